@@ -1,0 +1,256 @@
+"""Every error that NIZAM raises on purpose, each with the words that outsiders rely on.
+
+An error knows its stable `code`, the HTTP status it becomes, a title that never changes and
+whether the same request may succeed later. The API renders it as RFC 9457 problem details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+
+@attrs.frozen
+class FieldError:
+    """One wrong field of a request.
+
+    `path` is a JSON Pointer (RFC 6901) into the body, or the name of a query parameter;
+    `code` is stable, `message` is for people.
+    """
+
+    path: str
+    code: str
+    message: str
+
+
+class NizamError(Exception):
+    """The root: catch this to catch everything that NIZAM foresees.
+
+    `extra` members are shown in the problem document beside the standard ones.
+    """
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Sequence[tuple[str, str]] = (),
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.errors = tuple(errors)
+        self.headers = tuple(headers)
+        self.extra = extra
+
+
+class InternalError(NizamError):
+    """Our own fault."""
+
+
+class ValidationFailed(NizamError):
+    """One or more fields are wrong; `errors` names all of them."""
+
+    code = "validation_failed"
+    status = 422
+    title = "The request has wrong fields"
+
+
+class UnknownField(ValidationFailed):
+    """The request has fields that do not exist."""
+
+    code = "unknown_field"
+    title = "The request has unknown fields"
+
+
+class MalformedJson(NizamError):
+    """The body is not JSON (RFC 8259), or holds what JSON forbids, such as duplicate keys."""
+
+    code = "malformed_json"
+    status = 400
+    title = "The body is not valid JSON"
+
+
+class BadRequest(NizamError):
+    """The request itself is not understood: its form, a header or a query parameter."""
+
+    code = "bad_request"
+    status = 400
+    title = "The request is not understood"
+
+
+class PayloadTooLarge(NizamError):
+    """The body is over the limit of this endpoint."""
+
+    code = "payload_too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class Unauthenticated(NizamError):
+    """No credentials, or credentials that are not valid."""
+
+    code = "unauthenticated"
+    status = 401
+    title = "Valid credentials are needed"
+
+
+class ScopeMissing(NizamError):
+    """The credentials are valid but lack a scope; `extra` names it."""
+
+    code = "scope_missing"
+    status = 403
+    title = "The credentials lack a scope"
+
+
+class NotFound(NizamError):
+    """It does not exist, or it belongs to somebody else: the two look the same."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class MethodNotAllowed(NizamError):
+    """The path exists, but not with this method."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "This method is not allowed here"
+
+
+class Conflict(NizamError):
+    """Another object stands in the way, such as one with the same number."""
+
+    code = "conflict"
+    status = 409
+    title = "Another object is in the way"
+
+
+class InUse(Conflict):
+    """The object is still referred to; `extra` lists the referrers."""
+
+    code = "in_use"
+    title = "The object is still in use"
+
+
+class QuotaExceeded(Conflict):
+    """The tenant has as many of these as its quota allows."""
+
+    code = "quota_exceeded"
+    title = "The quota is used up"
+
+
+class InvalidTransition(Conflict):
+    """The state machine has no such step from the present state."""
+
+    code = "invalid_transition"
+    title = "This step is not possible in the present state"
+
+
+class VersionMismatch(NizamError):
+    """`If-Match` names another version than the present one."""
+
+    code = "version_mismatch"
+    status = 412
+    title = "The object has changed"
+
+
+class PreconditionRequired(NizamError):
+    """This request is only accepted with `If-Match`."""
+
+    code = "precondition_required"
+    status = 428
+    title = "If-Match is required"
+
+
+class IdempotencyMismatch(NizamError):
+    """The idempotency key was used before with another request."""
+
+    code = "idempotency_mismatch"
+    status = 422
+    title = "The idempotency key belongs to another request"
+
+
+class RateLimited(NizamError):
+    """Too many requests; the `Retry-After` header says when to come back."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+    retryable = True
+
+
+class DatabaseUnavailable(NizamError):
+    """PostgreSQL did not answer within its deadline, or no connection was free."""
+
+    code = "database_unavailable"
+    status = 503
+    title = "The database is not available"
+    retryable = True
+
+
+class KeyValueUnavailable(NizamError):
+    """Redis did not answer within its deadline."""
+
+    code = "redis_unavailable"
+    status = 503
+    title = "Redis is not available"
+    retryable = True
+
+
+class SwitchUnavailable(NizamError):
+    """No FreeSWITCH node is connected that could run the command."""
+
+    code = "switch_unavailable"
+    status = 503
+    title = "The switch is not available"
+    retryable = True
+
+
+class ConnectionGone(SwitchUnavailable):
+    """The connection to FreeSWITCH ended before the answer came.
+
+    `maybe_executed` is true when the command had been written: it may have been carried out.
+    """
+
+    def __init__(self, detail: str = "", *, maybe_executed: bool) -> None:
+        super().__init__(detail or "the connection to FreeSWITCH ended before the answer came")
+        self.maybe_executed = maybe_executed
+
+
+class SwitchError(NizamError):
+    """FreeSWITCH answered `-ERR`; `detail` carries its text."""
+
+    code = "switch_error"
+    status = 502
+    title = "The switch refused the command"
+
+
+class TimeoutExceeded(NizamError):
+    """A peer did not answer in time, and whether it acted is not known."""
+
+    code = "timeout"
+    status = 504
+    title = "No answer in time"
+    retryable = True
+
+
+class SettingError(NizamError):
+    """A setting has a value that is not supported: `name`, what is wrong, what is accepted."""
+
+    code = "setting_invalid"
+    title = "A setting is not valid"
+
+    def __init__(self, name: str, problem: str, accepted: str) -> None:
+        super().__init__(f"{name}: {problem}; accepted: {accepted}")
+        self.name = name
+        self.problem = problem
+        self.accepted = accepted
