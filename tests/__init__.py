@@ -1,0 +1,1 @@
+"""NIZAM's tests; the folders mirror the package."""
