@@ -1,0 +1,1 @@
+"""One file for each thing measured, beside its peers; `README.md` says how to run them."""
