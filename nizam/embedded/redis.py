@@ -1,0 +1,156 @@
+"""A private Redis or Valkey: append-only file on, password, loopback only."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote
+
+from nizam.embedded.account import account_for, command_prefix
+from nizam.embedded.binaries import RedisProgram, find_redis
+from nizam.embedded.process import (
+    LOOPBACK,
+    EmbeddedServerError,
+    ServerProcess,
+    end_orphan,
+    free_port,
+    kept_secret,
+)
+
+_START_SECONDS = 60.0
+_ANSWER_SECONDS = 2.0
+_PORT_ATTEMPTS = 3
+_STOP_SIGNALS = ((signal.SIGTERM, 3.0),)
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+
+
+class PrivateRedis:
+    """A Redis server whose whole state is in `folder`.
+
+    `machine=False` ignores the machine's own program; `durable=False` leaves writing the
+    append-only file to the kernel, for tests only. Usable as a context manager.
+    """
+
+    def __init__(self, folder: Path, *, machine: bool = True, durable: bool = True) -> None:
+        self.host = LOOPBACK
+        self.port = 0
+        self._folder = folder.absolute()
+        self._data = self._folder / "data"
+        self._machine = machine
+        self._durable = durable
+        self._process = ServerProcess("Redis", self._folder / "redis.log", _STOP_SIGNALS)
+        self._password = ""
+        self._version = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running server, None when it does not run."""
+        return self._process.pid
+
+    @property
+    def password(self) -> str:
+        """The server's password, made at the first start."""
+        return self._password
+
+    @property
+    def version(self) -> str:
+        """The version of the server in use; empty before the start."""
+        return self._version
+
+    def url(self, database: int = 0) -> str:
+        """`redis://:password@host:port/database`."""
+        return f"redis://:{quote(self._password, safe='')}@{self.host}:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server and wait until it serves with its data loaded.
+
+        Raises EmbeddedServerError when no fitting server is there or it does not come up.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        account = account_for(self._data)
+        self._data.mkdir(mode=0o700, exist_ok=True)
+        account.own(self._data)
+        program = find_redis(machine=self._machine)
+        self._version = program.version
+        self._password = kept_secret(self._folder / "password")
+        prefix = command_prefix(account, [self._data, program.program], end_signal="TERM")
+        end_orphan(self._data / "redis.pid", self._data, signal.SIGTERM, seconds=10)
+        configuration = self._data / "redis.conf"
+        configuration.touch(mode=0o600)
+        account.own(configuration)
+        self._run(program, prefix, configuration)
+
+    def stop(self) -> None:
+        """Stop the server; its data stays."""
+        self._process.stop()
+
+    def __enter__(self) -> PrivateRedis:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self, program: RedisProgram, prefix: list[str], configuration: Path) -> None:
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            self.port = free_port()
+            configuration.write_text(self._configuration())
+            try:
+                self._process.start(
+                    [*prefix, str(program.program), str(configuration)],
+                    cwd=self._data,
+                    environment=_ENVIRONMENT,
+                    ready=self._is_ready,
+                    seconds=_START_SECONDS,
+                )
+            except EmbeddedServerError as error:
+                # Somebody else may take the port between our look and the server's bind.
+                if attempt == _PORT_ATTEMPTS or "Address already in use" not in error.detail:
+                    raise
+            else:
+                return
+
+    def _configuration(self) -> str:
+        settings = {
+            "bind": self.host,
+            "port": str(self.port),
+            "requirepass": self._password,
+            "dir": f'"{self._data}"',
+            "pidfile": f'"{self._data}/redis.pid"',
+            "daemonize": "no",
+            "appendonly": "yes",
+            "appendfsync": "everysec" if self._durable else "no",
+            "maxmemory-policy": "noeviction",
+            "save": '""',
+        }
+        return "".join(f"{name} {value}\n" for name, value in settings.items())
+
+    def flush(self) -> None:
+        """Delete every key of every database; raises EmbeddedServerError when it cannot."""
+        if self._ask("FLUSHALL") != b"+OK":
+            raise EmbeddedServerError("Redis refused FLUSHALL")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self._ask("PING") == b"+PONG"
+        except OSError:
+            return False
+
+    def _ask(self, command: str) -> bytes:
+        """The one-line answer to a command, after authenticating; OSError without a server."""
+        with socket.create_connection((self.host, self.port), _ANSWER_SECONDS) as connection:
+            connection.sendall(f"AUTH {self._password}\r\n{command}\r\n".encode())
+            answer = b""
+            while answer.count(b"\r\n") < 2:
+                chunk = connection.recv(256)
+                if not chunk:
+                    raise ConnectionResetError("Redis closed the connection")
+                answer += chunk
+        return answer.split(b"\r\n")[1]

@@ -1,0 +1,227 @@
+"""Fixtures for every test: real servers, a database of one's own, a time limit, a clean reactor."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import functools
+import inspect
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psycopg2
+import pytest
+import pytest_twisted
+from twisted.internet.defer import CancelledError, Deferred
+
+from nizam.embedded.postgres import PrivatePostgres
+from nizam.embedded.redis import PrivateRedis
+
+DEFAULT_SECONDS = 30.0
+# A blocking call gets this much longer than an await before it is interrupted, and the whole run
+# is ended with every thread's stack when not even that helps.
+BLOCKING_GRACE_SECONDS = 2.0
+LAST_RESORT_SECONDS = 20.0
+SETTLE_SECONDS = 2.0
+
+# `embedded` makes every test use the wheels' servers instead of the machine's own.
+_USE_MACHINE = os.environ.get("NIZAM_TEST_SERVERS", "machine") != "embedded"
+_database_numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "time_limit(seconds): how long this test may take; 30 s unless told"
+    )
+
+
+# -- a time limit on every test ------------------------------------------------------------------
+
+
+class TestTookTooLong(BaseException):
+    """Not an Exception: code under test that catches those must not swallow it."""
+
+    __test__ = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Give a coroutine test a deadline on the reactor's clock; pytest-twisted then runs it."""
+    test = pyfuncitem.obj
+    if inspect.iscoroutinefunction(test) and not hasattr(test, "hypothesis"):
+        pyfuncitem.obj = _with_deadline(test, _limit(pyfuncitem))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Interrupt blocking code that outlives the limit; end the run if it cannot be interrupted."""
+    limit = _limit(item) + BLOCKING_GRACE_SECONDS
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TestTookTooLong(f"{item.nodeid} blocked for more than {limit:g} s")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    # pytest's own capture replaces fd 2; the real one is what a person reads.
+    faulthandler.dump_traceback_later(limit + LAST_RESORT_SECONDS, exit=True, file=_stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_stderr = os.fdopen(os.dup(2), "w")
+
+
+def _limit(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("time_limit")
+    return float(marker.args[0]) if marker else DEFAULT_SECONDS
+
+
+def _with_deadline(test: Any, seconds: float) -> Any:
+    @functools.wraps(test)
+    async def limited(*args: Any, **kwargs: Any) -> None:
+        from twisted.internet import reactor
+
+        running: Deferred[None] = Deferred.fromCoroutine(test(*args, **kwargs))
+        over: list[bool] = []
+
+        def end() -> None:
+            over.append(True)
+            running.cancel()
+
+        timer = reactor.callLater(seconds, end)
+        try:
+            await running
+        except CancelledError:
+            if over:
+                raise AssertionError(f"the test awaited for more than {seconds:g} s") from None
+            raise
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    return limited
+
+
+# -- nothing left on the reactor -----------------------------------------------------------------
+
+
+@pytest_twisted.async_yield_fixture(autouse=True)
+async def clean_reactor() -> AsyncIterator[None]:
+    """Fail a test that leaves delayed calls, connections or listening ports on the reactor.
+
+    What is on its way out (a connection being closed) gets a moment to finish.
+    """
+    from twisted.internet import reactor
+
+    before = _on_reactor(reactor)
+    yield
+    left = _on_reactor(reactor) - before
+    waited = 0.0
+    while left and waited < SETTLE_SECONDS:
+        pause: Deferred[None] = Deferred()
+        reactor.callLater(0.01, pause.callback, None)
+        await pause
+        waited += 0.01
+        left = _on_reactor(reactor) - before
+    if left:
+        # A looping call left alone would fail every test that follows.
+        for thing in left:
+            if hasattr(thing, "cancel"):
+                thing.cancel()
+        things = "\n  ".join(sorted(str(thing) for thing in left))
+        pytest.fail(f"left on the reactor after the test:\n  {things}", pytrace=False)
+
+
+def _on_reactor(reactor: Any) -> set[Any]:
+    calls = {call for call in reactor.getDelayedCalls() if call.active()}
+    return calls | set(reactor.getReaders()) | set(reactor.getWriters())
+
+
+# -- servers -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder for the servers of this run, removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="nizam-tests-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[PrivatePostgres]:
+    """A running PostgreSQL for the whole run, fast and not durable."""
+    with PrivatePostgres(server_folder / "postgres", machine=_USE_MACHINE, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_folder: Path) -> Iterator[PrivateRedis]:
+    """A running Redis for the whole run."""
+    with PrivateRedis(server_folder / "redis", machine=_USE_MACHINE, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: PrivatePostgres) -> str:
+    """The name of a database with every migration applied, which the tests' databases copy."""
+    from nizam.store.migrate import upgrade
+
+    name = "migrated_template"
+    with _administration(postgres) as cursor:
+        cursor.execute(f"create database {name}")
+    upgrade(postgres.dsn(name))
+    return name
+
+
+@pytest.fixture
+def empty_database(postgres: PrivatePostgres) -> Iterator[str]:
+    """The DSN of a database without any tables, of this test alone."""
+    with _new_database(postgres, "template1") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def database(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
+    """The DSN of a freshly migrated database, of this test alone."""
+    with _new_database(postgres, template_database) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def redis_url(redis_server: PrivateRedis) -> str:
+    """`redis://:password@host:port/0` of a Redis without any keys."""
+    redis_server.flush()
+    return redis_server.url()
+
+
+@contextlib.contextmanager
+def _new_database(server: PrivatePostgres, template: str) -> Iterator[str]:
+    name = f"test_{next(_database_numbers)}"
+    with _administration(server) as cursor:
+        cursor.execute(f"create database {name} template {template}")
+    yield server.dsn(name)
+    with _administration(server) as cursor:
+        cursor.execute(f"drop database {name} with (force)")
+
+
+@contextlib.contextmanager
+def _administration(server: PrivatePostgres) -> Iterator[Any]:
+    connection = psycopg2.connect(server.dsn("postgres"), connect_timeout=10)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
