@@ -102,6 +102,9 @@ class PlainHeaders(Mapping[str, HeaderValue]):
 
     Undoing the encoding of a hundred headers costs ten times as much as the rest of the decoding,
     and few of them are ever read. The reply to an outbound `connect` has the same form.
+
+    Unlike JSON it is ambiguous: FreeSWITCH does not encode a percent sign that is followed by two
+    hexadecimal digits (switch_url_encode), so such text comes back decoded once too often.
     """
 
     __slots__ = ("_text",)

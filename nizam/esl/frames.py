@@ -157,7 +157,7 @@ class FrameDecoder:
         if length_text is None and content_type in BODY_REQUIRED:
             raise EslPeerError(f"a {content_type} frame without Content-Length")
         self._headers = MappingProxyType(headers)
-        self._expect_body(content_type, content_length(length_text or "0"))
+        self._expect_body(content_type, 0 if length_text is None else content_length(length_text))
         self._start = end + 2
         return True
 

@@ -293,7 +293,7 @@ class EslLink(Service):
 
         def build_protocol() -> EslProtocol:
             return EslProtocol(
-                Session(password, setup),
+                Session(commands.auth(password), setup),
                 clock,
                 self._owner,
                 timing,

@@ -17,7 +17,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 
 from nizam.esl import frames
-from nizam.esl.commands import Command, auth
+from nizam.esl.commands import Command
 from nizam.esl.errors import EslPeerError, EslUsageError
 from nizam.esl.event import SwitchEvent, decode_event
 from nizam.esl.frames import Frame, FrameDecoder
@@ -123,17 +123,18 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 class Session(Generic[T]):
     """The conversation on one connection, from the greeting on.
 
-    `password` is the event socket's; `setup` are commands sent right after authentication, all
-    of which have to succeed; `decoder` may bring limits of its own.
+    `authentication` is what to say to the greeting, `commands.auth` or `commands.userauth`;
+    `setup` are commands sent right after it, all of which have to succeed; `decoder` may bring
+    limits of its own.
     """
 
     def __init__(
         self,
-        password: str,
+        authentication: Command,
         setup: Sequence[Command] = (),
         decoder: FrameDecoder | None = None,
     ) -> None:
-        self._auth = auth(password)
+        self._authentication = authentication
         self._setup = tuple(setup)
         self._setup_replies_due = len(self._setup)
         self._decoder = decoder or FrameDecoder()
@@ -212,7 +213,7 @@ class Session(Generic[T]):
         if self._phase is not _Phase.GREETING:
             raise EslPeerError("a second request to authenticate")
         self._phase = _Phase.AUTHENTICATING
-        yield Write(self._auth.encode())
+        yield Write(self._authentication.encode())
 
     def _command_replied(self, frame: Frame) -> Iterator[Output[T]]:
         headers = dict(frame.headers)

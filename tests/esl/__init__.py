@@ -1,0 +1,1 @@
+"""The event socket against what a real FreeSWITCH sent."""
