@@ -33,6 +33,7 @@ SETTLE_SECONDS = 2.0
 
 # `embedded` makes every test use the wheels' servers instead of the machine's own.
 _USE_MACHINE = os.environ.get("NIZAM_TEST_SERVERS", "machine") != "embedded"
+_INNER_TESTS = pytest.StashKey[dict[Any, Any]]()
 _database_numbers = itertools.count(1)
 
 
@@ -55,7 +56,11 @@ class TestTookTooLong(BaseException):
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Give a coroutine test a deadline on the reactor's clock; pytest-twisted then runs it."""
     test = pyfuncitem.obj
-    if inspect.iscoroutinefunction(test) and not hasattr(test, "hypothesis"):
+    if hypothesis := getattr(test, "hypothesis", None):
+        # pytest-twisted wraps the inner test anew for each parameter set, which works only once.
+        originals = pyfuncitem.session.stash.setdefault(_INNER_TESTS, {})
+        hypothesis.inner_test = originals.setdefault(test, hypothesis.inner_test)
+    elif inspect.iscoroutinefunction(test):
         pyfuncitem.obj = _with_deadline(test, _limit(pyfuncitem))
 
 

@@ -1,0 +1,190 @@
+"""The settings as the rest of NIZAM sees them: frozen values, secrets that do not print."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import attrs
+
+Network = IPv4Network | IPv6Network
+
+
+class Role(enum.StrEnum):
+    """What one process does; any subset of them makes a process."""
+
+    XML = "xml"
+    API = "api"
+    INTAKE = "intake"
+    DELIVER = "deliver"
+    REALTIME = "realtime"
+    SCHEDULER = "scheduler"
+
+
+@attrs.frozen(repr=False)
+class Secret:
+    """A string that never shows in a repr, a log or an error; `reveal` gives it."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """The secret itself, for the one place that hands it to a peer."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@attrs.frozen
+class SecretKey:
+    """A 256-bit key that encrypts stored secrets; `id` is stored with what it encrypted."""
+
+    id: str
+    key: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class HttpSettings:
+    """The HTTP side: where it listens and who may ask what."""
+
+    host: str
+    port: int
+    metrics_token: Secret | None
+    xml_allowed_networks: tuple[Network, ...]
+    trusted_proxies: tuple[Network, ...]
+
+
+@attrs.frozen
+class DatabaseSettings:
+    """PostgreSQL: the primary, the read replicas and the size of the pools."""
+
+    host: str
+    port: int
+    name: str
+    username: str
+    password: Secret | None
+    sslmode: str
+    sslrootcert: str | None
+    read_hosts: tuple[tuple[str, int], ...]
+    pool_size: int
+    read_pool_size: int
+
+    def dsn(self) -> str:
+        """A libpq URI of the primary. It holds the password: not for logs."""
+        return self._dsn(self.host, self.port)
+
+    def read_dsns(self) -> tuple[str, ...]:
+        """A libpq URI for each read replica, in the order they were given."""
+        return tuple(self._dsn(host, port) for host, port in self.read_hosts)
+
+    def _dsn(self, host: str, port: int) -> str:
+        user = quote(self.username, safe="")
+        if self.password is not None:
+            user += f":{quote(self.password.reveal(), safe='')}"
+        address = f"[{host}]" if ":" in host else quote(host, safe="")
+        # A frozen server must not hold a connection for longer than half a minute.
+        parameters = {
+            "application_name": "nizam",
+            "sslmode": self.sslmode,
+            "connect_timeout": "5",
+            "keepalives_idle": "10",
+            "keepalives_interval": "5",
+            "keepalives_count": "3",
+            "tcp_user_timeout": "25000",
+        }
+        if self.sslrootcert:
+            parameters["sslrootcert"] = self.sslrootcert
+        name = quote(self.name, safe="")
+        return f"postgresql://{user}@{address}:{port}/{name}?{urlencode(parameters)}"
+
+
+@attrs.frozen
+class RedisSettings:
+    """One Redis server."""
+
+    host: str
+    port: int
+    username: str | None
+    password: Secret | None
+    database: int
+
+
+@attrs.frozen
+class NodeSettings:
+    """A FreeSWITCH node named in the settings: its event socket and its XML credentials."""
+
+    name: str
+    esl_host: str
+    esl_port: int
+    esl_password: Secret
+    xml_username: str | None = None
+    xml_password: Secret | None = None
+
+
+@attrs.frozen
+class SipSettings:
+    """Addresses and ports of the SIP profiles that every node is given.
+
+    None lets FreeSWITCH choose; `advertised_ip` is what it tells peers on the external profile.
+    """
+
+    internal_ip: str | None
+    internal_port: int
+    external_ip: str | None
+    external_port: int
+    rtp_ip: str | None
+    advertised_ip: str | None
+
+
+@attrs.frozen
+class WebhookSettings:
+    """How webhooks leave: which non-public networks are allowed, how many at once."""
+
+    allowed_networks: tuple[Network, ...]
+    concurrency: int
+    endpoint_concurrency: int
+
+
+@attrs.frozen
+class Settings:
+    """Everything that one process is told; frozen."""
+
+    environment: str
+    debug: bool
+    app_url: str
+    roles: frozenset[Role]
+    log_level: str
+    api_rate_limit: int
+    cors_origins: tuple[str, ...]
+    state_directory: Path
+    media_root: Path
+    secret_keys: tuple[SecretKey, ...]
+    http: HttpSettings
+    database: DatabaseSettings
+    redis: RedisSettings
+    sip: SipSettings
+    webhooks: WebhookSettings
+    nodes: tuple[NodeSettings, ...]
+
+    @property
+    def production(self) -> bool:
+        """Whether this is a production system, which never shows tracebacks to clients."""
+        return self.environment == "production"
+
+
+def masked(value: object) -> object:
+    """`value` as it may be shown: secrets replaced, everything else as it is."""
+    if isinstance(value, Secret):
+        return "***"
+    if isinstance(value, SecretKey):
+        return f"{value.id}:***"
+    if isinstance(value, Mapping):
+        return {key: masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    return value
