@@ -159,7 +159,7 @@ class _Reader:
     def _given(self, setting: Setting) -> _Given | None:
         name = setting.name
         if name in self._options:
-            return _Given(name, "the command line", self._options[name])
+            return _Given(f"--{setting.key}", "the command line", self._options[name])
         value = self._environment.get(name, "")
         file_name = self._environment.get(f"{name}_FILE", "")
         if value not in _UNSET and file_name:

@@ -1,0 +1,1 @@
+"""Running it: logs, systemd's notifications, the doctor's questions."""
