@@ -11,7 +11,7 @@ import attrs
 
 from nizam.sim import wire
 from nizam.sim.core import Core
-from nizam.sim.interruption import Waiter
+from nizam.sim.interruption import Interruption, Waiter
 from nizam.sim.recorded import DIAL_STRING, DIRECTORY, stage
 
 _NO_VARIABLES = frozenset({"DTMF", "CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING"})
@@ -92,6 +92,7 @@ class Channel:
     extensions: list[tuple[str, str, tuple[tuple[str, str], ...]]] = attrs.field(factory=list)
     recordings: dict[str, int] = attrs.field(factory=dict)
     waiter: Waiter = attrs.field(init=False)
+    controlled_by: Waiter | None = None
 
     def __attrs_post_init__(self) -> None:
         self.waiter = Waiter(self.core.clock)
@@ -106,6 +107,13 @@ class Channel:
     def answered(self) -> bool:
         """Whether the leg was ever answered."""
         return self.times.answered > 0
+
+    def wake(self, reason: Interruption) -> None:
+        """Tells whoever runs this leg: its own dialplan is interrupted, another's looks again."""
+        if self.controlled_by is None:
+            self.waiter.interrupt(reason)
+        else:
+            self.controlled_by.poke()
 
     def set(self, name: str, value: wire.Value | None) -> None:
         """Sets a channel variable, which moves to the end; None removes it."""
@@ -159,7 +167,12 @@ class Channel:
         subclass: str | None = None,
         key: str = "",
     ) -> None:
-        """Fires an event of this channel; `extra` stands where FreeSWITCH puts it."""
+        """Fires an event of this channel; `extra` stands where FreeSWITCH puts it.
+
+        Silent for a channel that the core no longer has: it went with a restart.
+        """
+        if self.core.channels.get(self.uuid) is not self:
+            return
 
         def headers() -> wire.Headers:
             own = self.headers(variables=name not in _NO_VARIABLES)

@@ -30,7 +30,7 @@ def complete_variables(channel: Channel) -> Iterator[tuple[str, str]]:
         ("end", times.hangup),
     ):
         if when:
-            yield f"{name}_stamp", _stamp(when)
+            yield f"{name}_stamp", stamp(when)
     yield from _epochs("start", times.created)
     yield from _epochs("profile_start", times.profile_created)
     yield from _epochs("answer", times.answered)
@@ -84,5 +84,6 @@ def _epochs(name: str, when: int) -> Iterator[tuple[str, str]]:
     yield f"{name}_uepoch", str(when)
 
 
-def _stamp(when: int) -> str:
+def stamp(when: int) -> str:
+    """Microseconds since the epoch as FreeSWITCH writes a time (UTC here)."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(when // _SECOND))

@@ -1,0 +1,355 @@
+"""The API commands that `api` and `bgapi` run, with the answers that were recorded.
+
+Errors are as uneven as on the real switch: `uuid_hold` of an unknown channel says +OK.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from nizam.sim import legs, recording
+from nizam.sim.answers import Action
+from nizam.sim.calls import Calls
+from nizam.sim.causes import known_cause
+from nizam.sim.channel import Channel
+from nizam.sim.core import VERSION
+from nizam.sim.exchange import Exchange
+from nizam.sim.interruption import LegEnded, Transferred
+from nizam.sim.script import Script
+from nizam.sim.show import dump, show
+from nizam.sim.trunks import Trunks, profile_port
+
+NO_CHANNEL = "-ERR No such channel!\n"
+NO_SESSION = "-ERR Cannot locate session!\n"
+OK = "+OK\n"
+SUCCESS = "+OK Success\n"
+ORIGINATE_USAGE = (
+    "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] "
+    "[<cid_name>] [<cid_num>] [<timeout_sec>]\n"
+)
+RECORD_USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
+_APPLICATION = re.compile(r"&(\w+)(?:\((.*)\))?$", re.DOTALL)
+
+
+@attrs.frozen
+class Commands:
+    """Executes commands against the switch."""
+
+    exchange: Exchange
+    calls: Calls
+    trunks: Trunks
+    originate_script: Callable[[], Script]
+
+    async def execute(self, line: str) -> str:
+        """The answer to the command line, such as `uuid_kill UUID CAUSE`; may take long."""
+        name, _, arguments = line.partition(" ")
+        command = _COMMANDS.get(name)
+        core = self.exchange.core
+        core.fire(
+            "API",
+            lambda: [
+                ("API-Command", name),
+                *([("API-Command-Argument", arguments)] if arguments else []),
+            ],
+        )
+        if command is None:
+            return f"-ERR {name} Command not found!\n"
+        return await command(self, arguments)
+
+    def channel(self, unique_id: str) -> Channel | None:
+        """A live channel by uuid."""
+        return self.exchange.core.channels.get(unique_id)
+
+    async def transfer(self, channel: Channel, destination: str, context: str) -> None:
+        """Sends a leg to another destination; the leg it was bridged to is hung up."""
+        if channel.controlled_by is None:
+            channel.waiter.interrupt(Transferred(destination, context))
+            return
+        controller, channel.controlled_by = channel.controlled_by, None
+        controller.poke()
+        channel.other, channel.other_type = None, ""
+        action = Action("transfer", f"{destination} XML {context}")
+        self.calls.adopt(channel, self.originate_script(), "transferred", action)
+
+
+async def _status(on: Commands, arguments: str) -> str:
+    core = on.exchange.core
+    count = len(core.channels)
+    return (
+        f"UP {core.uptime()}\n"
+        f"FreeSWITCH (Version {VERSION}  64bit) is ready\n"
+        f"{core.sessions} session(s) since startup\n"
+        f"{count} session(s) - peak {core.peak}, last 5min {core.peak} \n"
+        f"0 session(s) per Sec out of max 500, peak {core.peak}, last 5min {core.peak} \n"
+        "4000 session(s) max\n"
+        "min idle cpu 0.00/97.20\n"
+        "Current Stack Size/Max 240K/8192K\n"
+    )
+
+
+async def _version(on: Commands, arguments: str) -> str:
+    if arguments == "short":
+        return f"{VERSION}\n"
+    return f"FreeSWITCH Version {VERSION}~64bit ( 64bit)\n"
+
+
+async def _hostname(on: Commands, arguments: str) -> str:
+    return on.exchange.core.hostname
+
+
+async def _echo(on: Commands, arguments: str) -> str:
+    return arguments
+
+
+async def _eval(on: Commands, arguments: str) -> str:
+    core = on.exchange.core
+    return arguments.replace("${core_uuid}", core.core_uuid).replace("${hostname}", core.hostname)
+
+
+async def _show(on: Commands, arguments: str) -> str:
+    return show(on.exchange.core, arguments.split())
+
+
+async def _uuid_dump(on: Commands, arguments: str) -> str:
+    unique_id, _, encoding = arguments.partition(" ")
+    channel = on.channel(unique_id)
+    return NO_CHANNEL if channel is None else dump(channel, encoding)
+
+
+async def _uuid_exists(on: Commands, arguments: str) -> str:
+    return "true" if on.channel(arguments.strip()) else "false"
+
+
+async def _uuid_kill(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    if not words:
+        return "-USAGE: <uuid> [cause]\n"
+    channel = on.channel(words[0])
+    if channel is None or channel.ended:
+        return NO_CHANNEL
+    cause = known_cause(words[1]) if len(words) > 1 else "NORMAL_CLEARING"
+    how = "send_bye" if channel.answered else "send_refuse"
+    if channel.profile.direction == "outbound" and not channel.answered:
+        how = "send_cancel"
+    legs.hang_up(channel, cause, how)
+    channel.wake(LegEnded())
+    return OK
+
+
+async def _uuid_transfer(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    if len(words) < 2:
+        return "-USAGE: <uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]\n"
+    channel = on.channel(words.pop(0))
+    if channel is None or channel.ended:
+        return NO_CHANNEL
+    if words[0] == "-bleg":
+        words.pop(0)
+        if channel.other is None:
+            return "-ERR No bridged channel\n"
+        channel = channel.other
+    context = words[2] if len(words) > 2 else channel.profile.context
+    await on.transfer(channel, words[0], context)
+    return OK
+
+
+async def _uuid_hold(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    mode = words.pop(0) if words[:1] in (["off"], ["toggle"]) else "on"
+    if not words:
+        return "-USAGE: [off|toggle] <uuid> [<display>]\n-ERR Operation failed\n"
+    channel = on.channel(words[0])
+    if channel is not None and channel.answered and not channel.ended:
+        legs.hold(channel, not channel.held if mode == "toggle" else mode == "on")
+    return SUCCESS
+
+
+async def _uuid_record(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    if len(words) < 3 or words[1] not in ("start", "stop", "mask", "unmask"):
+        return RECORD_USAGE
+    channel = on.channel(words[0])
+    if channel is None or channel.ended:
+        return NO_SESSION
+    action, path = words[1:3]
+    if action == "start":
+        recording.start(channel, path)
+    elif action in ("mask", "unmask"):
+        if path not in channel.recordings:
+            return f"-ERR Cannot {action} recording session!\n"
+    elif path == "all":
+        recording.stop_all(channel)
+    elif not recording.stop(channel, path, by="success-maxtime"):
+        return "-ERR Cannot stop record session!\n"
+    return SUCCESS
+
+
+async def _uuid_getvar(on: Commands, arguments: str) -> str:
+    unique_id, _, name = arguments.partition(" ")
+    channel = on.channel(unique_id)
+    if channel is None:
+        return NO_CHANNEL
+    return channel.get(name.strip()) or "_undef_"
+
+
+async def _uuid_setvar(on: Commands, arguments: str) -> str:
+    unique_id, _, rest = arguments.partition(" ")
+    name, _, value = rest.partition(" ")
+    channel = on.channel(unique_id)
+    if channel is None:
+        return NO_CHANNEL
+    channel.set(name, value or None)
+    return OK
+
+
+async def _originate(on: Commands, arguments: str) -> str:
+    words = _originate_words(arguments)
+    if len(words) < 2:
+        return ORIGINATE_USAGE
+    dial_string, extension, _, context, name, number, timeout = (*words, *[""] * 7)[:7]
+    match = _APPLICATION.fullmatch(extension)
+    script = on.originate_script()
+    variables = []
+    if name:
+        variables.append(f"origination_caller_id_name='{name}'")
+    if number:
+        variables.append(f"origination_caller_id_number={number}")
+    if timeout:
+        variables.append(f"originate_timeout={timeout}")
+    if variables:
+        dial_string = "{" + ",".join(variables) + "}" + dial_string
+    used = re.search(r"origination_uuid=([^,}\]]+)", dial_string)
+    if used and used[1] in on.exchange.core.channels:
+        return "-ERR DESTINATION_OUT_OF_ORDER\n"
+    on.exchange.truth.placed += 1
+    channel, cause = await on.calls.originate(dial_string, script)
+    if channel is None:
+        return f"-ERR {cause}\n"
+    if match:
+        first = Action(match[1], match[2] or "")
+    else:
+        first = Action("transfer", f"{extension} XML {context or 'default'}")
+    on.calls.adopt(channel, script, "originated", first)
+    return f"+OK {channel.uuid}\n"
+
+
+def _originate_words(text: str) -> list[str]:
+    """The words of an originate: the dial-string's brackets and the application's parentheses
+    keep spaces together, single quotes do elsewhere."""
+    depth, end = 0, len(text)
+    for index, character in enumerate(text):
+        if character in "{[":
+            depth += 1
+        elif character in "}]":
+            depth -= 1
+        elif character == " " and depth <= 0:
+            end = index
+            break
+    dial_string, rest = text[:end], text[end:].strip()
+    if not rest:
+        return [dial_string] if dial_string else []
+    if rest.startswith("&"):
+        closing = rest.rfind(")") + 1 or (rest + " ").index(" ")
+        return [dial_string, rest[:closing], *shlex.split(rest[closing:])]
+    try:
+        return [dial_string, *shlex.split(rest)]
+    except ValueError:
+        return [dial_string, *rest.split()]
+
+
+async def _sofia_contact(on: Commands, arguments: str) -> str:
+    user, _, domain = arguments.rpartition("/")[2].partition("@")
+    found = on.exchange.core.registrations.get((user, domain))
+    return f"sofia/internal/{found.contact}" if found else "error/user_not_registered"
+
+
+async def _xml_flush_cache(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    questions = on.exchange.questions
+    count = questions.flush(words[1], words[2]) if len(words) == 3 else questions.flush()
+    return f"+OK cleared {count} {'entry' if count == 1 else 'entries'}\n"
+
+
+async def _reloadxml(on: Commands, arguments: str) -> str:
+    on.exchange.core.fire("RELOADXML", list)
+    return "+OK [Success]\n"
+
+
+async def _reloadacl(on: Commands, arguments: str) -> str:
+    await on.exchange.questions.configuration("acl.conf")
+    return "+OK acl reloaded\n"
+
+
+async def _sofia(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    if words[:1] == ["status"]:
+        return _sofia_status(on, words[1:])
+    if words[:1] != ["profile"] or len(words) < 3:
+        return "-USAGE: sofia status|profile ...\n"
+    profile, action = words[1:3]
+    if profile not in on.exchange.core.profiles:
+        return f"Invalid Profile [{profile}]\n"
+    if action == "rescan":
+        on.exchange.core.fire("RELOADXML", list)
+        await on.trunks.rescan(profile)
+        return "Reload XML [Success]\n+OK scan complete\n"
+    if action == "killgw":
+        killed = on.trunks.kill(words[3] if len(words) > 3 else "")
+        return "+OK gateway marked for deletion.\n" if killed else "-ERR no such gateway.\n"
+    return f"-ERR Unknown command [{action}]\n"
+
+
+def _sofia_status(on: Commands, words: list[str]) -> str:
+    core = on.exchange.core
+    line = "=" * 97 + "\n"
+    if words[:1] == ["gateway"] and len(words) > 1:
+        gateway = core.gateways.get(words[1])
+        if gateway is None:
+            return "Invalid Gateway!\n"
+        return (
+            f"{line}Name    \t{gateway.name}\nProfile \t{gateway.profile}\n"
+            f"Username\t{gateway.username}\nProxy   \tsip:{gateway.proxy}\n"
+            f"State   \tNOREG\nStatus  \t{'UP' if gateway.up else 'DOWN'} (ping)\n{line}"
+        )
+    rows = [
+        (profile, "profile", f"sip:mod_sofia@127.0.0.1:{profile_port(profile)}", "RUNNING (0)")
+        for profile in core.profiles
+    ]
+    rows += [
+        (f"{g.profile}::{g.name}", "gateway", f"sip:{g.username}@{g.proxy}", "NOREG")
+        for g in core.gateways.values()
+    ]
+    body = "".join(f"{n:>25}\t{kind:>7}\t{data:>42}\t{state}\n" for n, kind, data, state in rows)
+    head = f"{'Name':>25}\t{'Type':>7}\t{'Data':>42}\tState\n"
+    return f"{head}{line}{body}{line}{len(core.profiles)} profiles 0 aliases\n"
+
+
+Handler = Callable[[Commands, str], Awaitable[str]]
+
+_COMMANDS: dict[str, Handler] = {
+    "echo": _echo,
+    "eval": _eval,
+    "hostname": _hostname,
+    "originate": _originate,
+    "reloadacl": _reloadacl,
+    "reloadxml": _reloadxml,
+    "show": _show,
+    "sofia": _sofia,
+    "sofia_contact": _sofia_contact,
+    "status": _status,
+    "switchname": _hostname,
+    "uuid_dump": _uuid_dump,
+    "uuid_exists": _uuid_exists,
+    "uuid_getvar": _uuid_getvar,
+    "uuid_hold": _uuid_hold,
+    "uuid_kill": _uuid_kill,
+    "uuid_record": _uuid_record,
+    "uuid_setvar": _uuid_setvar,
+    "uuid_transfer": _uuid_transfer,
+    "version": _version,
+    "xml_flush_cache": _xml_flush_cache,
+}

@@ -1,0 +1,46 @@
+"""Faults on demand: what happens to event frames between the switch and its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class Faults:
+    """Counts down faults over the event frames of all connections together.
+
+    Set a number and that many of the next frames are hit: `truncate` cuts a frame in half,
+    `duplicate` sends it twice, `lose` drops it, `reorder` sends it after the frame that follows.
+    `lose_every` drops each n-th frame for as long as it is set; 0 drops none.
+    """
+
+    def __init__(self) -> None:
+        self.truncate = 0
+        self.duplicate = 0
+        self.lose = 0
+        self.reorder = 0
+        self.lose_every = 0
+        self.lost = 0
+        self._seen = 0
+        self._kept: bytes | None = None
+
+    def change(self, frame: bytes) -> Iterator[bytes]:
+        """What is sent in place of `frame`, and after it."""
+        self._seen += 1
+        if self.lose or (self.lose_every and self._seen % self.lose_every == 0):
+            self.lose = max(0, self.lose - 1)
+            self.lost += 1
+            return
+        if self.reorder and self._kept is None:
+            self.reorder -= 1
+            self._kept = frame
+            return
+        if self.truncate:
+            self.truncate -= 1
+            frame = frame[: len(frame) // 2]
+        yield frame
+        if self.duplicate:
+            self.duplicate -= 1
+            yield frame
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            yield kept
