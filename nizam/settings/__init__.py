@@ -17,6 +17,7 @@ from nizam.settings.values import (
     Settings,
     SipSettings,
     WebhookSettings,
+    XmlClient,
 )
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "SettingsError",
     "SipSettings",
     "WebhookSettings",
+    "XmlClient",
     "load",
 ]

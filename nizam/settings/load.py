@@ -33,6 +33,7 @@ from nizam.settings.values import (
     Settings,
     SipSettings,
     WebhookSettings,
+    XmlClient,
 )
 
 _MAX_FILE_BYTES = 1 << 20
@@ -87,10 +88,12 @@ def load(
     values = {setting.name: reader.value_of(setting) for setting in SETTINGS}
     values["DB_READ_HOST"] = reader.read_hosts(values["DB_READ_HOST"])
     nodes = reader.nodes(values)
+    clients = reader.xml_clients(values, nodes)
     reader.check_combinations(values, nodes)
     if reader.problems:
         raise SettingsError(reader.problems)
-    return Loaded(_settings(values, nodes), values, reader.origins, tuple(reader.notes))
+    settings = _settings(values, nodes, clients)
+    return Loaded(settings, values, reader.origins, tuple(reader.notes))
 
 
 class _Reader:
@@ -268,6 +271,37 @@ class _Reader:
             return None
         return NodeSettings(**fields)
 
+    def xml_clients(
+        self, values: Mapping[str, Any], nodes: tuple[NodeSettings, ...]
+    ) -> tuple[XmlClient, ...]:
+        """Who may ask: each node, and [freeswitch] also when it names no event socket."""
+        asking = [(node.name, node.xml_username, node.xml_password) for node in nodes]
+        own = ("NIZAM_NODE_NAME", "NIZAM_XML_USERNAME", "NIZAM_XML_PASSWORD")
+        if values["ESL_HOST"] is None and (values[own[1]] or values[own[2]]):
+            name, username, password = (values[name] for name in own)
+            asking.append((name, username, password))
+        found = []
+        for name, username, password in asking:
+            if username is not None and password is not None:
+                found.append(XmlClient(name, username, password))
+            elif username is not None or password is not None:
+                self._problem(
+                    f"the node {name}: NIZAM_XML_USERNAME and NIZAM_XML_PASSWORD",
+                    "only one of the two is given",
+                    "both or none",
+                )
+            else:
+                self.notes.append(
+                    f"the node {name} has no XML credentials (NIZAM_XML_USERNAME, "
+                    "NIZAM_XML_PASSWORD): its questions are refused until it has some"
+                )
+        usernames = [client.username for client in found]
+        for username in sorted({name for name in usernames if usernames.count(name) > 1}):
+            self._problem(
+                "nodes", f"two have the XML user {username!r}", "a user of its own for each"
+            )
+        return tuple(found)
+
     def check_combinations(
         self, values: Mapping[str, Any], nodes: tuple[NodeSettings, ...]
     ) -> None:
@@ -278,18 +312,6 @@ class _Reader:
         names = [node.name for node in nodes]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._problem("nodes", f"two nodes are called {name!r}", "a name of its own for each")
-        for node in nodes:
-            if (node.xml_username is None) != (node.xml_password is None):
-                self._problem(
-                    f"the node {node.name}: NIZAM_XML_USERNAME and NIZAM_XML_PASSWORD",
-                    "only one of the two is given",
-                    "both or none",
-                )
-            elif node.xml_username is None:
-                self.notes.append(
-                    f"the node {node.name} has no XML credentials (NIZAM_XML_USERNAME, "
-                    "NIZAM_XML_PASSWORD): its questions are refused until it has some"
-                )
         if not values["NIZAM_SECRET_KEYS"]:
             self.notes.append(
                 "NIZAM_SECRET_KEYS is not set: stored passwords are encrypted with a key that is "
@@ -304,7 +326,11 @@ class _Reader:
         self.problems.append(SettingError(name, problem, accepted))
 
 
-def _settings(values: Mapping[str, Any], nodes: tuple[NodeSettings, ...]) -> Settings:
+def _settings(
+    values: Mapping[str, Any],
+    nodes: tuple[NodeSettings, ...],
+    xml_clients: tuple[XmlClient, ...],
+) -> Settings:
     tables: dict[str, dict[str, Any]] = {"": {}}
     for setting in SETTINGS:
         if setting.key:
@@ -322,4 +348,5 @@ def _settings(values: Mapping[str, Any], nodes: tuple[NodeSettings, ...]) -> Set
         sip=SipSettings(**tables["sip"]),
         webhooks=WebhookSettings(**tables["webhooks"]),
         nodes=nodes,
+        xml_clients=xml_clients,
     )

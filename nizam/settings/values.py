@@ -127,6 +127,15 @@ class NodeSettings:
 
 
 @attrs.frozen
+class XmlClient:
+    """Credentials with which a node asks us, and the name of that node."""
+
+    node: str
+    username: str
+    password: Secret
+
+
+@attrs.frozen
 class SipSettings:
     """Addresses and ports of the SIP profiles that every node is given.
 
@@ -170,6 +179,7 @@ class Settings:
     sip: SipSettings
     webhooks: WebhookSettings
     nodes: tuple[NodeSettings, ...]
+    xml_clients: tuple[XmlClient, ...]
 
     @property
     def production(self) -> bool:

@@ -271,10 +271,30 @@ def test_two_nodes_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "two nodes are called 'a'" in problems({}, node * 2, tmp_path)["nodes"]
 
 
-def test_half_of_the_xml_credentials_is_refused() -> None:
-    given = {"ESL_HOST": "h", "ESL_PASSWORD": "p", "NIZAM_XML_USERNAME": "u"}
-    (problem,) = problems(given).values()
+@pytest.mark.parametrize("event_socket", [{"ESL_HOST": "h", "ESL_PASSWORD": "p"}, {}])
+def test_half_of_the_xml_credentials_is_refused(event_socket: dict[str, str]) -> None:
+    (problem,) = problems({**event_socket, "NIZAM_XML_USERNAME": "u"}).values()
     assert problem == "only one of the two is given"
+
+
+def test_who_may_ask_is_each_node_and_one_that_has_no_event_socket(tmp_path: Path) -> None:
+    found = settings(
+        {"NIZAM_XML_USERNAME": "u", "NIZAM_XML_PASSWORD": "p"},
+        "[[nodes]]\nname = 'b'\nesl_host = 'h'\nesl_password = 'q'\n"
+        "xml_username = 'v'\nxml_password = 'r'\n",
+        tmp_path,
+    )
+    assert [(c.node, c.username, c.password.reveal()) for c in found.xml_clients] == [
+        ("b", "v", "r"),
+        ("freeswitch", "u", "p"),
+    ]
+    assert [node.name for node in found.nodes] == ["b"]
+
+
+def test_one_xml_user_for_two_nodes_is_refused(tmp_path: Path) -> None:
+    node = "esl_host = 'h'\nesl_password = 'q'\nxml_username = 'v'\nxml_password = 'r'\n"
+    file = f"[[nodes]]\nname = 'a'\n{node}[[nodes]]\nname = 'b'\n{node}"
+    assert "two have the XML user 'v'" in problems({}, file, tmp_path)["nodes"]
 
 
 def test_console_domains_become_origins() -> None:
@@ -340,7 +360,7 @@ def test_every_declared_key_has_a_place_and_every_place_a_key() -> None:
 
     keys = {setting.key for setting in SETTINGS if setting.key}
     nodes = {key for key in keys if key.startswith("freeswitch.")}
-    assert keys - nodes == fields(Settings) - {"nodes"}
+    assert keys - nodes == fields(Settings) - {"nodes", "xml_clients"}
 
 
 def test_the_example_file_is_current() -> None:
