@@ -15,7 +15,7 @@ from nizam.sim.settings import Dialable, Durations, Scenery, User
 from nizam.sim.switch import SimulatedSwitch
 
 
-class _Address(click.ParamType):
+class _Address(click.ParamType[tuple[str, str, str]]):
     """`NUMBER@DOMAIN`, and what may follow it behind a colon."""
 
     name = "number@domain"

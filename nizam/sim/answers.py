@@ -140,13 +140,13 @@ def directory_user(body: bytes, user: str, domain: str) -> DirectoryUser | None:
 
 
 def _user(found: etree._Element, domain_element: etree._Element, domain: str) -> DirectoryUser:
+    """The user with what it lacks taken from its domain (switch_xml_merge_user)."""
     cacheable = found.get("cacheable")
     return DirectoryUser(
         id=found.get("id", ""),
         domain=domain,
-        params=_pairs(domain_element, "params/param") | _pairs(found, "params/param"),
-        variables=_pairs(domain_element, "variables/variable")
-        | _pairs(found, "variables/variable"),
+        params=_merged(found, domain_element, "params/param"),
+        variables=_merged(found, domain_element, "variables/variable"),
         number_alias=found.get("number-alias"),
         cacheable=None if cacheable is None else int(cacheable) if cacheable.isdigit() else 0,
     )
@@ -237,6 +237,19 @@ def sofia_profiles(body: bytes) -> tuple[str, ...]:
     return tuple(profile.get("name", "") for profile in section.iterfind(".//profiles/profile"))
 
 
+def parses_domains(body: bytes, profile: str) -> bool:
+    """Whether `profile` of a sofia.conf answer takes gateways from the directory too."""
+    section = parse_document(body)
+    if section is None:
+        return False
+    return any(
+        domain.get("parse") == "true"
+        for element in section.iterfind(".//profiles/profile")
+        if element.get("name") == profile
+        for domain in element.iterfind("domains/domain")
+    )
+
+
 def sofia_gateways(body: bytes, profile: str) -> tuple[GatewayAnswer, ...]:
     """The gateways of `profile` in a sofia.conf answer, or all in a directory answer."""
     section = parse_document(body)
@@ -260,6 +273,13 @@ def _gateway_elements(section: etree._Element, profile: str) -> Iterator[etree._
     for element in section.iterfind(".//profiles/profile"):
         if element.get("name") == profile:
             yield from element.iterfind("gateways/gateway")
+
+
+def _merged(own: etree._Element, general: etree._Element, path: str) -> dict[str, str]:
+    pairs = _pairs(own, path)
+    for name, value in _pairs(general, path).items():
+        pairs.setdefault(name, value)
+    return pairs
 
 
 def _pairs(element: etree._Element, path: str) -> dict[str, str]:

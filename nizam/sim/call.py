@@ -40,6 +40,7 @@ class Call:
     call_id: str = ""
     proofs: list[str] = attrs.field(factory=list)
     finished: list[LegTruth] = attrs.field(factory=list)
+    _unfinished: list[Channel] = attrs.field(factory=list)
     _digits: list[str] = attrs.field(init=False)
     _timers: list[IDelayedCall] = attrs.field(factory=list)
 
@@ -214,6 +215,7 @@ class Call:
             "caller_id_name": profile.caller_id_name,
             "context": profile.context,
             "recordings_dir": RECORDINGS_FOLDER,
+            "us-ring": "%(2000,4000,440,480)",
         }
         return self.channel.get(name) or known.get(name)
 
@@ -232,6 +234,7 @@ class Call:
         if not channel.ended:  # a fault of the simulation itself must not leave a ghost
             legs.hang_up(channel, "NORMAL_TEMPORARY_FAILURE", "send_bye")
         self.finished.append(self.exchange.finish(channel))
+        self.finished += [self.exchange.finish(leg) for leg in self._unfinished]
         first = next(leg for leg in self.finished if leg.uuid == channel.uuid)
         truth.calls.append(
             CallTruth(
@@ -256,9 +259,14 @@ class Call:
         dialler = Dialler(self.exchange, self.script, a)
         try:
             outcome = await dialler.dial(data)
+        except Transferred:
+            self.finished += [self.exchange.finish(leg) for leg in dialler.unfinished]
+            dialler.unfinished.clear()
+            raise
         finally:
             self.proofs += [f"rang {number}" for number in dialler.rang]
             self.finished += dialler.finished
+            self._unfinished += dialler.unfinished
         b, target = outcome.channel, outcome.target
         if b is None or target is None:
             self.proofs.append(f"refused {outcome.cause}")
@@ -267,6 +275,7 @@ class Call:
             return
         answering = not a.answered
         legs.answer_inbound(a)
+        dialler.connected(outcome)
         legs.bridge(a, b)
         self.proofs.append(f"bridged {target.dialled_user or target.destination}")
         if answering:
@@ -300,18 +309,17 @@ class Call:
         finally:
             if timer.active():
                 timer.cancel()
-        legs.unbridge(a, b)
         if b.controlled_by is not a.waiter:  # the other leg was transferred away
-            a.other = None
+            legs.unbridge(a, b)
+            a.part()
             self.end("NORMAL_CLEARING")
         self._release(a, b)
+        legs.unbridge(a, b)
         if a.get("hangup_after_bridge") == "true":
             self.end(b.hangup_cause)
 
     def _release(self, a: Channel, b: Channel) -> None:
         self.finished.append(self.exchange.finish(b))
-        if not a.ended:
-            a.other = None
 
 
 def _continues(continue_on_fail: str | None, cause: str) -> bool:

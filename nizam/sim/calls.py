@@ -93,7 +93,7 @@ class Calls:
         if channel is None:
             return None, outcome.cause
         channel.controlled_by = None
-        channel.other, channel.other_type = None, ""
+        channel.part()
         return channel, ""
 
     def forget(self) -> None:

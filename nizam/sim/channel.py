@@ -87,12 +87,15 @@ class Channel:
     variables: dict[str, wire.Value] = attrs.field(factory=dict)
     other: Channel | None = None
     other_type: str = ""
+    other_profile: CallerProfile | None = None
+    other_times: Times = attrs.field(factory=Times)
     earlier_profiles: list[tuple[CallerProfile, Times]] = attrs.field(factory=list)
     app_log: list[tuple[str, str, int]] = attrs.field(factory=list)
     extensions: list[tuple[str, str, tuple[tuple[str, str], ...]]] = attrs.field(factory=list)
     recordings: dict[str, int] = attrs.field(factory=dict)
     waiter: Waiter = attrs.field(init=False)
     controlled_by: Waiter | None = None
+    at_the_end: wire.Headers = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.waiter = Waiter(self.core.clock)
@@ -115,6 +118,18 @@ class Channel:
         else:
             self.controlled_by.poke()
 
+    def join(self, other: Channel, as_type: str, times: Times) -> None:
+        """Makes `other` the other leg; its profile is copied, as FreeSWITCH clones it.
+
+        `as_type` is what it is to this leg: originator or originatee.
+        """
+        self.other, self.other_type = other, as_type
+        self.other_profile, self.other_times = attrs.evolve(other.profile), times
+
+    def part(self) -> None:
+        """There is no other leg any more."""
+        self.other, self.other_type, self.other_profile = None, "", None
+
     def set(self, name: str, value: wire.Value | None) -> None:
         """Sets a channel variable, which moves to the end; None removes it."""
         self.variables.pop(name, None)
@@ -127,25 +142,34 @@ class Channel:
         return "ARRAY::" + "|:".join(value) if isinstance(value, list) else value
 
     def append(self, name: str, value: str) -> None:
-        """Adds to a variable that becomes an array with the second value."""
-        before = self.variables.get(name)
-        if before is None:
-            self.set(name, value)
-        elif isinstance(before, list):
-            self.set(name, [*before, value])
-        else:
-            self.set(name, [before, value])
+        """Adds to a variable, which becomes an array where it is with the second value."""
+        before = self.variables.get(name, [])
+        values = [*(before if isinstance(before, list) else [before]), value]
+        self.variables[name] = values if len(values) > 1 else value
+
+    def touch(self, *names: str) -> None:
+        """Sets variables again to what they are, which moves them to the end."""
+        for name in names:
+            if name in self.variables:
+                self.set(name, self.variables[name])
 
     def reach(
         self,
         name: str,
         directory: wire.Headers | None = None,
         dialled: wire.Headers | None = None,
+        only: str = "",
     ) -> None:
-        """Takes the variables of the stage `name`, with the directory's and the dialled ones."""
+        """Takes the variables of the stage `name`, with the directory's and the dialled ones.
+
+        `only` takes no more than the one of that name.
+        """
         placed = False
         for variable, value in stage(self.role, name, self.fields):
-            if variable == DIRECTORY:
+            if only:
+                if variable == only:
+                    self.set(variable, value)
+            elif variable == DIRECTORY:
                 self._set_all(directory)
             elif variable == DIAL_STRING:
                 placed = True
@@ -209,9 +233,9 @@ class Channel:
                 ("Channel-Write-Codec-Bit-Rate", "64000"),
             ]
         headers += profile_headers("Caller", self.profile, self.times)
-        if self.other is not None:
+        if self.other_profile is not None:
             headers.append(("Other-Type", self.other_type))
-            headers += profile_headers("Other-Leg", self.other.profile, self.other.times)
+            headers += profile_headers("Other-Leg", self.other_profile, self.other_times)
         if variables:
             headers += [(f"variable_{name}", value) for name, value in self.variables.items()]
         return headers

@@ -71,7 +71,7 @@ class Commands:
             return
         controller, channel.controlled_by = channel.controlled_by, None
         controller.poke()
-        channel.other, channel.other_type = None, ""
+        channel.part()
         action = Action("transfer", f"{destination} XML {context}")
         self.calls.adopt(channel, self.originate_script(), "transferred", action)
 

@@ -9,11 +9,11 @@ import attrs
 
 from nizam.sim import legs
 from nizam.sim.answers import DirectoryUser
-from nizam.sim.causes import DIALSTATUS
-from nizam.sim.channel import Channel
+from nizam.sim.causes import DIALSTATUS, PHRASE_OF_SIP_STATUS
+from nizam.sim.channel import Channel, Times
 from nizam.sim.dialstring import DialLeg, DialString, DialStringError, parse_dial_string
 from nizam.sim.exchange import Exchange
-from nizam.sim.expansion import expand
+from nizam.sim.expansion import REFUSED, expand
 from nizam.sim.interruption import Interruption, Waiter
 from nizam.sim.legs import Target
 from nizam.sim.script import Script
@@ -26,11 +26,15 @@ _LATER = 0.4
 
 @attrs.frozen
 class Outcome:
-    """`channel` answered, or nobody did and `cause` says why; `user` is whose phone it was."""
+    """`channel`, at `target`, answered; or nobody did, and `cause` says why.
+
+    `sip_status` is what the last phone that refused said.
+    """
 
     cause: str
     channel: Channel | None = None
     target: Target | None = None
+    sip_status: int | None = None
 
 
 @attrs.define(eq=False)
@@ -44,7 +48,8 @@ class _Ringing:
 class Dialler:
     """Rings on behalf of `originator`, or for an originate command when that is None.
 
-    `rang` collects the numbers that rang, `finished` the legs that ended meanwhile.
+    `rang` collects the numbers that rang, `finished` the legs that ended meanwhile, `unfinished`
+    those that were hung up because the originator was, and must be finished after it.
     """
 
     exchange: Exchange
@@ -52,6 +57,7 @@ class Dialler:
     originator: Channel | None
     rang: list[str] = attrs.field(factory=list)
     finished: list[LegTruth] = attrs.field(factory=list)
+    unfinished: list[Channel] = attrs.field(factory=list)
 
     async def dial(self, text: str) -> Outcome:
         """Tries the dial-string's attempts in turn until a leg answers.
@@ -69,8 +75,33 @@ class Dialler:
             outcome = await self._attempt(variables, attempt)
             if outcome.channel is not None:
                 break
-        self._report(outcome)
+        if outcome.channel is None:
+            self._failed(outcome)
         return outcome
+
+    def connected(self, outcome: Outcome) -> None:
+        """What the bridging leg shows once it is answered, just before CHANNEL_BRIDGE.
+
+        Behind a user/ endpoint everything is there twice: it originates in turn.
+        """
+        a, b = self.originator, outcome.channel
+        if a is None or b is None:
+            return
+        if outcome.target is not None and outcome.target.dialled_user:
+            b.join(a, "originator", Times())
+            b.fire("CHANNEL_OUTGOING")
+            b.set("originator_codec", "PCMU@8000h@20i")
+            b.set("originate_endpoint", "user")
+            b.touch("max_forwards", "originator_codec", "originator", "export_vars")
+            b.touch(*(b.get("export_vars") or "").split(","))
+            b.touch("originate_early_media", "originating_leg_uuid", "originate_endpoint")
+            b.touch("call_uuid")
+            if len(self.rang) == 1:
+                a.append("originated_legs", _originated(b))
+                a.append("originate_causes", f"{b.uuid};NONE")
+        a.append("originate_causes", f"{b.uuid};NONE")
+        a.set("originate_disposition", "SUCCESS")
+        a.set("DIALSTATUS", DIALSTATUS["SUCCESS"])
 
     async def _attempt(self, variables: Mapping[str, str], attempt: tuple[DialLeg, ...]) -> Outcome:
         ringing: list[_Ringing] = []
@@ -108,7 +139,7 @@ class Dialler:
         if "dial-string" not in user.params:
             return "MANDATORY_IE_MISSING"
         known = {"dialed_user": number, "dialed_domain": domain}
-        text = expand(user.params["dial-string"], known.get)
+        text = expand(user.params["dial-string"], known.get, self._api)
         if self.originator is not None:
             self.originator.set("dialed_user", number)
             self.originator.set("dialed_domain", domain)
@@ -126,6 +157,15 @@ class Dialler:
             else:
                 targets += found
         return targets or cause
+
+    def _api(self, command: str) -> str:
+        """What an API call inside a dial-string gives; only sofia_contact is known."""
+        name, _, argument = command.partition(" ")
+        if not self.exchange.api_expansion or name != "sofia_contact":
+            return REFUSED
+        number, _, domain = argument.rpartition("/")[2].partition("@")
+        found = self.exchange.core.registrations.get((number, domain))
+        return f"sofia/internal/{found.contact}" if found else "error/user_not_registered"
 
     def _contact(self, leg: DialLeg, user: DirectoryUser, number: str) -> list[Target] | str:
         if leg.technology == "error":
@@ -188,18 +228,22 @@ class Dialler:
             )
         ]
 
-    def _report(self, outcome: Outcome) -> None:
-        """What the bridging leg shows of the attempt (originate_disposition and friends)."""
+    def _failed(self, outcome: Outcome) -> None:
+        """What the bridging leg shows of a failed attempt (originate_disposition and friends)."""
         a = self.originator
         if a is None or a.ended:
             return
-        disposition = "SUCCESS" if outcome.channel else outcome.cause
-        a.set("originate_disposition", disposition)
-        a.set("DIALSTATUS", DIALSTATUS.get(disposition, "CHANUNAVAIL"))
-        if outcome.channel is None:
-            a.set("originate_failed_cause", outcome.cause)
-            if a.get("originate_causes"):
-                a.set("last_bridge_hangup_cause", outcome.cause)
+        if outcome.sip_status is not None:
+            phrase = PHRASE_OF_SIP_STATUS.get(outcome.sip_status, "")
+            a.set("sip_invite_failure_status", str(outcome.sip_status))
+            a.set("sip_invite_failure_phrase", phrase)
+            a.set("sip_hangup_phrase", phrase)
+        if self.rang:
+            a.set("last_bridge_hangup_cause", outcome.cause)
+        if outcome.sip_status is not None:
+            a.set("last_bridge_proto_specific_hangup_cause", f"sip:{outcome.sip_status}")
+        a.touch("originate_causes")
+        report_cause(a, outcome.cause)
 
     @property
     def _waiter(self) -> Waiter:
@@ -227,6 +271,7 @@ class _Race:
         self._variables = variables
         self._ringing = ringing
         self._cause = "NO_ANSWER"
+        self._status: int | None = None
         self._started = self._core.clock.seconds()
         self._timeline: list[tuple[float, int, str, int]] = []
         for index, leg in enumerate(ringing):
@@ -234,6 +279,9 @@ class _Race:
         self._at(self._timeout(), "timeout", -1)
 
     async def run(self) -> Outcome:
+        if self._a is not None:
+            self._a.set("originate_disposition", "failure")
+            self._a.set("DIALSTATUS", "INVALIDARGS")
         try:
             while any(not leg.done for leg in self._ringing):
                 when, _, what, index = self._timeline[0]
@@ -252,10 +300,9 @@ class _Race:
                 else:
                     getattr(self, f"_on_{what}")(index)
         except Interruption:
-            cause = self._a.hangup_cause if self._a and self._a.ended else "ORIGINATOR_CANCEL"
-            self._cancel(cause)
+            self._abandon()
             raise
-        return Outcome(self._cause)
+        return Outcome(self._cause, sip_status=self._status)
 
     def _on_start(self, index: int) -> None:
         leg = self._ringing[index]
@@ -264,9 +311,8 @@ class _Race:
         channel.controlled_by = self._dialler._waiter
         leg.channel = channel
         if self._a is not None:
-            self._a.append(
-                "originated_legs", f"{channel.uuid};{legs.CALLEE_NAME};{target.destination}"
-            )
+            self._a.set("originate_signal_bond", channel.uuid)
+            self._a.append("originated_legs", _originated(channel))
         begin = self._elapsed()
         self._at(begin + 0.02, "ring", index)
         after = self._script.ring + _LATER * index
@@ -290,10 +336,13 @@ class _Race:
             legs.pre_answer(self._a)
         elif self._variables.get("ignore_early_media") != "true":
             legs.ring_ready(self._a)
+        self._a.profile.callee_id_name = legs.CALLEE_NAME
+        self._a.profile.callee_id_number = leg.channel.profile.callee_id_number
 
     def _on_refuse(self, index: int) -> None:
         leg = self._ringing[index]
         if leg.channel is not None and self._script.refusal is not None:
+            self._status = self._script.refusal
             self._cause = legs.refuse(leg.channel, self._script.refusal)
             self._finish(leg)
 
@@ -311,9 +360,22 @@ class _Race:
         for leg in self._ringing:
             if not leg.done:
                 self._end(leg, "LOSE_RACE")
-        if self._a is not None:
-            self._a.append("originate_causes", f"{channel.uuid};NONE")
         return Outcome("SUCCESS", channel, winner.target)
+
+    def _abandon(self) -> None:
+        """The originator is gone: its legs are cancelled, and finished after it."""
+        gone = self._a is not None and self._a.ended
+        cause = self._a.hangup_cause if self._a and gone else "ORIGINATOR_CANCEL"
+        for leg in self._ringing:
+            if leg.done or leg.channel is None:
+                continue
+            leg.done = True
+            legs.hang_up(leg.channel, cause, "send_cancel")
+            self._dialler.unfinished.append(leg.channel)
+            if self._a is not None:
+                self._a.append("originate_causes", f"{leg.channel.uuid};{cause}")
+        if self._a is not None:
+            report_cause(self._a, cause)
 
     def _collect_killed(self) -> None:
         """Legs that a command hung up are over."""
@@ -357,6 +419,17 @@ class _Race:
 
     def _at(self, when: float, what: str, index: int) -> None:
         heapq.heappush(self._timeline, (when, len(self._timeline), what, index))
+
+
+def report_cause(a: Channel, cause: str) -> None:
+    """The outcome of a failed bridge as variables of the bridging leg."""
+    a.set("originate_disposition", cause)
+    a.set("DIALSTATUS", DIALSTATUS.get(cause, "CHANUNAVAIL"))
+    a.set("originate_failed_cause", cause)
+
+
+def _originated(channel: Channel) -> str:
+    return f"{channel.uuid};{legs.CALLEE_NAME};{channel.profile.callee_id_number}"
 
 
 def _attempts(

@@ -18,13 +18,18 @@ from nizam.sim.truth import LegTruth, Truth, leg_truth
 
 @attrs.define
 class Exchange:
-    """`pace` is how many real seconds a simulated one takes."""
+    """`pace` is how many real seconds a simulated one takes.
+
+    With `api_expansion` a user's dial-string may call `${sofia_contact(...)}`, as FreeSWITCH
+    allows unless it is switched off.
+    """
 
     core: Core
     questions: Questions
     cdr: CdrPoster | None
     truth: Truth
     pace: float = 1.0
+    api_expansion: bool = False
     _background: set[Deferred[Any]] = attrs.field(factory=set)
 
     def finish(self, channel: Channel) -> LegTruth:

@@ -180,10 +180,21 @@ def _stages(events: Iterable[Pairs], reference: Reference) -> dict[str, Pairs]:
         if stage is None or stage in stages:
             continue
         now = [(n.removeprefix("variable_"), v) for n, v in event if n.startswith("variable_")]
-        added = [pair for pair in now if pair not in before]
-        stages[stage] = list(_generalised(stage, added, reference))
+        stages[stage] = list(_generalised(stage, _set_since(before, now), reference))
         before = now
     return stages
+
+
+def _set_since(before: Pairs, now: Pairs) -> Pairs:
+    """What was set between two events: setting moves a variable to the end, changed or not."""
+    order = [name for name, _ in before]
+    position = 0
+    for index, (name, _) in enumerate(now):
+        try:
+            position = order.index(name, position) + 1
+        except ValueError:
+            return now[index:]
+    return []
 
 
 def _generalised(stage: str, added: Pairs, reference: Reference) -> Iterator[tuple[str, str]]:

@@ -126,7 +126,7 @@ def outbound_channel(
     channel.hit_dialplan = False
     channel.times = Times(created=core.now(), profile_created=core.now())
     if originator is not None:
-        channel.other, channel.other_type = originator, "originator"
+        channel.join(originator, "originator", Times())
     core.add_channel(channel)
     if "origination_uuid" in own:
         old: wire.Headers = [("Old-Unique-ID", core.new_uuid())]
@@ -138,7 +138,7 @@ def outbound_channel(
         channel.call_uuid = originator.call_uuid
     channel.presence_id = own.get("presence_id", "")
     channel.reach("create", dialled=[*_exported(originator), *own.items()])
-    channel.set("channel_name", target.channel_name)
+    channel.variables["channel_name"] = target.channel_name
     if not target.dialled_user:
         channel.set("dialed_user", None)
         channel.set("dialed_domain", None)
@@ -150,7 +150,7 @@ def outbound_channel(
 
 def ring(channel: Channel) -> None:
     """The called phone rings (180): CHANNEL_PROGRESS."""
-    channel.times.progress = channel.core.now()
+    channel.times.progress = channel.other_times.progress = channel.core.now()
     channel.reach("progress")
     _at(channel, "CS_CONSUME_MEDIA", 7)
     channel.fire("CHANNEL_PROGRESS")
@@ -185,6 +185,7 @@ def pre_answer(channel: Channel, local: bool = False) -> None:
     channel.call_state, channel.answer_state = "RINGING", "early"
     channel.fire("CHANNEL_PROGRESS_MEDIA")
     channel.call_state = "EARLY"
+    channel.reach("answer", only="rtp_local_sdp_str")
 
 
 def answer_inbound(channel: Channel) -> None:
@@ -218,9 +219,8 @@ def answer_outbound(channel: Channel, user: DirectoryUser | None) -> None:
 def bridge(a: Channel, b: Channel) -> None:
     """Connects two answered legs: CHANNEL_BRIDGE on `a`, then CALL_UPDATE on both."""
     now = a.core.now()
+    a.join(b, "originatee", attrs.evolve(b.times))
     a.times.bridged = b.times.bridged = now
-    a.other, a.other_type = b, "originatee"
-    b.other, b.other_type = a, "originator"
     _at(a, "CS_EXECUTE", 4)
     _at(b, "CS_EXCHANGE_MEDIA", 5)
     a.set("originate_signal_bond", None)
@@ -238,12 +238,14 @@ def bridge(a: Channel, b: Channel) -> None:
 
 def unbridge(a: Channel, b: Channel) -> None:
     """The bridge ends: CHANNEL_UNBRIDGE on `a`."""
+    if b.ended and not a.ended:
+        a.set("sip_hangup_phrase", "OK")
+        a.set("last_bridge_hangup_cause", b.hangup_cause)
+        a.set("last_bridge_proto_specific_hangup_cause", "sip:200")
+    a.set("bridge_hangup_cause", b.hangup_cause or a.hangup_cause or "NORMAL_CLEARING")
     for leg in (a, b):
         leg.set("bridge_to", None)
-    a.set("bridge_hangup_cause", b.hangup_cause or a.hangup_cause or "NORMAL_CLEARING")
-    a.set("last_bridge_hangup_cause", b.hangup_cause or a.hangup_cause or "NORMAL_CLEARING")
     a.fire("CHANNEL_UNBRIDGE", _bridged(a, b))
-    a.times.bridged = a.times.bridged or a.core.now()
 
 
 def hold(channel: Channel, on: bool) -> None:
@@ -273,11 +275,55 @@ def hang_up(channel: Channel, cause: str, disposition: str) -> bool:
     channel.times.hangup = channel.core.now()
     channel.answer_state = "hangup"
     channel.state_number = 10
-    channel.set("bridge_to", None)
-    for name, value in _disposition(channel, disposition):
-        channel.set(name, value)
+    if disposition in ("recv_bye", "recv_cancel"):
+        _told(channel, disposition)
+    elif channel.other is not None and channel.other.ended and channel.role != "internal":
+        _ended_with_the_other(channel, disposition)
+    if disposition.startswith("send_"):
+        channel.at_the_end = _said(channel, disposition)
     channel.fire("CHANNEL_HANGUP")
+    if disposition == "recv_bye":
+        channel.touch("sip_user_agent")
+        channel.set("sip_hangup_disposition", disposition)
+        if channel.profile.direction == "outbound":
+            channel.set("bridge_to", None)
     return True
+
+
+def _told(channel: Channel, disposition: str) -> None:
+    """The other side sent BYE or CANCEL."""
+    status, cause = ("200", "16") if disposition == "recv_bye" else ("487", "487")
+    if disposition == "recv_cancel":
+        channel.set("sip_hangup_disposition", disposition)
+        channel.set("sip_invite_failure_status", status)
+        channel.set("sip_invite_failure_phrase", "CANCEL")
+    channel.set("sip_term_status", status)
+    channel.set("proto_specific_hangup_cause", f"sip:{status}")
+    channel.set("sip_term_cause", cause)
+    if channel.times.bridged:
+        inbound = channel.profile.direction == "inbound"
+        channel.set("last_bridge_role", "originator" if inbound else "originatee")
+
+
+def _ended_with_the_other(channel: Channel, disposition: str) -> None:
+    """A leg that ends because the one it belongs to did."""
+    cancelled = disposition == "send_cancel"
+    channel.set("bridge_to", None)
+    channel.set("sip_hangup_phrase", "Request Terminated" if cancelled else "OK")
+    channel.set("last_bridge_hangup_cause", channel.hangup_cause)
+    status = "487" if cancelled else "200"
+    channel.set("last_bridge_proto_specific_hangup_cause", f"sip:{status}")
+
+
+def _said(channel: Channel, disposition: str) -> wire.Headers:
+    """What a leg that we ended shows at its very end."""
+    pairs: wire.Headers = []
+    if channel.profile.direction == "outbound" and channel.times.bridged:
+        pairs += [("bridge_hangup_cause", channel.hangup_cause), ("call_uuid", channel.uuid)]
+    pairs.append(("sip_hangup_disposition", disposition))
+    if disposition == "send_cancel":
+        pairs += [("sip_invite_failure_status", "487"), ("sip_invite_failure_phrase", "CANCEL")]
+    return pairs
 
 
 def refuse(channel: Channel, status: int) -> str:
@@ -303,7 +349,7 @@ def complete(channel: Channel) -> None:
     channel.call_state = "HANGUP"
     if channel.profile.direction == "outbound":
         channel.call_uuid = channel.uuid
-    for name, value in complete_variables(channel):
+    for name, value in [*complete_variables(channel), *channel.at_the_end]:
         channel.set(name, value)
     if channel.has_media:
         for name, value in statistics():
@@ -339,37 +385,6 @@ def _call_update(channel: Channel, peer: Channel, name: str, number: str) -> Non
             ("Bridged-To", peer.uuid),
         ],
     )
-
-
-def _disposition(channel: Channel, disposition: str) -> wire.Headers:
-    """What a leg shows of how it was ended."""
-    cause = channel.hangup_cause
-    pairs: wire.Headers = [("sip_hangup_disposition", disposition)] if disposition else []
-    if disposition == "recv_bye":
-        pairs += [
-            ("sip_term_status", "200"),
-            ("proto_specific_hangup_cause", "sip:200"),
-            ("sip_term_cause", "16"),
-        ]
-    elif disposition in ("send_cancel", "recv_cancel"):
-        pairs += [
-            ("sip_invite_failure_status", "487"),
-            ("sip_invite_failure_phrase", "CANCEL"),
-        ]
-        if disposition == "recv_cancel":
-            pairs += [
-                ("sip_term_status", "487"),
-                ("proto_specific_hangup_cause", "sip:487"),
-                ("sip_term_cause", "487"),
-            ]
-    if channel.other is not None and channel.times.bridged:
-        role = "originator" if channel.profile.direction == "inbound" else "originatee"
-        pairs += [
-            ("last_bridge_role", role),
-            ("last_bridge_hangup_cause", cause),
-            ("last_bridge_proto_specific_hangup_cause", "sip:200"),
-        ]
-    return pairs
 
 
 def _exported(originator: Channel | None) -> wire.Headers:

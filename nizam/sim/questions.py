@@ -19,6 +19,7 @@ from nizam.sim.answers import (
     digest_a1,
     directory_user,
     ivr_menus,
+    parses_domains,
     sofia_gateways,
     sofia_profiles,
 )
@@ -193,18 +194,19 @@ class Questions:
         return self._read("sofia.conf", body, sofia_profiles) or ()
 
     async def gateways(self, profile: str, reconfigure: bool = False) -> tuple[GatewayAnswer, ...]:
-        """The gateways of a profile: from sofia.conf and from the directory's domains."""
+        """The gateways of a profile: from sofia.conf, and from the directory's if it says so."""
         headers = self._base("REQUEST_PARAMS", _PROFILE)
         headers.append(("profile", profile))
         if reconfigure:
             headers.append(("reconfig", "true"))
         body = await self._ask("sofia.conf", _configuration("sofia.conf"), headers)
         configured = self._read("sofia.conf", body, lambda data: sofia_gateways(data, profile))
+        takes = self._read("sofia.conf", body, lambda data: parses_domains(data, profile))
         headers = self._base("REQUEST_PARAMS", _GATEWAYS)
         headers += [("purpose", "gateways"), ("profile", profile)]
         body = await self._ask("gateways", _locate("directory"), headers)
         found = self._read("gateways", body, lambda data: sofia_gateways(data, profile))
-        return (configured or ()) + (found or ())
+        return (configured or ()) + ((found or ()) if takes else ())
 
     async def configuration(self, name: str) -> bool:
         """Asks for a configuration file that nothing here depends on; whether there was one."""
