@@ -1,0 +1,82 @@
+"""The switch-side configuration: well-formed, complete, without users and without open doors."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+FOLDER = Path(__file__).parent.parent / "etc/freeswitch"
+FILES = sorted(FOLDER.rglob("*.xml"))
+# Set by FreeSWITCH itself (switch_core.c).
+BUILT_IN = {"sounds_dir", "log_dir"}
+
+
+def parameters(name: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for parameter in etree.parse(FOLDER / "autoload_configs" / name).iter("param"):
+        found.setdefault(str(parameter.get("name")), []).append(str(parameter.get("value")))
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_variable_is_set(file: Path) -> None:
+    directives = etree.parse(FOLDER / "vars.xml").iter("X-PRE-PROCESS")
+    known = {str(directive.get("data")).partition("=")[0] for directive in directives}
+    assert set(re.findall(r"\$\$\{(\w+)\}", file.read_text())) <= known | BUILT_IN
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.name.endswith(".conf.xml")], ids=lambda file: file.name
+)
+def test_each_configuration_carries_the_name_that_freeswitch_asks_for(file: Path) -> None:
+    root = etree.parse(file).getroot()
+    assert (root.tag, root.get("name")) == ("configuration", file.name.removesuffix(".xml"))
+
+
+def test_there_are_no_users_and_no_dialplan_on_disk() -> None:
+    for file in FILES:
+        tree = etree.parse(file)
+        assert not tree.xpath("//user | //extension | //context | //gateway"), file
+    sections = etree.parse(FOLDER / "freeswitch.xml").xpath("/document/section/@name")
+    assert sections == ["configuration", "languages"]
+
+
+def test_questions_go_to_two_instances_with_credentials_and_a_limit() -> None:
+    bindings = etree.parse(FOLDER / "autoload_configs/xml_curl.conf.xml").findall(".//binding")
+    assert len(bindings) == 2
+    for number, binding in enumerate(bindings, start=1):
+        given = {p.get("name"): p.get("value") for p in binding}
+        assert given["gateway-url"] == f"$${{nizam_url_{number}}}/freeswitch/xml"
+        assert given["gateway-credentials"] == "$${nizam_xml_username}:$${nizam_xml_password}"
+        assert 1 <= int(given["timeout"]) <= 5
+        assert binding[0].get("bindings") == "directory|dialplan|configuration"
+
+
+def test_records_are_posted_to_both_instances_and_kept_when_neither_takes_them() -> None:
+    given = parameters("json_cdr.conf.xml")
+    assert given["url"] == [f"$${{nizam_url_{n}}}/freeswitch/cdr" for n in (1, 2)]
+    assert given["cred"] == ["$${nizam_xml_username}:$${nizam_xml_password}"]
+    assert given["err-log-dir"]
+
+
+def test_the_event_socket_has_an_own_password_and_lets_only_loopback_in() -> None:
+    text = (FOLDER / "vars.xml").read_text()
+    assert {"nizam_esl_ip=127.0.0.1", "nizam_esl_acl=loopback.auto"} <= set(
+        re.findall(r'data="([^"]+)"', text)
+    )
+    assert "ClueCon" not in text
+    assert parameters("event_socket.conf.xml")["apply-inbound-acl"] == ["$${nizam_esl_acl}"]
+
+
+def test_dialplan_data_runs_no_api_commands() -> None:
+    assert parameters("post_load_switch.conf.xml")["api-expansion"] == ["false"]
+
+
+def test_questions_can_be_asked_before_anything_that_asks_is_loaded() -> None:
+    tree = etree.parse(FOLDER / "autoload_configs/modules.conf.xml")
+    modules = [load.get("module") for load in tree.iter("load")]
+    for asking in ("mod_sofia", "mod_conference", "mod_callcenter", "mod_voicemail"):
+        assert modules.index("mod_xml_curl") < modules.index(asking)
