@@ -107,12 +107,15 @@ class PlainHeaders(Mapping[str, HeaderValue]):
     hexadecimal digits (switch_url_encode), so such text comes back decoded once too often.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_encoded", "_text")
 
     def __init__(self, header_block: str) -> None:
         self._text = f"\n{header_block}\n"
+        self._encoded: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> HeaderValue:
+        if self._encoded is not None:
+            return _plain_value(self._encoded[name])
         # A value cannot hold a raw line feed, so a line feed and a name start a header.
         line_start = f"\n{name}: "
         start = self._text.rfind(line_start)
@@ -122,16 +125,20 @@ class PlainHeaders(Mapping[str, HeaderValue]):
         return _plain_value(self._text[start : self._text.index("\n", start)])
 
     def __iter__(self) -> Iterator[str]:
-        return iter({line.partition(": ")[0]: None for line in self._lines()})
+        return iter(self._split())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._split())
 
     def __repr__(self) -> str:
         return f"PlainHeaders({dict(self)!r})"
 
-    def _lines(self) -> list[str]:
-        return [line for line in self._text.split("\n") if ": " in line]
+    def _split(self) -> dict[str, str]:
+        if self._encoded is None:
+            self._encoded = dict(
+                line.split(": ", 1) for line in self._text.split("\n") if ": " in line
+            )
+        return self._encoded
 
 
 def _plain_value(encoded: str) -> HeaderValue:
