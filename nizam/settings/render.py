@@ -1,6 +1,7 @@
-"""The settings written out: `etc/nizam.toml` with every one of them, and the effective ones.
+"""The settings written out: `etc/nizam.toml`, `docs/settings.md`, and the effective ones.
 
-`python -m nizam.settings.render etc/nizam.toml` writes the file; a test checks that it is current.
+`python -m nizam.settings.render`, run in the repository, writes both files; a test checks that
+they are current.
 """
 
 from __future__ import annotations
@@ -8,12 +9,17 @@ from __future__ import annotations
 import enum
 import ipaddress
 import json
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
-from nizam.settings.declarations import SETTINGS, TITLES, Setting
+from nizam.settings.declarations import (
+    CLUSTER_SEED_PREFIX,
+    NOT_NEEDED,
+    SETTINGS,
+    TITLES,
+    Setting,
+)
 from nizam.settings.load import Loaded
 from nizam.settings.values import masked
 
@@ -34,6 +40,34 @@ _NODES = """
 # esl_password_file = "/etc/nizam/freeswitch-2.password"
 """
 
+_PAGE_HEAD = """\
+# Settings
+
+Written from the declarations in `nizam/settings/`; `etc/nizam.toml` holds the same as a file to
+start from. `twistd nizam --check-config` and `nizam check-config` tell what is wrong, or what is in
+force and where each value came from.
+
+A value is taken from the first of these places that has it:
+
+1. the command line (`--roles`),
+2. the environment, `NAME`,
+3. the file that `NAME_FILE` in the environment names,
+4. systemd's credentials: `LoadCredential=NAME:/path`,
+5. the TOML file that `--config` or `NIZAM_CONFIG` names, where a secret `x` can be given as
+   `x_file`,
+6. the default.
+
+An empty value and `null` count as not given. All problems are told at once, with the setting's
+name, what is wrong and what is accepted; an unknown key in the file is a problem. Secrets are never
+shown.
+
+More FreeSWITCH nodes than one: `[[nodes]]` tables in the file, each with the keys of
+`[freeswitch]`, or switch nodes in the API."""
+_PAGE_CHECKED = """\
+## Accepted, with nothing to choose
+
+These are checked, so that the environment of an existing deployment can stay as it is."""
+
 
 def example_file() -> str:
     """The text of etc/nizam.toml."""
@@ -51,14 +85,45 @@ def example_file() -> str:
 
 def _entry(setting: Setting) -> str:
     assert setting.key is not None  # noqa: S101 - the caller chose those with a key
-    name = "DB_READ_HOST_1, _2 ..." if setting.name == "DB_READ_HOST" else setting.name
-    words = f"{setting.about} [{name}] Accepted: {setting.accepted}."
+    words = f"{setting.about} [{_environment_name(setting)}] Accepted: {setting.accepted}."
     about = textwrap.wrap(words, _WIDTH, initial_indent="# ", subsequent_indent="# ")
     field = setting.key.rpartition(".")[2]
     shown = setting.default if setting.example is None else setting.example
     value = "..." if shown is None and setting.secret else shown
     unset = "  # an example: unset by default" if setting.default in (None, ()) else ""
     return "\n".join([*about, f"# {field} = {_toml(value)}{unset}"])
+
+
+def page() -> str:
+    """The text of docs/settings.md."""
+    lines = [_PAGE_HEAD]
+    for table, title in TITLES.items():
+        lines += ["", f"## {title}", "", "| environment | file | default | accepted | what it is |"]
+        lines.append("|---|---|---|---|---|")
+        for setting in SETTINGS:
+            if setting.key and setting.key.rpartition(".")[0] == table:
+                lines.append(_row(setting, f"`{setting.key}`"))
+    lines += [
+        "",
+        _PAGE_CHECKED,
+        "",
+        "| environment | default | accepted | why |",
+        "|---|---|---|---|",
+    ]
+    lines += [_row(setting, None) for setting in SETTINGS if not setting.key]
+    lines += [f"| `{prefix}*` | | anything | {note} |" for prefix, note in NOT_NEEDED.items()]
+    lines.append(f"| `{CLUSTER_SEED_PREFIX}n` | | nothing | Redis Cluster is not supported yet. |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(setting: Setting, key: str | None) -> str:
+    default = "" if setting.default in (None, ()) else f"`{_toml(setting.default)}`"
+    cells = [f"`{_environment_name(setting)}`", key, default, setting.accepted, setting.about]
+    return f"| {' | '.join(cell for cell in cells if cell is not None)} |"
+
+
+def _environment_name(setting: Setting) -> str:
+    return "DB_READ_HOST_1, _2 ..." if setting.name == "DB_READ_HOST" else setting.name
 
 
 def render_effective(loaded: Loaded) -> str:
@@ -98,4 +163,5 @@ def _toml(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(example_file(), encoding="utf-8")
+    Path("etc/nizam.toml").write_text(example_file(), encoding="utf-8")
+    Path("docs/settings.md").write_text(page(), encoding="utf-8")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nizam.settings import Role, Secret, Settings, SettingsError, load
 from nizam.settings.declarations import SETTINGS
-from nizam.settings.render import example_file, render_effective
+from nizam.settings.render import example_file, page, render_effective
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -363,10 +363,11 @@ def test_every_declared_key_has_a_place_and_every_place_a_key() -> None:
     assert keys - nodes == fields(Settings) - {"nodes", "xml_clients"}
 
 
-def test_the_example_file_is_current() -> None:
-    assert (REPOSITORY / "etc/nizam.toml").read_text() == example_file(), (
-        "run: python -m nizam.settings.render etc/nizam.toml"
-    )
+@pytest.mark.parametrize(
+    ("file", "text"), [("etc/nizam.toml", example_file()), ("docs/settings.md", page())]
+)
+def test_the_written_files_are_current(file: str, text: str) -> None:
+    assert (REPOSITORY / file).read_text() == text, "run: python -m nizam.settings.render"
 
 
 def test_the_example_file_holds_the_defaults() -> None:
