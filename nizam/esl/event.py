@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-import attrs
 import orjson
 
 from nizam.esl.errors import EslPeerError
@@ -16,10 +15,11 @@ HeaderValue = str | list[str]
 
 _ARRAY: Final = "ARRAY::"
 _ARRAY_SEPARATOR: Final = "|:"
+# What SwitchEvent(...) does at the end, without its layers; it is made for every event.
+_new_tuple: Final = tuple.__new__
 
 
-@attrs.frozen
-class SwitchEvent:
+class SwitchEvent(NamedTuple):
     """One event as FreeSWITCH fired it.
 
     `name` is its Event-Name; `headers` are its headers and channel variables (`variable_...`),
@@ -53,13 +53,14 @@ def decode_event(frame: Frame) -> SwitchEvent:
     Raises EslPeerError when the body is not one, as after a truncated frame.
     """
     if frame.content_type == EVENT_JSON:
-        return _decode_json(frame.body)
+        return decode_json(frame.body)
     if frame.content_type == EVENT_PLAIN:
-        return _decode_plain(frame.body)
+        return decode_plain(frame.body)
     raise EslPeerError(f"a {frame.content_type} frame where an event was expected")
 
 
-def _decode_json(payload: bytes) -> SwitchEvent:
+def decode_json(payload: bytes | memoryview) -> SwitchEvent:
+    """The event in the body of a `text/event-json` frame. Raises EslPeerError."""
     try:
         headers = orjson.loads(payload)
     except orjson.JSONDecodeError:
@@ -72,18 +73,19 @@ def _decode_json(payload: bytes) -> SwitchEvent:
     body = headers.pop("_body", None)
     if body is not None and body.__class__ is not str:
         raise EslPeerError("a JSON event whose body is not text")
-    return SwitchEvent(name, headers, body)
+    return _new_tuple(SwitchEvent, (name, headers, body))
 
 
-def _decode_damaged_json(payload: bytes) -> object:
+def _decode_damaged_json(payload: bytes | memoryview) -> object:
     # FreeSWITCH copies bytes from the network into its JSON without asking whether they are UTF-8.
     try:
-        return orjson.loads(payload.decode("utf-8", "replace"))
+        return orjson.loads(bytes(payload).decode("utf-8", "replace"))
     except orjson.JSONDecodeError as error:
         raise EslPeerError(f"a JSON event that does not parse: {error}") from error
 
 
-def _decode_plain(payload: bytes) -> SwitchEvent:
+def decode_plain(payload: bytes) -> SwitchEvent:
+    """The event in the body of a `text/event-plain` frame. Raises EslPeerError."""
     header_block, separator, body = payload.partition(b"\n\n")
     if not separator:
         raise EslPeerError("a plain event without the empty line after its headers")

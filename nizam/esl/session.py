@@ -19,7 +19,7 @@ import attrs
 from nizam.esl import frames
 from nizam.esl.commands import Command
 from nizam.esl.errors import EslPeerError, EslUsageError
-from nizam.esl.event import SwitchEvent, decode_event
+from nizam.esl.event import SwitchEvent, decode_json, decode_plain
 from nizam.esl.frames import Frame, FrameDecoder
 
 __all__ = [
@@ -147,8 +147,7 @@ class Session(Generic[T]):
             frames.AUTH_REQUEST: self._auth_requested,
             frames.COMMAND_REPLY: self._command_replied,
             frames.API_RESPONSE: self._api_responded,
-            frames.EVENT_JSON: self._event_fired,
-            frames.EVENT_PLAIN: self._event_fired,
+            frames.EVENT_PLAIN: self._plain_event_fired,
             frames.EVENT_XML: self._ignored,
             frames.LOG_DATA: self._ignored,
             frames.DISCONNECT_NOTICE: self._disconnect_announced,
@@ -190,12 +189,15 @@ class Session(Generic[T]):
         jobs = self._jobs
         self._decoder.receive_data(data)
         try:
-            for frame in self._decoder.frames():
-                # Events are nearly all there is: they do not take the way through the table.
-                if frame.content_type is frames.EVENT_JSON and not jobs:
-                    yield decode_event(frame)
+            for item in self._decoder.read(decode_json):
+                if isinstance(item, SwitchEvent):
+                    # Events are nearly all there is: they come first and cost least.
+                    if jobs and item.name == "BACKGROUND_JOB":
+                        yield from self._event_fired(item)
+                    else:
+                        yield item
                 else:
-                    yield from self._handlers[frame.content_type](frame)
+                    yield from self._handlers[item.content_type](item)
         except EslPeerError as error:
             self._error = error
             raise
@@ -275,14 +277,15 @@ class Session(Generic[T]):
             del self._jobs[command.job_uuid]
             yield Replied(ticket, reply)
 
-    def _event_fired(self, frame: Frame) -> Iterator[Output[T]]:
-        event = decode_event(frame)
-        if event.name == "BACKGROUND_JOB":
-            job_uuid = event.get("Job-UUID")
-            if job_uuid in self._jobs:
-                yield JobFinished(self._jobs.pop(job_uuid), Reply(event.body or "", _NO_HEADERS))
-                return
-        yield event
+    def _plain_event_fired(self, frame: Frame) -> Iterator[Output[T]]:
+        return self._event_fired(decode_plain(frame.body))
+
+    def _event_fired(self, event: SwitchEvent) -> Iterator[Output[T]]:
+        job_uuid = event.get("Job-UUID") if event.name == "BACKGROUND_JOB" else None
+        if job_uuid in self._jobs:
+            yield JobFinished(self._jobs.pop(job_uuid), Reply(event.body or "", _NO_HEADERS))
+        else:
+            yield event
 
     def _disconnect_announced(self, frame: Frame) -> Iterator[Output[T]]:
         # With `linger` the call is over but the connection stays for its last events.
