@@ -134,8 +134,16 @@ class PrivateRedis:
 
     def flush(self) -> None:
         """Delete every key of every database; raises EmbeddedServerError when it cannot."""
-        if self._ask("FLUSHALL") != b"+OK":
-            raise EmbeddedServerError("Redis refused FLUSHALL")
+        self._command("FLUSHALL")
+
+    def configure(self, name: str, value: str) -> None:
+        """Change a setting until the next start; raises EmbeddedServerError if it is refused."""
+        self._command(f"CONFIG SET {name} {value}")
+
+    def _command(self, command: str) -> None:
+        answer = self._ask(command)
+        if answer != b"+OK":
+            raise EmbeddedServerError(f"Redis refused {command}: {answer.decode()}")
 
     def _is_ready(self) -> bool:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
@@ -21,7 +22,7 @@ from nizam.esl.errors import EslPeerError
 from nizam.esl.session import Ready, Refused, Replied, Session, Write
 from nizam.settings import NodeSettings, RedisSettings, Settings
 
-CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 MINIMUM_POSTGRES = 15
 MINIMUM_REDIS = 7
 
@@ -105,7 +106,7 @@ def _postgres_version(dsn: str) -> str:
 
 
 def _redis(settings: RedisSettings) -> str:
-    with socket.create_connection((settings.host, settings.port), CONNECT_SECONDS) as connection:
+    with socket.create_connection((settings.host, settings.port), ANSWER_SECONDS) as connection:
         reader = hiredis.Reader(encoding="utf-8", errors="replace")
 
         def ask(*words: str) -> object:
@@ -140,8 +141,10 @@ def _info(text: str) -> dict[str, str]:
 
 def _event_socket(node: NodeSettings) -> str:
     session: Session[str] = Session(commands.auth(node.esl_password.reveal()))
-    with socket.create_connection((node.esl_host, node.esl_port), CONNECT_SECONDS) as connection:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    with socket.create_connection((node.esl_host, node.esl_port), ANSWER_SECONDS) as connection:
         while True:
+            connection.settimeout(max(deadline - time.monotonic(), 0.001))
             data = connection.recv(65536)
             if not data:
                 raise ConnectionError("FreeSWITCH closed the connection")
