@@ -268,8 +268,8 @@ class EslLink(Service):
     of the wire, with the clock's time of its arrival. `on_up()` is called when FreeSWITCH has
     accepted the subscription, `on_down(reason)` when that connection is over: what happened in
     between the two is not known. `on_refused(refusal, detail)` is called when only a person can
-    help (wrong password, access list): it should raise an alarm. They may not block; what they
-    raise is logged.
+    help (wrong password, access list): it should raise an alarm. They may not block or
+    stop the link; what they raise is logged.
     """
 
     _log = Logger()

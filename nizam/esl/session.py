@@ -156,9 +156,8 @@ class Session(Generic[T]):
 
     @property
     def unanswered(self) -> int:
-        """How many commands and background jobs are on their way."""
-        waiting = sum(1 for command, _ in self._unanswered if command.job_uuid is None)
-        return waiting + len(self._jobs)
+        """How many answers are due: replies to commands, and ends of background jobs."""
+        return len(self._unanswered) + len(self._jobs)
 
     def send(self, command: Command, ticket: T) -> bytes:
         """The bytes that send `command`, whose answer will carry `ticket`.

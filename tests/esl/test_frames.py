@@ -265,7 +265,7 @@ _FRAGMENTS = st.sampled_from(
         b"Content-Type: auth/request\n\n",
         b"Content-Type: command/reply\nReply-Text: +OK\n\n",
         b"Content-Type: api/response\nContent-Length: 5\n\nhello",
-        b'Content-Length: 19\nContent-Type: text/event-json\n\n{"Event-Name":"API"}',
+        b'Content-Length: 20\nContent-Type: text/event-json\n\n{"Event-Name":"API"}',
         b"Content-Length: 2\nContent-Type: text/event-json\n\n{}",
         b"Content-Length: 3",
         b"Content-Length: 30\n",
@@ -322,10 +322,13 @@ class CountingBuffer(bytearray):
 HEADER_HEAVY = b"Content-Type: command/reply\n" + b"X: y\n" * 8000 + b"\n"
 ONE_LARGE_BODY = b"Content-Type: api/response\nContent-Length: 40000\n\n" + b"\n" * 40000
 SMALL_FRAMES = b"Content-Type: command/reply\nReply-Text: +OK\n\n" * 900
+JSON_EVENTS = b'Content-Length: 20\nContent-Type: text/event-json\n\n{"Event-Name":"API"}' * 500
 NEVER_ENDING_HEADER = b"X: " + b"x" * 40000
 
 
-@pytest.mark.parametrize("data", [HEADER_HEAVY, ONE_LARGE_BODY, SMALL_FRAMES, NEVER_ENDING_HEADER])
+@pytest.mark.parametrize(
+    "data", [HEADER_HEAVY, ONE_LARGE_BODY, SMALL_FRAMES, JSON_EVENTS, NEVER_ENDING_HEADER]
+)
 @pytest.mark.parametrize("size", [1, 7, 1000, 1_000_000])
 def test_each_byte_is_searched_at_most_twice_however_it_arrives(data: bytes, size: int) -> None:
     decoder = FrameDecoder()

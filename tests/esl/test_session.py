@@ -299,7 +299,7 @@ def test_a_job_uuid_in_use_is_our_own_error() -> None:
     session.send(commands.bgapi("status", "j-1"), "t")
     with pytest.raises(EslUsageError):
         session.send(commands.bgapi("status", "j-1"), "t")
-    assert session.unanswered == 1
+    assert session.unanswered == 2, "the reply and the end of the first job"
 
 
 def test_a_lost_connection_gives_back_each_open_ticket_once() -> None:
