@@ -132,7 +132,7 @@ class Dialler:
         number, _, domain = leg.address.partition("@")
         if not domain and self.originator is not None:
             domain = self.originator.get("domain_name") or ""
-        asked = {**variables, **leg.variables}
+        asked = {**dict(legs.exported(self.originator)), **variables, **leg.variables}
         user = await self.exchange.questions.user_call(number, domain, asked)
         if user is None:
             return "SUBSCRIBER_ABSENT"

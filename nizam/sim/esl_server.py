@@ -150,7 +150,7 @@ class EventSocketServer(Protocol):
             self._close()
 
     def _reply(self, verb: str, rest: str) -> str:
-        if verb == "event":
+        if verb.startswith("event"):  # `events` too: only the first letters are compared
             return self.subscription.event(rest.split())
         if verb == "nixevent":
             return self.subscription.nixevent(rest.split())

@@ -6,7 +6,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.python.failure import Failure
 
 from nizam.sim import legs, recording
 from nizam.sim.cdr import CdrPoster, record
@@ -43,7 +44,10 @@ class Exchange:
         return leg_truth(channel)
 
     def spawn(self, work: Coroutine[Deferred[Any], Any, Any]) -> Deferred[Any]:
-        """Runs `work` beside everything else; a failure becomes a problem of the truth."""
+        """Runs `work` beside everything else; a failure becomes a problem of the truth.
+
+        The Deferred gives what `work` returns, None after a failure, and can be cancelled.
+        """
         running = Deferred.fromCoroutine(work)
         self._background.add(running)
 
@@ -51,7 +55,13 @@ class Exchange:
             self._background.discard(running)
             return result
 
-        running.addErrback(lambda failure: self.truth.problem(failure.getTraceback()))
+        def failed(failure: Failure) -> Failure | None:
+            if isinstance(failure.value, CancelledError):
+                return failure
+            self.truth.problem(failure.getTraceback())
+            return None
+
+        running.addErrback(failed)
         running.addBoth(done)
         return running
 

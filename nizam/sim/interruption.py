@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
-class Interruption(Exception):  # noqa: N818 - not an error: how a sleep ends early
+class Interruption(Exception):
     """What the leg was doing is over."""
 
 

@@ -137,7 +137,7 @@ def outbound_channel(
     if originator is not None:
         channel.call_uuid = originator.call_uuid
     channel.presence_id = own.get("presence_id", "")
-    channel.reach("create", dialled=[*_exported(originator), *own.items()])
+    channel.reach("create", dialled=[*exported(originator), *own.items()])
     channel.variables["channel_name"] = target.channel_name
     if not target.dialled_user:
         channel.set("dialed_user", None)
@@ -387,7 +387,7 @@ def _call_update(channel: Channel, peer: Channel, name: str, number: str) -> Non
     )
 
 
-def _exported(originator: Channel | None) -> wire.Headers:
+def exported(originator: Channel | None) -> wire.Headers:
     """What `export` on the bridging channel gives to each new leg."""
     if originator is None:
         return []

@@ -139,10 +139,10 @@ class Questions:
         return await self._user("message-count", _MESSAGE_COUNT, fields, user, domain)
 
     async def user_call(
-        self, user: str, domain: str, variables: Mapping[str, str]
+        self, user: str, domain: str, variables: Mapping[str, wire.Value]
     ) -> DirectoryUser | None:
         """The user to be dialled, with its dial-string; `variables` are the originate's."""
-        fields = {"as_channel": "true", "action": "user_call", **variables}
+        fields: dict[str, wire.Value] = {"as_channel": "true", "action": "user_call", **variables}
         return await self._user("user_call", _USER_CALL, fields, user, domain)
 
     async def voicemail_lookup(self, user: str, domain: str) -> DirectoryUser | None:
@@ -217,7 +217,7 @@ class Questions:
         self,
         kind: str,
         calling: tuple[str, str, str],
-        fields: Mapping[str, str],
+        fields: Mapping[str, wire.Value],
         user: str,
         domain: str,
         ip: str = "",

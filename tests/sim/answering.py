@@ -82,10 +82,11 @@ class AnsweringServer:
         self.answer = answer
         self.cdr_status = 200
         self.requests: list[Asked] = []
-        site = Site(_Answers(self))
+        site: Any = Site(_Answers(self))  # type: ignore[no-untyped-call]
         site.noisy = False
         self._port: Any = reactor.listenTCP(0, site, interface="127.0.0.1")
-        self.url = f"http://127.0.0.1:{self._port.getHost().port}"
+        address: Any = self._port.getHost()
+        self.url = f"http://127.0.0.1:{address.port}"
 
     def forms(self, **wanted: str) -> list[dict[str, str]]:
         """The xml_curl questions whose fields have these values."""
@@ -104,10 +105,10 @@ class AnsweringServer:
 
 
 class _Answers(Resource):
-    isLeaf = True
+    isLeaf = True  # noqa: N815 - twisted.web's name
 
     def __init__(self, server: AnsweringServer) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._server = server
 
     def render_POST(self, request: Request) -> bytes:  # noqa: N802
@@ -125,5 +126,5 @@ class _Answers(Resource):
         if is_cdr:
             request.setResponseCode(self._server.cdr_status)
             return b""
-        request.setHeader("content-type", "text/xml")
+        request.responseHeaders.setRawHeaders("content-type", ["text/xml"])
         return self._server.answer(form)

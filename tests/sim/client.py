@@ -117,9 +117,8 @@ async def connect(reactor: Any, port: int, password: str = "ClueCon") -> Client:
 
 async def connect_raw(reactor: Any, port: int) -> Client:
     """A client that has said nothing yet."""
-    client: Client = await connectProtocol(
-        TCP4ClientEndpoint(reactor, "127.0.0.1", port), Client()
-    )
+    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+    client: Client = await connectProtocol(endpoint, Client())  # type: ignore[no-untyped-call]
     return client
 
 

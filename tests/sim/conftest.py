@@ -32,7 +32,7 @@ Connect = Callable[[SimulatedSwitch], Awaitable[Client]]
 @pytest_twisted.async_yield_fixture
 async def answers() -> AsyncIterator[AnsweringServer]:
     """A server that answers xml_curl and takes CDRs."""
-    server = AnsweringServer(reactor)  # type: ignore[arg-type]
+    server = AnsweringServer(reactor)
     yield server
     await server.stop()
 

@@ -27,6 +27,4 @@ def test_variables_are_filled_in_and_api_calls_refused(text: str, expected: str)
 
 
 def test_an_api_call_runs_where_that_is_allowed() -> None:
-    ran: list[str] = []
-    text = expand("${echo(${uuid} x)}", VARIABLES.get, lambda command: ran.append(command) or "y")
-    assert (text, ran) == ("y", ["echo u-1 x"])
+    assert expand("[${echo(${uuid} x)}]", VARIABLES.get, str.upper) == "[ECHO U-1 X]"
