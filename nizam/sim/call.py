@@ -237,20 +237,7 @@ class Call:
         self.finished += [self.exchange.finish(leg) for leg in self._unfinished]
         first = next(leg for leg in self.finished if leg.uuid == channel.uuid)
         truth.calls.append(
-            CallTruth(
-                call_id=self.call_id,
-                scenario=self.script.scenario,
-                direction=self.direction,
-                domain=self.script.domain,
-                caller=first.caller,
-                dialled=self.script.dialled,
-                created=first.created,
-                answered=first.answered,
-                ended=first.ended,
-                cause=first.cause,
-                legs=tuple(sorted(self.finished, key=lambda leg: leg.created)),
-                proofs=tuple(self.proofs),
-            )
+            call_truth(self.call_id, self.script, self.direction, first, self.finished, self.proofs)
         )
 
     async def connect(self, data: str) -> None:
@@ -302,9 +289,10 @@ class Call:
             while not b.ended and b.controlled_by is a.waiter:
                 await a.waiter.sleep(None)
         except Interruption:
-            legs.hang_up(b, a.hangup_cause or "NORMAL_CLEARING", "send_bye")
-            legs.unbridge(a, b)
-            self._release(a, b)
+            if b.controlled_by is a.waiter:
+                legs.hang_up(b, a.hangup_cause or "NORMAL_CLEARING", "send_bye")
+                legs.unbridge(a, b)
+                self._release(b)
             raise
         finally:
             if timer.active():
@@ -313,13 +301,38 @@ class Call:
             legs.unbridge(a, b)
             a.part()
             self.end("NORMAL_CLEARING")
-        self._release(a, b)
+        self._release(b)
         legs.unbridge(a, b)
         if a.get("hangup_after_bridge") == "true":
             self.end(b.hangup_cause)
 
-    def _release(self, a: Channel, b: Channel) -> None:
+    def _release(self, b: Channel) -> None:
         self.finished.append(self.exchange.finish(b))
+
+
+def call_truth(
+    call_id: str,
+    script: Script,
+    direction: str,
+    first: LegTruth,
+    finished: Sequence[LegTruth],
+    proofs: Sequence[str],
+) -> CallTruth:
+    """What stays of a call whose own leg was `first`."""
+    return CallTruth(
+        call_id=call_id,
+        scenario=script.scenario,
+        direction=direction,
+        domain=script.domain,
+        caller=first.caller,
+        dialled=script.dialled,
+        created=first.created,
+        answered=first.answered,
+        ended=first.ended,
+        cause=first.cause,
+        legs=tuple(sorted(finished, key=lambda leg: leg.created)),
+        proofs=tuple(proofs),
+    )
 
 
 def _continues(continue_on_fail: str | None, cause: str) -> bool:

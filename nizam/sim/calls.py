@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -9,13 +10,14 @@ from twisted.internet.interfaces import IDelayedCall
 
 from nizam.sim import legs
 from nizam.sim.answers import Action
-from nizam.sim.call import Call
+from nizam.sim.call import Call, call_truth
 from nizam.sim.channel import CallerProfile, Channel, Times
 from nizam.sim.dialling import Dialler
 from nizam.sim.exchange import Exchange
 from nizam.sim.phones import Phones
 from nizam.sim.questions import SipRequest
 from nizam.sim.script import Script, ScriptWriter
+from nizam.sim.truth import LegTruth
 
 _CARRIER_PORT = 7324
 
@@ -78,22 +80,40 @@ class Calls:
         """The running call whose own leg is `channel_id`."""
         return self._running.get(channel_id)
 
-    def adopt(self, channel: Channel, script: Script, direction: str, first: Action) -> None:
-        """Runs a leg that already exists: an originated one, or one transferred away."""
-        call = Call(self._exchange, script, channel, direction)
+    def adopt(
+        self,
+        channel: Channel,
+        script: Script,
+        direction: str,
+        first: Action,
+        finished: Sequence[LegTruth] = (),
+    ) -> None:
+        """Runs a leg that already exists: an originated one, or one transferred away.
+
+        `finished` are legs of the same call that have ended before.
+        """
+        call = Call(self._exchange, script, channel, direction, finished=list(finished))
         self._pending += 1
         running = self._exchange.spawn(self._run(call, first))
         running.addBoth(self._ended)
 
-    async def originate(self, dial_string: str, script: Script) -> tuple[Channel | None, str]:
-        """Rings a dial-string for the originate command; the leg that answered, or the cause."""
+    async def originate(
+        self, dial_string: str, script: Script, first: Action
+    ) -> tuple[Channel | None, str]:
+        """Rings a dial-string and lets the leg that answers do `first`: that leg, or the cause."""
         dialler = Dialler(self._exchange, script, None)
         outcome = await dialler.dial(dial_string)
-        channel = outcome.channel
+        channel, legs_before = outcome.channel, dialler.finished
         if channel is None:
+            if legs_before:
+                one = legs_before[0]
+                self._exchange.truth.calls.append(
+                    call_truth(one.uuid, script, "originated", one, legs_before, ())
+                )
             return None, outcome.cause
         channel.controlled_by = None
         channel.part()
+        self.adopt(channel, script, "originated", first, legs_before)
         return channel, ""
 
     def forget(self) -> None:

@@ -152,6 +152,8 @@ async def _uuid_transfer(on: Commands, arguments: str) -> str:
         if channel.other is None:
             return "-ERR No bridged channel\n"
         channel = channel.other
+    if channel.ended or (channel.controlled_by is not None and not channel.times.bridged):
+        return NO_CHANNEL  # a leg that only rings has no dialplan to be sent to
     context = words[2] if len(words) > 2 else channel.profile.context
     await on.transfer(channel, words[0], context)
     return OK
@@ -226,14 +228,13 @@ async def _originate(on: Commands, arguments: str) -> str:
     if used and used[1] in on.exchange.core.channels:
         return "-ERR DESTINATION_OUT_OF_ORDER\n"
     on.exchange.truth.placed += 1
-    channel, cause = await on.calls.originate(dial_string, script)
-    if channel is None:
-        return f"-ERR {cause}\n"
     if match:
         first = Action(match[1], match[2] or "")
     else:
         first = Action("transfer", f"{extension} XML {context or 'default'}")
-    on.calls.adopt(channel, script, "originated", first)
+    channel, cause = await on.calls.originate(dial_string, script, first)
+    if channel is None:
+        return f"-ERR {cause}\n"
     return f"+OK {channel.uuid}\n"
 
 
