@@ -1,0 +1,228 @@
+"""Legs rung together: who rings when, who answers first, and what becomes of the others."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from nizam.sim import legs
+from nizam.sim.causes import DIALSTATUS
+from nizam.sim.channel import Channel
+from nizam.sim.interruption import Interruption
+from nizam.sim.legs import Target
+
+if TYPE_CHECKING:
+    from nizam.sim.dialling import Dialler
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+# A phone beside the first one of a group answers later, so that the race has one winner.
+_LATER = 0.4
+
+
+@attrs.frozen
+class Outcome:
+    """`channel`, at `target`, answered; or nobody did, and `cause` says why.
+
+    `sip_status` is what the last phone that refused said.
+    """
+
+    cause: str
+    channel: Channel | None = None
+    target: Target | None = None
+    sip_status: int | None = None
+
+
+@attrs.define(eq=False)
+class Ringing:
+    """One target, and its leg once it was started."""
+
+    target: Target
+    channel: Channel | None = None
+    done: bool = False
+
+
+class Race:
+    """The legs of one attempt, rung together on a timeline of simulated seconds."""
+
+    def __init__(
+        self, dialler: Dialler, variables: Mapping[str, str], ringing: list[Ringing]
+    ) -> None:
+        self._dialler = dialler
+        self._exchange = dialler.exchange
+        self._core = dialler.exchange.core
+        self._a = dialler.originator
+        self._script = dialler.script
+        self._variables = variables
+        self._ringing = ringing
+        self._cause = "NO_ANSWER"
+        self._status: int | None = None
+        self._started = self._core.clock.seconds()
+        self._timeline: list[tuple[float, int, str, int]] = []
+        for index, leg in enumerate(ringing):
+            self._at(_number(leg.target.variables, "leg_delay_start", 0.0), "start", index)
+        self._at(self._timeout(), "timeout", -1)
+
+    async def run(self) -> Outcome:
+        """Rings until one answers or none is left; raises Interruption like Dialler.dial."""
+        if self._a is not None:
+            self._a.set("originate_disposition", "failure")
+            self._a.set("DIALSTATUS", "INVALIDARGS")
+        try:
+            while any(not leg.done for leg in self._ringing):
+                when, _, what, index = self._timeline[0]
+                wait = self._started + when * self._exchange.pace - self._core.clock.seconds()
+                if wait > 0:
+                    await self._dialler.waiter.sleep(wait)
+                    self._collect_killed()
+                    continue
+                heapq.heappop(self._timeline)
+                if index >= 0 and self._ringing[index].done:
+                    continue
+                if what == "timeout":
+                    self._cancel("NO_ANSWER")
+                elif what == "answer":
+                    return self._answered(index)
+                else:
+                    getattr(self, f"_on_{what}")(index)
+        except Interruption:
+            self._abandon()
+            raise
+        return Outcome(self._cause, sip_status=self._status)
+
+    def _on_start(self, index: int) -> None:
+        leg = self._ringing[index]
+        target = leg.target
+        channel = legs.outbound_channel(self._core, target, self._a, self._variables)
+        channel.controlled_by = self._dialler.waiter
+        leg.channel = channel
+        if self._a is not None:
+            self._a.set("originate_signal_bond", channel.uuid)
+            self._a.append("originated_legs", originated_leg(channel))
+        begin = self._elapsed()
+        self._at(begin + 0.02, "ring", index)
+        after = self._script.ring + _LATER * index
+        if self._script.refusal is not None and target.role == "user":
+            self._at(begin + after, "refuse", index)
+        elif self._script.callee == "answers" or target.role == "gateway":
+            self._at(begin + after, "answer", index)
+        timeout = _number(target.variables, "leg_timeout", 0.0)
+        if timeout:
+            self._at(begin + timeout, "leg_timeout", index)
+
+    def _on_ring(self, index: int) -> None:
+        leg = self._ringing[index]
+        if leg.channel is None:
+            return
+        legs.ring(leg.channel)
+        self._dialler.rang.append(leg.target.dialled_user or leg.target.destination)
+        if self._a is None or self._a.ended:
+            return
+        if self._a.get("ringback"):
+            legs.pre_answer(self._a)
+        elif self._variables.get("ignore_early_media") != "true":
+            legs.ring_ready(self._a)
+        self._a.profile.callee_id_name = legs.CALLEE_NAME
+        self._a.profile.callee_id_number = leg.channel.profile.callee_id_number
+
+    def _on_refuse(self, index: int) -> None:
+        leg = self._ringing[index]
+        if leg.channel is not None and self._script.refusal is not None:
+            self._status = self._script.refusal
+            self._cause = legs.refuse(leg.channel, self._script.refusal)
+            self._finish(leg)
+
+    def _on_leg_timeout(self, index: int) -> None:
+        self._end(self._ringing[index], "ALLOTTED_TIMEOUT")
+        self._cause = "ALLOTTED_TIMEOUT"
+
+    def _answered(self, index: int) -> Outcome:
+        winner = self._ringing[index]
+        channel = winner.channel
+        if channel is None:
+            return Outcome(self._cause)
+        winner.done = True
+        legs.answer_outbound(channel, winner.target.user)
+        for leg in self._ringing:
+            if not leg.done:
+                self._end(leg, "LOSE_RACE")
+        return Outcome("SUCCESS", channel, winner.target)
+
+    def _abandon(self) -> None:
+        """The originator is gone: its legs are cancelled, and finished after it."""
+        gone = self._a is not None and self._a.ended
+        cause = self._a.hangup_cause if self._a and gone else "ORIGINATOR_CANCEL"
+        for leg in self._ringing:
+            if leg.done or leg.channel is None:
+                continue
+            leg.done = True
+            legs.hang_up(leg.channel, cause, "send_cancel")
+            self._dialler.unfinished.append(leg.channel)
+            if self._a is not None:
+                self._a.append("originate_causes", f"{leg.channel.uuid};{cause}")
+        if self._a is not None:
+            report_cause(self._a, cause)
+
+    def _collect_killed(self) -> None:
+        """Legs that a command hung up are over."""
+        for leg in self._ringing:
+            if leg.channel is not None and leg.channel.ended and not leg.done:
+                self._cause = leg.channel.hangup_cause
+                self._finish(leg)
+
+    def _cancel(self, cause: str) -> None:
+        self._cause = cause
+        for leg in self._ringing:
+            if not leg.done:
+                self._end(leg, cause)
+
+    def _end(self, leg: Ringing, cause: str) -> None:
+        if leg.channel is None:
+            leg.done = True
+            return
+        legs.hang_up(leg.channel, cause, "send_cancel")
+        self._finish(leg)
+
+    def _finish(self, leg: Ringing) -> None:
+        leg.done = True
+        if leg.channel is None:
+            return
+        if self._a is not None:
+            self._a.append("originate_causes", f"{leg.channel.uuid};{leg.channel.hangup_cause}")
+        self._dialler.finished.append(self._exchange.finish(leg.channel))
+
+    def _timeout(self) -> float:
+        for name in ("originate_timeout", "call_timeout"):
+            if name in self._variables:
+                return _number(self._variables, name, DEFAULT_TIMEOUT_SECONDS)
+        if self._a is not None and self._a.get("call_timeout"):
+            own = {"call_timeout": self._a.get("call_timeout") or ""}
+            return _number(own, "call_timeout", DEFAULT_TIMEOUT_SECONDS)
+        return DEFAULT_TIMEOUT_SECONDS
+
+    def _elapsed(self) -> float:
+        return (self._core.clock.seconds() - self._started) / self._exchange.pace
+
+    def _at(self, when: float, what: str, index: int) -> None:
+        heapq.heappush(self._timeline, (when, len(self._timeline), what, index))
+
+
+def report_cause(a: Channel, cause: str) -> None:
+    """The outcome of a failed bridge as variables of the bridging leg."""
+    a.set("originate_disposition", cause)
+    a.set("DIALSTATUS", DIALSTATUS.get(cause, "CHANUNAVAIL"))
+    a.set("originate_failed_cause", cause)
+
+
+def originated_leg(channel: Channel) -> str:
+    """How a leg is listed in originated_legs."""
+    return f"{channel.uuid};{legs.CALLEE_NAME};{channel.profile.callee_id_number}"
+
+
+def _number(variables: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        return float(variables.get(name, default))
+    except ValueError:
+        return default
