@@ -26,7 +26,7 @@ from twisted.python.logfile import LogFile
 from twisted.web.client import Agent, PartialDownloadError, ResponseNeverReceived, readBody
 from twisted.web.server import Site
 
-from nizam.dev.demo import DOMAIN, Demo, prepare_demo, scenery
+from nizam.dev.demo import DOMAIN, Api, prepare_demo, scenery
 from nizam.dev.folder import StateFolder
 from nizam.dev.guide import Running, guide
 from nizam.dev.options import XML_USERNAME, DevOptions, dev_settings
@@ -39,9 +39,12 @@ from nizam.ops.logs import observer
 from nizam.settings import Settings
 from nizam.sim.switch import SimulatedSwitch
 from nizam.store.migrate import upgrade
+from nizam.store.pool import Pool
+from nizam.store.system.api_keys import create_platform_key
 from nizam.tap import build_daemon
 
 READY_SECONDS = 30.0
+KEY_REQUESTS_PER_MINUTE = 60_000
 # With the servers after it this keeps the whole stop within five seconds.
 STOP_SECONDS = 3.0
 _LOG_BYTES = 10_000_000
@@ -109,6 +112,7 @@ class _System:
         self._settings = settings
         self._folder = folder
         self._say = say
+        self._agent = Agent(reactor, connectTimeout=2.0)  # type: ignore[no-untyped-call]
         self._daemon: IService | None = None
         self._switch: SimulatedSwitch | None = None
         self._receiver_port: Any = None
@@ -134,15 +138,17 @@ class _System:
         receiver = Receiver(self._folder.webhook_secret(), self._reactor.seconds)
         self._receiver_port = self._listen(receiver)
         receiver_url = f"http://127.0.0.1:{self._receiver_port.getHost().port}"
-        self._say("Preparing the demo tenant ...")
-        demo = await prepare_demo(self._reactor, self._settings, self._folder, receiver_url)
         self._daemon = build_daemon(self._settings, self._reactor)
         self._daemon.privilegedStartService()  # type: ignore[no-untyped-call]
         self._daemon.startService()  # type: ignore[no-untyped-call]
         await self._ready()
+        self._say("Preparing the demo tenant ...")
+        api_key = await self._administrator_key(database_dsn)
+        api = Api(self._agent, self._reactor, self._options.http, api_key)
+        tenant_id = await prepare_demo(api, receiver_url, self._folder.webhook_secret())
         if self._options.simulate:
             await self._start_switch()
-        running = self._running(demo, database_dsn, redis_url, receiver_url)
+        running = self._running(api_key, tenant_id, database_dsn, redis_url, receiver_url)
         self._folder.write_dev_json(running.dev_json())
         self._say(guide(running, self._folder.path, simulated=self._options.simulate))
 
@@ -159,11 +165,10 @@ class _System:
         raise PortInUseError("no port is free for the webhook receiver")
 
     async def _ready(self) -> None:
-        agent = Agent(self._reactor, connectTimeout=2.0)  # type: ignore[no-untyped-call]
         deadline = self._reactor.seconds() + READY_SECONDS
         while self._reactor.seconds() < deadline:
             try:
-                asked = agent.request(b"GET", f"{self._options.http}/readyz".encode())
+                asked = self._agent.request(b"GET", f"{self._options.http}/readyz".encode())
                 response = await asked.addTimeout(2.0, self._reactor)
                 await readBody(response).addTimeout(2.0, self._reactor)
             except (ConnectError, ResponseNeverReceived, PartialDownloadError, TimeoutError):
@@ -175,6 +180,20 @@ class _System:
         raise NotReadyError(
             f"it was not ready within {READY_SECONDS:g} s; see {self._folder.path}/nizam.log"
         )
+
+    async def _administrator_key(self, database_dsn: str) -> str:
+        """The key that dev.json shows; made at the first start, when nobody could ask for one."""
+        kept = self._folder.kept("api_key")
+        if kept is not None:
+            return kept
+        pool = Pool(self._reactor, database_dsn, size=1, name="dev")
+        await pool.start()
+        try:
+            made: str = await create_platform_key(pool, "nizam dev", KEY_REQUESTS_PER_MINUTE)
+        finally:
+            await pool.stop()
+        self._folder.keep("api_key", made)
+        return made
 
     async def _start_switch(self) -> None:
         (node, *_) = self._settings.nodes
@@ -192,12 +211,14 @@ class _System:
         )
         await self._switch.start()
 
-    def _running(self, demo: Demo, database_dsn: str, redis_url: str, receiver_url: str) -> Running:
+    def _running(
+        self, api_key: str, tenant_id: str, database_dsn: str, redis_url: str, receiver_url: str
+    ) -> Running:
         node = self._settings.nodes[0] if self._settings.nodes else None
         return Running(
             http=self._options.http,
-            api_key=demo.api_key,
-            tenant_id=demo.tenant_id,
+            api_key=api_key,
+            tenant_id=tenant_id,
             tenant_domain=DOMAIN,
             xml_username=XML_USERNAME,
             xml_password=self._folder.secret("xml_password"),
