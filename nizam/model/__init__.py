@@ -1,0 +1,1 @@
+"""What there is: every resource, destination and event, declared once and free of I/O."""

@@ -1,0 +1,99 @@
+"""Destinations: one closed set of places a call can be sent to, used wherever a call is sent.
+
+A destination names its type and what that type needs: a resource by id, a number, a hangup cause
+or a sound. Which resources can be destinations is written in their declarations.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from nizam.model.base import Value
+from nizam.model.values import DialString, HangupCause, SoundPath
+
+BUILT_IN: dict[str, frozenset[str]] = {
+    "external": frozenset({"number"}),
+    "hangup": frozenset({"cause"}),
+    "play": frozenset({"sound", "then"}),
+    "voicemail": frozenset({"id"}),
+}
+"""Types that are no resource of their own, with the fields each takes."""
+
+_REQUIRED: dict[str, frozenset[str]] = BUILT_IN | {
+    "hangup": frozenset(),
+    "play": frozenset({"sound"}),
+}
+
+
+def destination_types() -> dict[str, frozenset[str]]:
+    """Every type that a call can be sent to, with the fields it takes."""
+    from nizam.model import registry
+
+    return BUILT_IN | {
+        name: frozenset({"id"}) for name, it in registry.resources().items() if it.destination
+    }
+
+
+class Destination(Value):
+    """Where a call goes: `{"type": "extension", "id": ...}`, `{"type": "external", "number": ...}`,
+    `{"type": "play", "sound": ..., "then": {...}}` or `{"type": "hangup", "cause": ...}`."""
+
+    type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,40}$")]
+    id: UUID | None = None
+    number: DialString | None = None
+    cause: HangupCause | None = None
+    sound: SoundPath | None = None
+    then: Destination | None = Field(default=None)
+
+    @property
+    def resource(self) -> str:
+        """The type of the resource that `id` names: voicemail boxes belong to extensions."""
+        return "extension" if self.type == "voicemail" else self.type
+
+    @model_validator(mode="after")
+    def _shape(self) -> Destination:
+        types = destination_types()
+        if self.type not in types:
+            raise PydanticCustomError(
+                "destination_type",
+                "'{given}' is not a destination; known are {known}",
+                {"given": self.type, "known": ", ".join(sorted(types))},
+            )
+        given = {
+            name
+            for name in ("id", "number", "cause", "sound", "then")
+            if getattr(self, name) is not None
+        }
+        missing = _REQUIRED.get(self.type, types[self.type]) - given
+        surplus = given - types[self.type]
+        if missing or surplus:
+            raise PydanticCustomError(
+                "destination_shape",
+                "a destination of type {given} takes {takes}{missing}{surplus}",
+                {
+                    "given": self.type,
+                    "takes": ", ".join(sorted(types[self.type])) or "nothing",
+                    "missing": f"; missing: {', '.join(sorted(missing))}" if missing else "",
+                    "surplus": f"; not {', '.join(sorted(surplus))}" if surplus else "",
+                },
+            )
+        depth, inner = 0, self.then
+        while inner is not None:
+            depth, inner = depth + 1, inner.then
+        if depth > 5:
+            raise PydanticCustomError(
+                "destination_depth", "more than 5 steps follow each other", {}
+            )
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        schema["properties"]["type"]["enum"] = sorted(destination_types())
+        return schema

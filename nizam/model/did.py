@@ -1,0 +1,38 @@
+"""A DID: a public number that reaches a tenant. It exists once on the whole platform."""
+
+from __future__ import annotations
+
+from nizam.model.base import Body
+from nizam.model.destination import Destination
+from nizam.model.extension import RecordingPolicy
+from nizam.model.resource import Column, Resource, Unique
+from nizam.model.values import E164, Language, Text, TimeZone
+
+
+class Did(Body):
+    """The writable fields."""
+
+    number: E164
+    label: Text = ""
+    destination: Destination
+    caller_name_prefix: Text | None = None
+    language: Language | None = None
+    recording: RecordingPolicy = "never"
+    time_zone: TimeZone | None = None
+
+
+RESOURCE = Resource(
+    name="did",
+    path="dids",
+    body=Did,
+    columns=(Column("number"), Column("label"), Column("enabled", "boolean")),
+    unique=(Unique(("number",), everywhere=True),),
+    search=("number", "label"),
+    destination=True,
+    quota="max_dids",
+    example={
+        "number": "+12025550101",
+        "label": "Main line",
+        "destination": {"type": "extension", "id": "01937a5e-0000-7000-8000-000000000001"},
+    },
+)

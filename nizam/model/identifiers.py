@@ -1,0 +1,12 @@
+"""Identifiers: UUIDv7 (RFC 9562) for what NIZAM makes; calls and legs keep FreeSWITCH's own."""
+
+from __future__ import annotations
+
+import uuid
+
+import uuid6
+
+
+def new_id() -> uuid.UUID:
+    """A fresh UUIDv7: ids sort by the time they were made, which keeps indices compact."""
+    return uuid.UUID(int=uuid6.uuid7().int)

@@ -1,0 +1,63 @@
+"""A ring group: one number that rings several phones."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from nizam.model.base import Body, Value
+from nizam.model.destination import Destination
+from nizam.model.resource import Column, RefersTo, Resource
+from nizam.model.values import DialString, InternalNumber, Label, SoundPath, Text
+
+
+class Member(Value):
+    """One phone of the group: an extension of the tenant or an external number."""
+
+    extension_id: Annotated[UUID, RefersTo("extension")] | None = None
+    number: DialString | None = None
+    delay_seconds: Annotated[int, Field(ge=0, le=120)] = 0
+    timeout_seconds: Annotated[int, Field(ge=3, le=120)] | None = None
+    confirm: bool = False
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.extension_id is None) == (self.number is None):
+            raise PydanticCustomError("member", "takes either extension_id or number", {})
+        return self
+
+
+class RingGroup(Body):
+    """The writable fields."""
+
+    number: InternalNumber
+    name: Label
+    strategy: Literal["simultaneous", "sequence", "rollover", "random", "round_robin"] = (
+        "simultaneous"
+    )
+    members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=100)]
+    ring_seconds: Annotated[int, Field(ge=5, le=300)] = 30
+    caller_name_prefix: Text | None = None
+    ringback: SoundPath | None = None
+    skip_busy: bool = True
+    fallback: Destination | None = None
+
+
+RESOURCE = Resource(
+    name="ring_group",
+    path="ring-groups",
+    body=RingGroup,
+    columns=(Column("number"), Column("name"), Column("enabled", "boolean")),
+    search=("number", "name"),
+    dialable=True,
+    destination=True,
+    quota="max_ring_groups",
+    example={
+        "number": "2000",
+        "name": "Sales",
+        "members": [{"extension_id": "01937a5e-0000-7000-8000-000000000001"}],
+    },
+)

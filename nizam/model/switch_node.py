@@ -1,0 +1,42 @@
+"""A switch node: one FreeSWITCH that NIZAM answers, listens to and steers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from nizam.model.base import Body
+from nizam.model.resource import Column, Resource, Secret, Unique
+from nizam.model.values import Host, Port, Slug
+
+LineSecret = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+SipAddress = Annotated[str, StringConstraints(max_length=260, pattern=r"^[A-Za-z0-9.:\[\]-]+$")]
+
+
+class SwitchNode(Body):
+    """The writable fields. The node signs in at /freeswitch/xml with its XML credentials."""
+
+    name: Slug
+    esl_host: Host
+    esl_port: Port = 8021
+    esl_password: LineSecret | None = None
+    sip_address: SipAddress | None = None
+    xml_username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    xml_password: LineSecret | None = None
+    weight: Annotated[int, Field(ge=0, le=1000)] = 100
+    status: Literal["in_service", "draining", "out_of_service"] = "in_service"
+    tags: tuple[Slug, ...] = ()
+
+
+RESOURCE = Resource(
+    name="switch_node",
+    path="switch-nodes",
+    body=SwitchNode,
+    scope="platform",
+    columns=(Column("name"), Column("status"), Column("xml_username")),
+    unique=(Unique(("name",), everywhere=True), Unique(("xml_username",), everywhere=True)),
+    secrets=(Secret("esl_password"), Secret("xml_password", "password")),
+    search=("name", "esl_host"),
+    example={"name": "fs1", "esl_host": "10.0.0.5", "esl_password": "...", "xml_username": "fs1"},
+)

@@ -1,0 +1,116 @@
+"""The kinds of values that fields hold, each with its limits.
+
+Text that people type can reach XML, dialplan data, logs and SQL. Control characters and lone
+surrogates have no honest use in any of them, and `${` starts a variable expansion that
+FreeSWITCH performs even when it is escaped, so they are refused here, before anything is stored.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+_CONTROL = re.compile("[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_XML = re.compile("[\ufffe\uffff]")
+
+
+def safe_text(value: str) -> str:
+    """Return `value` unchanged; raise ValueError for text that no peer can take safely."""
+    if _SURROGATE.search(value):
+        raise ValueError("holds half of a surrogate pair, which is not text")
+    if _CONTROL.search(value):
+        raise ValueError("holds a control character")
+    if _NOT_XML.search(value):
+        raise ValueError("holds a character that XML does not allow")
+    if "${" in value or "$$" in value:
+        raise ValueError("holds '${' or '$$', which FreeSWITCH would expand")
+    return value
+
+
+def known_time_zone(value: str) -> str:
+    """Return `value` if it names an IANA time zone; raise ValueError otherwise."""
+    if value not in available_timezones():
+        raise ValueError("is not an IANA time zone such as Europe/Berlin")
+    ZoneInfo(value)
+    return value
+
+
+Text = Annotated[str, StringConstraints(max_length=255), AfterValidator(safe_text)]
+"""Up to 255 characters on one line."""
+
+Label = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=120, strip_whitespace=True),
+    AfterValidator(safe_text),
+]
+"""A name for people: 1 to 120 characters."""
+
+LongText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(safe_text)]
+
+InternalNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
+"""A number dialled inside a tenant: 2 to 15 digits."""
+
+E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{4,14}$")]
+"""A public number in E.164 with its plus sign."""
+
+DialString = Annotated[str, StringConstraints(pattern=r"^\+?[0-9*#]{1,32}$")]
+"""What a person may dial: digits, star and hash, optionally in E.164."""
+
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(known_time_zone)]
+
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1 alpha-2."""
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
+
+Domain = Annotated[
+    str,
+    StringConstraints(
+        max_length=253,
+        to_lower=True,
+        pattern=r"^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+"
+        r"[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$",
+    ),
+]
+"""A DNS name with at least two labels, lower case."""
+
+Host = Annotated[
+    str,
+    StringConstraints(
+        max_length=253,
+        pattern=r"^([a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?|[0-9a-fA-F:]{2,39})$",
+    ),
+]
+"""A host name or an IP address, without port."""
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+SipToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~+*-]{1,64}$")]
+"""A SIP user name without any character that FreeSWITCH gives a meaning to."""
+
+SipPassword = Annotated[str, StringConstraints(min_length=12, max_length=128, pattern=r"^[!-~]+$")]
+"""12 to 128 printable ASCII characters without blanks."""
+
+HangupCause = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{2,40}$")]
+
+
+def _stays_below(value: str) -> str:
+    if ".." in value:
+        raise ValueError("holds '..'")
+    return value
+
+
+SoundPath = Annotated[
+    str,
+    StringConstraints(
+        max_length=255, pattern=r"^(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)$"
+    ),
+    AfterValidator(_stays_below),
+]
+"""A sound as FreeSWITCH reads it: a path without `..`, or a tone_stream."""

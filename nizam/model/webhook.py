@@ -1,0 +1,100 @@
+"""A webhook endpoint: an address of the tenant's own that is told what happens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from nizam.model.base import Body, Value
+from nizam.model.event_types import is_subscription
+from nizam.model.resource import Column, Resource, Secret
+from nizam.model.values import LongText, safe_text
+
+DEFAULT_RETRY_SCHEDULE: tuple[int, ...] = (5, 30, 120, 600, 3600, 14400, 43200, 86400)
+"""Seconds to wait before each further attempt, after the one at once."""
+
+_RESERVED_HEADERS = frozenset(
+    {"host", "content-length", "content-type", "connection", "transfer-encoding", "user-agent"}
+)
+
+
+def _web_address(value: str) -> str:
+    safe_text(value)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {error}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an http or https URL")
+    if parts.username or parts.password:
+        raise ValueError("carries credentials; use a header instead")
+    if parts.fragment or port == 0 or not value.isascii() or " " in value:
+        raise ValueError("is not a URL that can be sent to")
+    return value
+
+
+def _subscription(value: str) -> str:
+    if not is_subscription(value):
+        raise ValueError("is neither an event type, nor a family such as call.*, nor *")
+    return value
+
+
+Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_web_address)]
+Subscription = Annotated[str, StringConstraints(max_length=64), AfterValidator(_subscription)]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+HeaderValue = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[ -~]*$")]
+
+
+class WebhookFilter(Value):
+    """Only events that touch these objects; an empty filter lets everything through."""
+
+    extension_id: UUID | None = None
+    did: str | None = None
+
+
+class Webhook(Body):
+    """The writable fields. The signing secret is generated and shown once."""
+
+    url: Url
+    description: LongText = ""
+    event_types: Annotated[tuple[Subscription, ...], Field(min_length=1, max_length=64)] = ("*",)
+    secret: Annotated[str, StringConstraints(pattern=r"^whsec_[A-Za-z0-9+/=]{32,100}$")] | None = (
+        None
+    )
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(default_factory=dict)]
+    filter: WebhookFilter = WebhookFilter()
+    retry_schedule_seconds: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=604_800)], ...], Field(max_length=20)
+    ] = DEFAULT_RETRY_SCHEDULE
+    timeout_seconds: Annotated[int, Field(ge=1, le=30)] = 15
+    max_in_flight: Annotated[int, Field(ge=1, le=100)] = 10
+    rate_per_second: Annotated[int, Field(ge=0, le=10_000)] = 0
+    ordered: bool = False
+    status: Literal["active", "paused", "disabled"] = "active"
+
+    @model_validator(mode="after")
+    def _headers(self) -> Self:
+        for name in self.headers:
+            if name.lower() in _RESERVED_HEADERS or name.lower().startswith("webhook-"):
+                raise PydanticCustomError(
+                    "reserved_header", "the header {name} is set by NIZAM", {"name": name}
+                )
+        return self
+
+
+RESOURCE = Resource(
+    name="webhook",
+    path="webhooks",
+    body=Webhook,
+    columns=(Column("url"), Column("status"), Column("enabled", "boolean")),
+    secrets=(Secret("secret", "webhook_secret"),),
+    search=("url", "description"),
+    routed=False,
+    read_only=("status",),
+    example={"url": "https://example.com/hooks/nizam", "event_types": ["call.*"]},
+)
