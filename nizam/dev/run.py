@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -73,6 +74,8 @@ def run(options: DevOptions, say: Callable[[str], None]) -> None:
     Raises FolderInUseError, PortInUseError, EmbeddedServerError or NotReadyError, after stopping
     what had been started.
     """
+    # A shell starts its background jobs with Ctrl-C ignored; here it always means stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = StateFolder(options.state_dir)
     folder.take()
     _check_port(options.host, options.port)
