@@ -91,12 +91,14 @@ class Snapshot:
         """Forget one object; removing a tenant removes all that it owns."""
         if resource_name == "tenant":
             tenant = self._tenants.pop(identifier, None)
-            for row in list(tenant.rows.values()) if tenant else ():
-                self._forget(row)
+            for owned in list(tenant.rows.values()) if tenant else ():
+                self._forget(owned)
         rows = self._rows(resource_name, tenant_id, identifier)
-        row = rows.pop((resource_name, identifier), None)
-        if row is not None:
-            self._forget(row)
+        removed = (
+            rows.pop((resource_name, identifier)) if (resource_name, identifier) in rows else None
+        )
+        if removed is not None:
+            self._forget(removed)
 
     def replace_tenant(self, tenant_id: UUID, rows: Iterable[Row], revision: int) -> None:
         """Put `rows` in the place of all that is held of the tenant."""
