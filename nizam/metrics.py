@@ -1,0 +1,135 @@
+"""The metrics that dashboards and alerts rely on, each declared once.
+
+Whoever measures imports the metric from here; `/metrics` shows them all. Gauges whose truth lies
+elsewhere (queue depth, pool use) are set by a function when they are asked for, where the owner
+can say so cheaply.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+_QUICK = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5)
+_SLOW = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+
+HTTP_REQUEST_SECONDS = Histogram(
+    "nizam_http_request_seconds",
+    "Time to answer a request of the API, by route template.",
+    ("route", "method", "status"),
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+XML_REQUEST_SECONDS = Histogram(
+    "nizam_xml_request_seconds",
+    "Time to answer a question of FreeSWITCH.",
+    ("section", "outcome"),
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+SNAPSHOT_AGE_SECONDS = Gauge(
+    "nizam_snapshot_age_seconds",
+    "Seconds since the routing data was last known to be current.",
+    registry=REGISTRY,
+)
+ESL_CONNECTED = Gauge(
+    "nizam_esl_connected",
+    "1 while the event socket of the node is connected and signed in.",
+    ("node",),
+    registry=REGISTRY,
+)
+ESL_RECONNECTS_TOTAL = Counter(
+    "nizam_esl_reconnects_total",
+    "Times the event socket of the node was connected again.",
+    ("node",),
+    registry=REGISTRY,
+)
+ESL_REFUSALS_TOTAL = Counter(
+    "nizam_esl_refusals_total",
+    "Times the node refused our password, our address or our subscription.",
+    ("node", "reason"),
+    registry=REGISTRY,
+)
+ESL_EVENT_LAG_SECONDS = Histogram(
+    "nizam_esl_event_lag_seconds",
+    "Time from FreeSWITCH firing an event to NIZAM reading it.",
+    ("node",),
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+EVENTS_STORED_TOTAL = Counter(
+    "nizam_events_stored_total",
+    "Events committed to PostgreSQL.",
+    ("type",),
+    registry=REGISTRY,
+)
+EVENTS_SHED_TOTAL = Counter(
+    "nizam_events_shed_total",
+    "Events dropped because no buffer had room left.",
+    ("class",),
+    registry=REGISTRY,
+)
+ACTIVE_CALLS = Gauge(
+    "nizam_active_calls",
+    "Calls in progress; tenants beyond the cap are counted as 'other'.",
+    ("tenant",),
+    registry=REGISTRY,
+)
+REGISTRATIONS = Gauge("nizam_registrations", "Phones registered.", registry=REGISTRY)
+GATEWAY_UP = Gauge(
+    "nizam_gateway_up", "1 while the gateway answers.", ("gateway",), registry=REGISTRY
+)
+WEBHOOK_QUEUE_DEPTH = Gauge(
+    "nizam_webhook_queue_depth",
+    "Webhook deliveries waiting, by state: ready, processing, delayed or dead.",
+    ("state",),
+    registry=REGISTRY,
+)
+WEBHOOK_OLDEST_SECONDS = Gauge(
+    "nizam_webhook_oldest_seconds",
+    "Age of the oldest delivery that waits for its first attempt.",
+    registry=REGISTRY,
+)
+WEBHOOK_ATTEMPT_SECONDS = Histogram(
+    "nizam_webhook_attempt_seconds",
+    "Time that an attempt to deliver took.",
+    ("outcome",),
+    buckets=_SLOW,
+    registry=REGISTRY,
+)
+WEBHOOK_DELIVERIES_TOTAL = Counter(
+    "nizam_webhook_deliveries_total",
+    "Deliveries that ended, and attempts that failed, by outcome.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+DB_POOL_IN_USE = Gauge("nizam_db_pool_in_use", "Connections in use.", ("pool",), registry=REGISTRY)
+DB_WAIT_SECONDS = Histogram(
+    "nizam_db_wait_seconds",
+    "Time spent waiting for a free connection.",
+    ("pool",),
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+REPLICA_LAG_SECONDS = Gauge(
+    "nizam_replica_lag_seconds",
+    "How far the replica is behind the primary.",
+    ("replica",),
+    registry=REGISTRY,
+)
+REACTOR_STALL_SECONDS = Histogram(
+    "nizam_reactor_stall_seconds",
+    "How late a timer of the reactor fired: how long something held it.",
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+BUILD_INFO = Gauge(
+    "nizam_build_info", "1, with the version as a label.", ("version",), registry=REGISTRY
+)
