@@ -1,0 +1,1 @@
+"""Telling other systems what happens: signed HTTP requests, queued, retried and accounted for."""
