@@ -1,0 +1,326 @@
+"""HTTP requests to addresses that tenants choose, without a way into our own network.
+
+Every connection goes to an address that was checked after name resolution, and to exactly that
+address: a name that resolves differently a moment later (DNS rebinding) gains nothing. No
+redirect is followed and no proxy of the environment is used. What is read of an answer is
+bounded, and so is every wait.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.threads import deferToThreadPool
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from nizam.webhooks.addresses import Network, may_connect
+from nizam.webhooks.interface import EgressError, IEgressAgent, Reply, TargetRefused
+
+CONNECT_SECONDS = 5.0
+READ_LIMIT = 65_536
+HEAD_LIMIT = 4_096
+"""Bytes of an answer's body that are kept for whoever asks why a delivery failed."""
+
+# Headers, status line and TLS come on top of the body.
+_RECEIVE_LIMIT = 2 * READ_LIMIT
+_RESOLVER_THREADS = 16
+_IDLE_SECONDS = 30
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""Gives the IP literals that a host name stands for; raises OSError when there are none."""
+
+
+@implementer(IEgressAgent)
+class EgressAgent:
+    """The agent over real sockets.
+
+    `allowed` networks may be reached although they are not public. `per_host` bounds the
+    connections kept for reuse to one host. `trust_root` is what Twisted's
+    `optionsForClientTLS` takes: None means the platform's certificate authorities. `resolve`
+    replaces the system's resolver.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        allowed: Sequence[Network] = (),
+        *,
+        per_host: int = 16,
+        trust_root: Any = None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._threads: ThreadPool | None = None
+        self._pool = HTTPConnectionPool(  # type: ignore[no-untyped-call]
+            reactor, persistent=True
+        )
+        self._pool.maxPersistentPerHost = per_host
+        self._pool.cachedConnectionTimeout = _IDLE_SECONDS
+        # A delivery is repeated by the schedule, where it is counted, and nowhere else.
+        self._pool.retryAutomatically = False
+        factory = _CheckedEndpoints(reactor, tuple(allowed), resolve or self._lookup, trust_root)
+        self._agent = Agent.usingEndpointFactory(  # type: ignore[no-untyped-call]
+            reactor, factory, self._pool
+        )
+
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, timeout: float
+    ) -> Reply:
+        """See IEgressAgent."""
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise TargetRefused("the address is neither http nor https")
+        exchange: Deferred[Reply] = Deferred.fromCoroutine(self._exchange(url, headers, body))
+        late: list[bool] = []
+
+        def expire() -> None:
+            late.append(True)
+            exchange.cancel()
+
+        timer = self._reactor.callLater(timeout, expire)
+        try:
+            return await exchange
+        except EgressError:
+            raise
+        except Exception as error:
+            if late:
+                raise EgressError(f"no complete answer within {timeout:g} s") from None
+            raise EgressError(_reason(error)) from error
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        sent = Headers()
+        for name, value in headers.items():
+            sent.addRawHeader(name.encode("ascii"), value.encode("latin-1"))
+        response: IResponse = await self._agent.request(
+            b"POST", url.encode("ascii"), sent, _Bytes(body)
+        )
+        values = response.headers.getRawHeaders(b"retry-after") or [b""]
+        reader = _HeadReader()
+        response.deliverBody(reader)  # type: ignore[no-untyped-call]
+        head = await reader.done
+        retry_after = values[0][:100].decode("latin-1") or None
+        return Reply(int(response.code), retry_after, head)
+
+    async def _lookup(self, host: str) -> Sequence[str]:
+        if self._threads is None:
+            # Threads of its own: names that do not resolve must not hold up anything else.
+            self._threads = ThreadPool(0, _RESOLVER_THREADS, "webhook-dns")
+            self._threads.start()
+        found = await deferToThreadPool(
+            self._reactor, self._threads, socket.getaddrinfo, host, None, type=socket.SOCK_STREAM
+        )
+        return tuple(dict.fromkeys(str(item[4][0]) for item in found))
+
+    async def close(self) -> None:
+        """See IEgressAgent."""
+        await self._pool.closeCachedConnections()  # type: ignore[no-untyped-call]
+        if self._threads is not None:
+            self._threads.stop()
+            self._threads = None
+
+
+@implementer(IAgentEndpointFactory)
+@attrs.frozen
+class _CheckedEndpoints:
+    reactor: Any
+    allowed: tuple[Network, ...]
+    resolve: Resolve
+    trust_root: Any
+
+    def endpointForURI(self, uri: URI) -> Any:  # noqa: N802 - Twisted's name
+        host = uri.host.decode("ascii")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        endpoint = _CheckedEndpoint(self.reactor, host, uri.port, self.allowed, self.resolve)
+        if uri.scheme != b"https":
+            return endpoint
+        options = optionsForClientTLS(host, trustRoot=self.trust_root)
+        return wrapClientTLS(options, endpoint)
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _CheckedEndpoint:
+    """An IStreamClientEndpoint that connects only where `may_connect` lets it."""
+
+    reactor: Any
+    host: str
+    port: int
+    allowed: tuple[Network, ...]
+    resolve: Resolve
+
+    def connect(  # Twisted names the argument
+        self,
+        protocolFactory: IProtocolFactory,  # noqa: N803
+    ) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        good = [it for it in await self._addresses() if may_connect(it, self.allowed)]
+        if not good:
+            raise TargetRefused(f"{self.host} is not a public address")
+        failure: Exception | None = None
+        for address in good[:4]:
+            kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+            endpoint = kind(self.reactor, address, self.port, timeout=CONNECT_SECONDS)
+            try:
+                bounded = _Bounded(factory)  # type: ignore[no-untyped-call]
+                wrapped: Any = await endpoint.connect(bounded)
+            except ConnectError as error:
+                failure = error
+            else:
+                protocol: IProtocol = wrapped.wrappedProtocol
+                return protocol
+        assert failure is not None  # noqa: S101 - the loop ran at least once
+        raise failure
+
+    async def _addresses(self) -> Sequence[str]:
+        if ":" in self.host:
+            return (self.host,)
+        try:
+            return await _within(self.reactor, CONNECT_SECONDS, self.resolve(self.host))
+        except (OSError, UnicodeError):
+            raise EgressError(f"{self.host} does not resolve") from None
+
+
+def _within(
+    reactor: Any, seconds: float, work: Awaitable[Sequence[str]]
+) -> Deferred[Sequence[str]]:
+    """The result of `work`, or EgressError after `seconds`; the work itself is left to end."""
+    result: Deferred[Sequence[str]] = Deferred()
+
+    async def run() -> None:
+        try:
+            found = await work
+        except Exception:
+            if not result.called:
+                result.errback()
+        else:
+            if not result.called:
+                result.callback(found)
+        if timer.active():
+            timer.cancel()
+
+    def expire() -> None:
+        if not result.called:
+            result.errback(EgressError(f"no name resolution within {seconds:g} s"))
+
+    timer = reactor.callLater(seconds, expire)
+    Deferred.fromCoroutine(run())
+    return result
+
+
+class _Metered(ProtocolWrapper):
+    """Closes a connection that receives more for one request than any answer may hold."""
+
+    received = 0
+
+    def write(self, data: bytes) -> None:
+        self.received = 0
+        super().write(data)  # type: ignore[no-untyped-call]
+
+    def writeSequence(self, data: Any) -> None:  # noqa: N802 - Twisted's name
+        self.received = 0
+        super().writeSequence(data)  # type: ignore[no-untyped-call]
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        self.received += len(data)
+        if self.received > _RECEIVE_LIMIT:
+            self.transport.abortConnection()  # type: ignore[union-attr]
+        else:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+
+class _Bounded(WrappingFactory):
+    protocol = _Metered
+    noisy = False
+
+
+class _HeadReader(Protocol):
+    """Reads an answer's body up to READ_LIMIT and keeps its beginning."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred(self._cancelled)
+        self._head = b""
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        self._size += len(data)
+        if len(self._head) < HEAD_LIMIT:
+            self._head = (self._head + data)[:HEAD_LIMIT]
+        if self._size > READ_LIMIT:
+            self._close()
+            self._finish()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
+        # Once the status is known, a body that breaks off changes nothing.
+        self._finish()
+
+    def _finish(self) -> None:
+        if not self.done.called:
+            self.done.callback(self._head)
+
+    def _cancelled(self, deferred: Deferred[bytes]) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
+@implementer(IBodyProducer)
+class _Bytes:
+    """A request body that is written at once."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        consumer.write(self._body)
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nothing is left to hold back."""
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nothing was held back."""
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Nothing is left to stop."""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ResponseFailed):
+        inner = error.reasons[0].value if error.reasons else error
+        if isinstance(inner, PotentialDataLoss | ConnectionClosed):
+            return "the connection ended before the answer"
+        return f"not an HTTP answer: {type(inner).__name__}: {inner}"[:300]
+    if isinstance(error, CancelledError):
+        return "given up"
+    return f"{type(error).__name__}: {error}"[:300]
