@@ -71,12 +71,23 @@ def test_the_event_socket_has_an_own_password_and_lets_only_loopback_in() -> Non
     assert parameters("event_socket.conf.xml")["apply-inbound-acl"] == ["$${nizam_esl_acl}"]
 
 
-def test_dialplan_data_runs_no_api_commands() -> None:
-    assert parameters("post_load_switch.conf.xml")["api-expansion"] == ["false"]
+@pytest.mark.parametrize("file", ["switch.conf.xml", "post_load_switch.conf.xml"])
+def test_dialplan_data_runs_no_api_commands(file: str) -> None:
+    assert parameters(file)["api-expansion"] == ["false"]
 
 
 def test_questions_can_be_asked_before_anything_that_asks_is_loaded() -> None:
     tree = etree.parse(FOLDER / "autoload_configs/modules.conf.xml")
     modules = [load.get("module") for load in tree.iter("load")]
-    for asking in ("mod_sofia", "mod_conference", "mod_callcenter", "mod_voicemail"):
+    for asking in ("mod_sofia", "mod_voicemail", "mod_json_cdr", "mod_event_socket"):
         assert modules.index("mod_xml_curl") < modules.index(asking)
+
+
+# Of the modules that we load, those that refuse to load when their configuration is not found.
+@pytest.mark.parametrize("module", ["sofia", "voicemail", "local_stream", "event_socket"])
+def test_a_module_loads_when_no_instance_answers(module: str) -> None:
+    assert (FOLDER / f"autoload_configs/{module}.conf.xml").exists()
+
+
+def test_without_an_instance_there_is_no_sip_profile() -> None:
+    assert not etree.parse(FOLDER / "autoload_configs/sofia.conf.xml").findall(".//profile")
