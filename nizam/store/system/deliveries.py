@@ -1,0 +1,383 @@
+"""Webhook deliveries across tenants: matched as events are stored, claimed, recorded, recovered.
+
+PostgreSQL is the truth about a delivery. Its status moves pending -> delivering -> succeeded,
+pending (to be tried again) or dead, each step a compare-and-set, so that the same id handed out
+twice by the queue is sent once. `claimed_by` names the worker that holds a `delivering` row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import attrs
+import orjson
+
+from nizam.model.events import Event
+
+Status = Literal["pending", "delivering", "succeeded", "dead"]
+
+_WANTED = """
+    w.tenant_id = e.tenant_id
+    and w.enabled
+    and w.status <> 'disabled'
+    and w.body -> 'event_types' ?| array[e.type, split_part(e.type, '.', 1) || '.*', '*']
+    and (
+        w.body -> 'filter' ->> 'extension_id' is null
+        or e.data ->> 'extension_id' = w.body -> 'filter' ->> 'extension_id'
+        or e.data -> 'extension_ids' ? (w.body -> 'filter' ->> 'extension_id')
+    )
+    and (
+        w.body -> 'filter' ->> 'did' is null
+        or w.body -> 'filter' ->> 'did' in (e.data ->> 'did', e.data ->> 'to', e.data ->> 'from')
+    )
+"""
+
+MATCH_DELIVERIES = f"""
+    insert into webhook_deliveries
+        (event_id, event_occurred_at, event_type, webhook_id, tenant_id, call_id)
+    select e.id, e.occurred_at, e.type, w.id, w.tenant_id, e.call_id
+    from inserted e join webhooks w on {_WANTED}
+    on conflict (event_id, webhook_id) do nothing
+    returning id, webhook_id
+"""  # noqa: S608 - no values from outside
+"""The deliveries of newly stored events, as the text of a data-modifying CTE.
+
+It reads a CTE `inserted` with the columns id (the event's, text), occurred_at, type, tenant_id,
+call_id and data (jsonb), so that a webhook which was committed a moment before the events counts,
+and events and deliveries are stored together or not at all. A paused webhook gets deliveries too:
+they wait until it is resumed.
+"""
+
+
+class Queries(Protocol):
+    """A pool or a transaction: what runs a statement and gives its rows."""
+
+    async def query(self, sql: str, args: Any = ()) -> list[tuple[Any, ...]]:
+        """The rows of the statement."""
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """A webhook as the worker needs it. `secrets` are encrypted, the newest first."""
+
+    id: UUID
+    tenant_id: UUID
+    url: str
+    headers: Mapping[str, str]
+    schedule: tuple[int, ...]
+    timeout: float
+    max_in_flight: int
+    rate: int
+    ordered: bool
+    active: bool
+    paused: bool
+    secrets: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """A delivery that this worker has claimed: the event to send, and where to.
+
+    `event` is None when it is no longer stored, `endpoint` when it was deleted. `attempts` counts
+    those made before.
+    """
+
+    id: UUID
+    webhook_id: UUID
+    tenant_id: UUID
+    attempts: int
+    created_at: datetime
+    event: Event | None
+    endpoint: Endpoint | None
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """One request that was made, and what follows for its delivery.
+
+    `next_attempt_at` is set when `status` is pending. `head` is the beginning of the answer's
+    body; `error` says why there was no answer, or why there will be no other attempt. A delivery
+    that ends without any request has no `started_at`.
+    """
+
+    delivery_id: UUID
+    webhook_id: UUID
+    tenant_id: UUID
+    number: int
+    status: Status
+    next_attempt_at: datetime | None
+    started_at: datetime | None
+    duration_ms: int
+    response_status: int | None
+    head: str | None
+    error: str | None
+
+
+_CLAIM = """
+with claimed as (
+    update webhook_deliveries d
+    set status = 'delivering', claimed_by = %(worker)s, updated_at = now()
+    where d.id = any(%(ids)s::uuid[]) and d.status = 'pending'
+      and not exists (
+        select from webhooks w where w.id = d.webhook_id and w.enabled and w.status = 'paused'
+      )
+      and (d.call_id is null or not exists (
+        select from webhooks w
+        join webhook_deliveries b on b.webhook_id = w.id
+        where w.id = d.webhook_id and (w.body ->> 'ordered')::boolean
+          and b.call_id = d.call_id and b.status in ('pending', 'delivering')
+          and (b.event_occurred_at, b.event_id) < (d.event_occurred_at, d.event_id)
+      ))
+    returning d.id, d.webhook_id, d.tenant_id, d.attempt_count, d.created_at,
+              d.event_id, d.event_occurred_at
+)
+select c.id, c.webhook_id, c.tenant_id, c.attempt_count, c.created_at,
+       e.type, e.occurred_at, e.core_id, e.sequence, e.node, e.tenant_id, e.call_id, e.leg_id,
+       e.data,
+       w.body, w.enabled, w.secrets ->> 'secret',
+       case when s.previous_secret_until > now() then s.previous_secret end
+from claimed c
+left join call_events e on e.occurred_at = c.event_occurred_at and e.id = c.event_id
+left join webhooks w on w.id = c.webhook_id
+left join webhook_states s on s.webhook_id = c.webhook_id
+order by c.event_occurred_at, c.event_id
+"""
+
+
+async def claim(database: Queries, worker: str, ids: Sequence[UUID]) -> list[Delivery]:
+    """Claim these deliveries for `worker`: those that are pending, and whose turn it is.
+
+    Left out are the ones already claimed or ended, those of paused webhooks, and those of an
+    ordered webhook for which an earlier one of the same call has not ended. They come in the
+    order of their events.
+    """
+    rows = await database.query(_CLAIM, {"worker": worker, "ids": list(ids)})
+    return [_delivery(row) for row in rows]
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    identifier, webhook_id, tenant_id, attempts, created_at, event_type, occurred_at = row[:7]
+    core_id, sequence, node, event_tenant, call_id, leg_id, data = row[7:14]
+    event = None
+    if event_type is not None:
+        event = Event(
+            type=event_type,
+            occurred_at=occurred_at,
+            core_id=str(core_id),
+            sequence=sequence,
+            node=node,
+            tenant_id=event_tenant,
+            call_id=call_id,
+            leg_id=leg_id,
+            data=data,
+        )
+    return Delivery(
+        id=identifier,
+        webhook_id=webhook_id,
+        tenant_id=tenant_id,
+        attempts=attempts,
+        created_at=created_at,
+        event=event,
+        endpoint=_endpoint(webhook_id, tenant_id, *row[14:]),
+    )
+
+
+def _endpoint(
+    webhook_id: UUID,
+    tenant_id: UUID,
+    body: dict[str, Any] | None,
+    enabled: bool | None,
+    secret: str | None,
+    previous: str | None,
+) -> Endpoint | None:
+    if body is None:
+        return None
+    return Endpoint(
+        id=webhook_id,
+        tenant_id=tenant_id,
+        url=body["url"],
+        headers=body.get("headers", {}),
+        schedule=tuple(body["retry_schedule_seconds"]),
+        timeout=float(body["timeout_seconds"]),
+        max_in_flight=body["max_in_flight"],
+        rate=body["rate_per_second"],
+        ordered=body["ordered"],
+        active=bool(enabled) and body["status"] != "disabled",
+        paused=body["status"] == "paused",
+        secrets=tuple(it for it in (secret, previous) if it is not None),
+    )
+
+
+_RECORD = """
+with given as (
+    select * from jsonb_to_recordset(%(attempts)s::jsonb) as it(
+        delivery_id uuid, webhook_id uuid, tenant_id uuid, number integer, status text,
+        next_attempt_at timestamptz, started_at timestamptz, duration_ms integer,
+        response_status integer, head text, error text)
+), attempts as (
+    insert into webhook_attempts (delivery_id, webhook_id, tenant_id, number, started_at,
+                                  duration_ms, response_status, response_head, error)
+    select delivery_id, webhook_id, tenant_id, number, started_at,
+           duration_ms, response_status, head, error
+    from given where started_at is not null
+), recovered as (
+    update webhook_states s set failing_since = null
+    where s.failing_since is not null and s.webhook_id in (
+        select webhook_id from given where status = 'succeeded')
+), failing as (
+    insert into webhook_states as s (webhook_id, tenant_id, failing_since)
+    select distinct on (webhook_id) webhook_id, tenant_id, started_at from given g
+    where status <> 'succeeded' and started_at is not null and not exists (
+        select from given ok where ok.webhook_id = g.webhook_id and ok.status = 'succeeded')
+    order by webhook_id, started_at
+    on conflict (webhook_id) do update
+        set failing_since = coalesce(s.failing_since, excluded.failing_since)
+    returning webhook_id, tenant_id, failing_since
+), moved as (
+    update webhook_deliveries d
+    set status = g.status, attempt_count = greatest(d.attempt_count, g.number),
+        next_attempt_at = g.next_attempt_at, claimed_by = null, updated_at = now(),
+        last_error = g.error
+    from given g
+    where d.id = g.delivery_id and d.status = 'delivering' and d.claimed_by = %(worker)s
+    returning d.id
+)
+select f.webhook_id, f.tenant_id from failing f
+where f.failing_since < now() - make_interval(secs => %(give_up)s)
+"""
+
+
+async def record(
+    database: Queries, worker: str, attempts: Sequence[Attempt], give_up_seconds: float
+) -> list[tuple[UUID, UUID]]:
+    """Store attempts and move their deliveries on, in one statement.
+
+    A delivery that `worker` no longer holds keeps its status. Gives (webhook id, tenant id) of
+    the webhooks that have known nothing but failures for longer than `give_up_seconds`.
+    """
+    document = orjson.dumps([attrs.asdict(it) for it in attempts]).decode()
+    arguments = {"worker": worker, "attempts": document, "give_up": give_up_seconds}
+    return [(row[0], row[1]) for row in await database.query(_RECORD, arguments)]
+
+
+async def release(
+    database: Queries, worker: str, ids: Sequence[UUID], next_attempt_at: datetime | None = None
+) -> None:
+    """Give back deliveries that `worker` claimed and did not send."""
+    await database.query(
+        "update webhook_deliveries set status = 'pending', claimed_by = null, updated_at = now(),"
+        " next_attempt_at = coalesce(%(at)s, next_attempt_at)"
+        " where id = any(%(ids)s::uuid[]) and status = 'delivering' and claimed_by = %(worker)s",
+        {"worker": worker, "ids": list(ids), "at": next_attempt_at},
+    )
+
+
+async def release_worker(database: Queries, worker: str) -> list[tuple[UUID, UUID]]:
+    """Give back all that a dead worker held; (delivery id, webhook id) of each."""
+    rows = await database.query(
+        "update webhook_deliveries set status = 'pending', claimed_by = null, updated_at = now()"
+        " where claimed_by = %(worker)s and status = 'delivering' returning id, webhook_id",
+        {"worker": worker},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+_DUE = """
+select d.id, d.webhook_id, d.next_attempt_at from webhook_deliveries d
+where d.status = 'pending' and d.id > %(after)s
+  and d.updated_at < now() - make_interval(secs => %(age)s)
+  and get_byte(uuid_send(d.webhook_id), 15) %% %(partitions)s = any(%(which)s)
+  and not exists (
+    select from webhooks w where w.id = d.webhook_id and w.enabled and w.status = 'paused')
+order by d.id limit %(limit)s
+"""
+
+
+async def pending(
+    database: Queries,
+    *,
+    partitions: int,
+    which: Sequence[int],
+    age_seconds: float,
+    after: UUID,
+    limit: int,
+) -> list[tuple[UUID, UUID, datetime | None]]:
+    """(id, webhook id, next attempt) of pending deliveries of the partitions in `which`.
+
+    Only such as nobody has touched for `age_seconds`, with ids above `after`, in their order.
+    """
+    rows = await database.query(
+        _DUE,
+        {
+            "partitions": partitions,
+            "which": list(which),
+            "age": age_seconds,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def count_pending(database: Queries, partitions: int) -> dict[int, int]:
+    """How many deliveries of each partition have not ended; those of paused webhooks left out."""
+    rows = await database.query(
+        "select get_byte(uuid_send(d.webhook_id), 15) %% %(partitions)s, count(*)"
+        " from webhook_deliveries d where d.status in ('pending', 'delivering') and not exists ("
+        " select from webhooks w where w.id = d.webhook_id and w.enabled and w.status = 'paused')"
+        " group by 1",
+        {"partitions": partitions},
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def release_stale(database: Queries, seconds: float) -> list[tuple[UUID, UUID]]:
+    """Give back deliveries that a worker has held for longer than any attempt may take."""
+    rows = await database.query(
+        "update webhook_deliveries set status = 'pending', claimed_by = null, updated_at = now()"
+        " where status = 'delivering' and updated_at < now() - make_interval(secs => %(seconds)s)"
+        " returning id, webhook_id",
+        {"seconds": seconds},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def oldest_pending_seconds(database: Queries) -> float:
+    """Age of the oldest delivery that waits for its first attempt; 0 without any."""
+    rows = await database.query(
+        "select coalesce(extract(epoch from now() - min(created_at)), 0)::float8"
+        " from webhook_deliveries d where status = 'pending' and attempt_count = 0 and not exists ("
+        " select from webhooks w where w.id = d.webhook_id and w.enabled and w.status = 'paused')"
+    )
+    return float(rows[0][0])
+
+
+async def next_of_call(database: Queries, delivery_ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
+    """For ended deliveries of ordered webhooks: (id, webhook id) of each call's next one."""
+    rows = await database.query(
+        "select distinct on (n.webhook_id, n.call_id) n.id, n.webhook_id"
+        " from webhook_deliveries d join webhook_deliveries n"
+        " on n.webhook_id = d.webhook_id and n.call_id = d.call_id and n.status = 'pending'"
+        " where d.id = any(%(ids)s::uuid[])"
+        " order by n.webhook_id, n.call_id, n.event_occurred_at, n.event_id",
+        {"ids": list(delivery_ids)},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def disable(database: Queries, webhook_id: UUID, reason: str) -> bool:
+    """Disable a webhook and end what waits for it; False when it was disabled or gone already."""
+    rows = await database.query(
+        "with changed as (update webhooks set version = version + 1, updated_at = now(),"
+        " body = jsonb_set(body, '{status}', '\"disabled\"')"
+        " where id = %(id)s and status <> 'disabled' returning id"
+        "), ended as (update webhook_deliveries set status = 'dead', next_attempt_at = null,"
+        " updated_at = now(), last_error = %(reason)s"
+        " where webhook_id = %(id)s and status = 'pending' and exists (select from changed))"
+        " select id from changed",
+        {"id": webhook_id, "reason": reason},
+    )
+    return bool(rows)
