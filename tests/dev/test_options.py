@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ def options(path: Path, **changed: object) -> DevOptions:
     return DevOptions(**given | changed)  # type: ignore[arg-type]
 
 
-def settings(path: Path, **changed: object) -> Settings:
+def settings(
+    path: Path, environment: Mapping[str, str] | None = None, **changed: object
+) -> Settings:
     folder = StateFolder(path)
     folder.take()
     return dev_settings(
@@ -40,7 +43,7 @@ def settings(path: Path, **changed: object) -> Settings:
         PrivatePostgres(path / "postgres"),
         PrivateRedis(path / "redis"),
         esl_port=8021,
-        environment={},
+        environment=environment or {},
     )
 
 
@@ -75,6 +78,12 @@ def test_a_node_is_read_from_one_word(text: str, host: str, port: int, password:
 def test_anything_else_is_no_node(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         parse_node(text)
+
+
+def test_the_environment_says_where_the_sip_profiles_of_a_node_listen(tmp_path: Path) -> None:
+    given = {"NIZAM_SIP_INTERNAL_IP": "127.0.0.1", "NIZAM_SIP_INTERNAL_PORT": "15060"}
+    sip = settings(tmp_path, given | {"DB_HOST": "elsewhere", "DB_PORT": "1"}).sip
+    assert (sip.internal_ip, sip.internal_port) == ("127.0.0.1", 15060)
 
 
 def test_the_daemon_does_everything_with_the_simulated_switch_as_its_node(tmp_path: Path) -> None:
