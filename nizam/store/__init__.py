@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, tables, queries and the unit of work that every change goes through."""

@@ -1,0 +1,174 @@
+"""One connection to PostgreSQL: a thin typed wrapper around txpostgres.
+
+txpostgres's Deferreds are never cancelled here: that breaks its connections. What hangs is ended
+by closing the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import orjson
+import psycopg2
+import psycopg2.extensions
+import psycopg2.extras
+from twisted.internet.defer import CancelledError
+from txpostgres import txpostgres
+
+from nizam.errors import DatabaseUnavailable
+
+Row = tuple[Any, ...]
+Arguments = Sequence[Any] | Mapping[str, Any]
+
+_STATEMENT_TIMED_OUT = "the statement took too long and was ended by PostgreSQL"
+_GONE_SQLSTATES = frozenset(
+    {
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now
+        "25006",  # read_only_sql_transaction: the primary has become a replica
+        "25P03",  # idle_in_transaction_session_timeout
+    }
+)
+_TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01", "55P03", "53300", "53200", "53100"})
+
+
+def _json_literal(value: dict[str, Any]) -> psycopg2.extras.Json:
+    return psycopg2.extras.Json(value, dumps=lambda it: orjson.dumps(it).decode())
+
+
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
+psycopg2.extras.register_default_json(globally=True, loads=orjson.loads)
+psycopg2.extras.register_default_jsonb(globally=True, loads=orjson.loads)
+psycopg2.extensions.register_adapter(dict, _json_literal)
+
+
+@attrs.frozen
+class Result:
+    """What a statement gave: its rows, and how many rows it touched."""
+
+    rows: list[Row]
+    count: int
+
+
+class _Connection(txpostgres.Connection):  # type: ignore[misc]
+    """Tells at once when an idle connection ends, and hands on notifications in their order."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        on_lost: Callable[[], None],
+        on_notify: Callable[[str], None] | None,
+    ) -> None:
+        super().__init__(reactor)
+        self._on_lost = on_lost
+        self._on_notify = on_notify
+
+    def doRead(self) -> None:  # noqa: N802 - Twisted's name
+        try:
+            super().doRead()
+        except psycopg2.Error:
+            # Nobody is waiting for an answer, so nobody else is told.
+            self.reactor.removeReader(self)
+            self._on_lost()
+
+    def checkForNotifies(self) -> None:  # noqa: N802 - txpostgres's name
+        # txpostgres's own dispatch through a Cooperator reorders bursts.
+        pending = self._connection.notifies[:]
+        del self._connection.notifies[:]
+        if self._on_notify is not None:
+            for notification in pending:
+                self._on_notify(notification.payload)
+
+
+class Connection:
+    """A live connection; one statement at a time. `on_lost` is called once when it ends."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        on_lost: Callable[[Connection], None] | None = None,
+        on_notify: Callable[[str], None] | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._report = on_lost
+        self._inner = _Connection(reactor, self._lost, on_notify)
+        self._closed = False
+
+    async def connect(self, dsn: str, seconds: float, options: str = "") -> None:
+        """Connect within `seconds`; DatabaseUnavailable otherwise. `options` as libpq's."""
+        timer = self._reactor.callLater(seconds, self.close)
+        try:
+            given = {"options": options} if options else {}
+            await self._inner.connect(dsn, **given)
+        except Exception as error:
+            self.close()
+            reason = str(error).strip() or type(error).__name__
+            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {reason}") from None
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    @property
+    def live(self) -> bool:
+        """Whether statements can be run, as far as is known."""
+        return not self._closed and not self._inner.closed
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is live and outside of any transaction."""
+        return (
+            self.live
+            and self._inner.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        )
+
+    async def run(self, sql: str, arguments: Arguments = ()) -> Result:
+        """Run a statement, or several of which the last one's result counts.
+
+        Raises DatabaseUnavailable when the connection ends, the statement is timed out or the
+        server asks to try again; psycopg2's own errors (IntegrityError ...) otherwise.
+        """
+        if not self.live:
+            raise DatabaseUnavailable("the connection to PostgreSQL has ended")
+        try:
+            cursor = self._inner.cursor()
+            await cursor.execute(sql, arguments or None)
+            rows = cursor.fetchall() if cursor.description is not None else []
+            return Result(rows, cursor.rowcount)
+        except CancelledError:
+            raise DatabaseUnavailable(_STATEMENT_TIMED_OUT) from None
+        except psycopg2.Error as error:
+            state = error.pgcode or ""
+            if self._inner.closed or state in _GONE_SQLSTATES or _is_lost(error):
+                self.close()
+                raise DatabaseUnavailable(f"the connection to PostgreSQL ended: {error}") from None
+            if state in _TRY_AGAIN_SQLSTATES:
+                raise DatabaseUnavailable(f"PostgreSQL asks to try again: {error}") from None
+            raise
+        except Exception as error:
+            # Twisted's ConnectionDone, from closing it while a statement was running.
+            if not self._closed:
+                raise
+            raise DatabaseUnavailable(f"the connection to PostgreSQL ended: {error}") from None
+
+    def close(self) -> None:
+        """Close it; a running statement fails with DatabaseUnavailable."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._inner.pollable() is not None:
+            self._inner.close()
+        report, self._report = self._report, None
+        if report is not None:
+            report(self)
+
+    def _lost(self) -> None:
+        self.close()
+
+
+def _is_lost(error: psycopg2.Error) -> bool:
+    return error.pgcode is None and isinstance(
+        error, psycopg2.OperationalError | psycopg2.InterfaceError
+    )

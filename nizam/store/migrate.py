@@ -1,0 +1,78 @@
+"""Bringing a database up to date: Alembic over psycopg2, synchronous.
+
+Used by `nizam migrate`, by `nizam dev` and by the tests; the daemon itself never migrates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from nizam.errors import DatabaseUnavailable
+from nizam.store.tables import all_tables
+
+# Two that migrate at once wait for each other; the number has no meaning.
+_MIGRATION_LOCK = 7_216_544
+
+
+def upgrade(dsn: str) -> None:
+    """Apply every migration that is missing; raises DatabaseUnavailable without a server."""
+    with _connection(dsn) as connection:
+        connection.execute(text(f"select pg_advisory_lock({_MIGRATION_LOCK})"))
+        connection.commit()
+        command.upgrade(_config(connection), "head")
+
+
+def current(dsn: str) -> str | None:
+    """The revision that the database is at; None for one that was never migrated."""
+    with _connection(dsn) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def pending(dsn: str) -> list[str]:
+    """The revisions that are missing, in the order in which they will be applied."""
+    present = current(dsn)
+    scripts = ScriptDirectory.from_config(_config(None))
+    missing = [script.revision for script in scripts.iterate_revisions("heads", present or "base")]
+    return missing[::-1]
+
+
+def differences(dsn: str) -> list[str]:
+    """How the database differs from the tables in nizam/store/tables, one line for each."""
+    with _connection(dsn) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(it) for it in compare_metadata(context, all_tables())]
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextlib.contextmanager
+def _connection(dsn: str) -> Iterator[Connection]:
+    engine = create_engine(
+        dsn.replace("postgres://", "postgresql://", 1).replace(
+            "postgresql://", "postgresql+psycopg2://", 1
+        ),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": 10},
+    )
+    try:
+        connection = engine.connect()
+    except OperationalError as error:
+        raise DatabaseUnavailable(str(error.orig).strip()) from None
+    with connection:
+        yield connection

@@ -1,0 +1,406 @@
+"""A pool of connections to one PostgreSQL server.
+
+It hands out live connections only, lets callers wait for a bounded time in a bounded queue, and
+makes lost connections again for as long as it runs. A caller's deadline is detached from the
+statement: the caller is told in time, the statement finishes (or is timed out by the server) on
+its connection, and a connection that stays silent much longer is replaced.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from nizam.errors import DatabaseUnavailable
+from nizam.metrics import DB_POOL_IN_USE, DB_WAIT_SECONDS
+from nizam.store.connection import Arguments, Connection, Result, Row
+
+T = TypeVar("T")
+
+TENANT_ROLE = "nizam_tenant"
+DEADLINE_SECONDS = 5.0
+WAIT_SECONDS = 3.0
+STATEMENT_SECONDS = 15.0
+QUEUE_LIMIT = 1000
+CONNECT_SECONDS = 5.0
+ABANDON_SECONDS = 20.0
+"""How long after its caller has gone a silent statement may keep its connection."""
+
+_FIRST_RETRY = 0.1
+_LAST_RETRY = 2.0
+_STOP_SECONDS = 5.0
+
+
+def scope_sql(tenant_id: UUID) -> str:
+    """The statement after which a transaction sees and touches this tenant's rows only."""
+    return (
+        f"select set_config('role', '{TENANT_ROLE}', true), "
+        f"set_config('nizam.tenant', '{UUID(str(tenant_id))}', true)"
+    )
+
+
+class Transaction:
+    """What the work inside a transaction is given."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._over = False
+
+    async def query(self, sql: str, args: Arguments = ()) -> list[Row]:
+        """Run a statement; its rows, or an empty list for one without any."""
+        return (await self._run(sql, args)).rows
+
+    async def execute(self, sql: str, args: Arguments = ()) -> int:
+        """Run a statement; how many rows it touched."""
+        return (await self._run(sql, args)).count
+
+    async def _run(self, sql: str, args: Arguments) -> Result:
+        if self._over:
+            raise DatabaseUnavailable("the transaction took too long and is rolled back")
+        return await self._connection.run(sql, args)
+
+    def end(self) -> None:
+        """Refuse further statements: nobody waits for the result any more."""
+        self._over = True
+
+    @property
+    def over(self) -> bool:
+        """Whether it may no longer commit."""
+        return self._over
+
+
+@attrs.define
+class _Job:
+    """One use of a connection, seen from the caller's side."""
+
+    connection: Connection | None = None
+    transaction: Transaction | None = None
+    overdue: bool = False
+
+
+class Pool:
+    """`size` connections to `dsn`; `name` labels its metrics.
+
+    Placeholders are psycopg2's (`%s`, `%(name)s`). Every method raises DatabaseUnavailable within
+    its deadline (seconds) when PostgreSQL does not answer, and psycopg2's errors for statements
+    that are wrong or violate a constraint.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        dsn: str,
+        size: int,
+        name: str,
+        *,
+        deadline: float = DEADLINE_SECONDS,
+        wait: float = WAIT_SECONDS,
+        queue_limit: int = QUEUE_LIMIT,
+        statement_seconds: float = STATEMENT_SECONDS,
+        server_timeouts: bool = True,
+    ) -> None:
+        self._reactor = reactor
+        self._dsn = dsn
+        self._deadline = deadline
+        self._wait = wait
+        self._queue_limit = queue_limit
+        # PgBouncer refuses start-up options; there the timeouts belong to the role.
+        self._options = (
+            f"-c statement_timeout={int(statement_seconds * 1000)} "
+            f"-c idle_in_transaction_session_timeout={int(statement_seconds * 1000)}"
+            if server_timeouts
+            else ""
+        )
+        self.name = name
+        self.size = size
+        self._waited = DB_WAIT_SECONDS.labels(name)
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._busy: set[Connection] = set()
+        DB_POOL_IN_USE.labels(name).set_function(lambda: len(self._busy))
+        self._waiting: deque[Deferred[Connection]] = deque()
+        self._running = False
+        self._filling = False
+        self._first: Deferred[None] | None = None
+        self._retry: tuple[Any, Deferred[None]] | None = None
+        self._quiet: Deferred[None] | None = None
+        self._abandonments: set[Any] = set()
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin connecting; returns when the first attempt has succeeded or failed."""
+        self._running = True
+        first: Deferred[None] = Deferred()
+        self._first = first
+        self._fill()
+        await first
+
+    async def stop(self) -> None:
+        """Let what is running finish for a few seconds, then close every connection."""
+        self._running = False
+        while self._waiting:
+            self._waiting.popleft().errback(DatabaseUnavailable("the pool is closed"))
+        if self._retry is not None:
+            timer, paused = self._retry
+            timer.cancel()
+            paused.callback(None)
+        if self._busy:
+            quiet: Deferred[None] = Deferred()
+            self._quiet = quiet
+            timer = self._reactor.callLater(_STOP_SECONDS, quiet.callback, None)
+            await quiet
+            if timer.active():
+                timer.cancel()
+        for call in list(self._abandonments):
+            call.cancel()
+        self._abandonments.clear()
+        for connection in list(self._all):
+            connection.close()
+        self._idle.clear()
+
+    @property
+    def available(self) -> bool:
+        """Whether at least one connection is live."""
+        return any(connection.live for connection in self._all)
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are handed out."""
+        return len(self._busy)
+
+    # -- statements -----------------------------------------------------------------------------
+
+    async def query(
+        self, sql: str, args: Arguments = (), deadline: float | None = None
+    ) -> list[Row]:
+        """Run one statement by itself; its rows. A select is tried once more on another
+        connection when the first one ends under it."""
+        return (await self._statement(sql, args, deadline, sql)).rows
+
+    async def execute(self, sql: str, args: Arguments = (), deadline: float | None = None) -> int:
+        """Run one statement by itself; how many rows it touched."""
+        return (await self._statement(sql, args, deadline, sql)).count
+
+    async def tenant_query(
+        self, tenant_id: UUID, sql: str, args: Arguments = (), deadline: float | None = None
+    ) -> list[Row]:
+        """Like `query`, as the unprivileged role and under this tenant's row-level security."""
+        return (await self._statement(f"{scope_sql(tenant_id)}; {sql}", args, deadline, sql)).rows
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        """Run `work` in a transaction: committed when it returns, rolled back when it raises.
+
+        Past the deadline it is rolled back too, unless the commit was already on its way.
+        """
+        return await self._transaction("begin", work, deadline)
+
+    async def tenant_transaction(
+        self,
+        tenant_id: UUID,
+        work: Callable[[Transaction], Awaitable[T]],
+        deadline: float | None = None,
+    ) -> T:
+        """Like `transaction`, as the unprivileged role and under this tenant's row-level
+        security."""
+        return await self._transaction(f"begin; {scope_sql(tenant_id)}", work, deadline)
+
+    async def _statement(
+        self, sql: str, args: Arguments, deadline: float | None, inner: str
+    ) -> Result:
+        retries = 1 if inner.lstrip()[:6].lower() == "select" else 0
+
+        async def work(job: _Job) -> Result:
+            left = retries
+            while True:
+                connection = job.connection = await self._checkout()
+                try:
+                    return await connection.run(sql, args)
+                except DatabaseUnavailable:
+                    if connection.live or not left or job.overdue:
+                        raise
+                    left -= 1
+                finally:
+                    self._release(connection)
+
+        return await self._in_time(work, deadline)
+
+    async def _transaction(
+        self, begin: str, work: Callable[[Transaction], Awaitable[T]], deadline: float | None
+    ) -> T:
+        async def run(job: _Job) -> T:
+            connection = job.connection = await self._checkout()
+            try:
+                await connection.run(begin)
+                job.transaction = transaction = Transaction(connection)
+                if job.overdue:
+                    transaction.end()
+                try:
+                    result = await work(transaction)
+                    if transaction.over:
+                        raise DatabaseUnavailable("the transaction took too long")
+                    await connection.run("commit")
+                except BaseException:
+                    if connection.live:
+                        await connection.run("rollback")
+                    raise
+                return result
+            finally:
+                self._release(connection)
+
+        return await self._in_time(run, deadline)
+
+    async def _in_time(self, work: Callable[[_Job], Awaitable[T]], deadline: float | None) -> T:
+        """The result of `work`, or DatabaseUnavailable after the deadline while it goes on."""
+        seconds = self._deadline if deadline is None else deadline
+        job = _Job()
+        told: Deferred[T] = Deferred()
+
+        def expire() -> None:
+            job.overdue = True
+            if job.transaction is not None:
+                job.transaction.end()
+            abandonment = self._reactor.callLater(ABANDON_SECONDS, abandon)
+            self._abandonments.add(abandonment)
+            finished.addBoth(self._end_abandonment, abandonment)
+            told.errback(DatabaseUnavailable(f"PostgreSQL did not answer within {seconds:g} s"))
+
+        def abandon() -> None:
+            if job.connection is not None:
+                self._log.warn("replacing a connection of {pool}: no answer", pool=self.name)
+                job.connection.close()
+
+        timer = self._reactor.callLater(seconds, expire)
+
+        async def run() -> None:
+            try:
+                result = await work(job)
+            except BaseException as error:
+                if timer.active():
+                    timer.cancel()
+                    told.errback(error)
+            else:
+                if timer.active():
+                    timer.cancel()
+                    told.callback(result)
+
+        finished: Deferred[None] = Deferred.fromCoroutine(run())
+        return await told
+
+    def _end_abandonment(self, result: Any, call: Any) -> Any:
+        self._abandonments.discard(call)
+        if call.active():
+            call.cancel()
+        return result
+
+    # -- connections ----------------------------------------------------------------------------
+
+    async def _checkout(self) -> Connection:
+        if not self._running:
+            raise DatabaseUnavailable("the pool is closed")
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle:
+                self._busy.add(connection)
+                self._waited.observe(0)
+                return connection
+            connection.close()
+        if len(self._waiting) >= self._queue_limit:
+            raise DatabaseUnavailable("too many requests wait for the database")
+        turn: Deferred[Connection] = Deferred()
+        self._waiting.append(turn)
+
+        def give_up() -> None:
+            self._waiting.remove(turn)
+            turn.errback(
+                DatabaseUnavailable(f"no connection to PostgreSQL was free for {self._wait:g} s")
+            )
+
+        timer = self._reactor.callLater(self._wait, give_up)
+        since = self._reactor.seconds()
+        try:
+            return await turn
+        finally:
+            self._waited.observe(self._reactor.seconds() - since)
+            if timer.active():
+                timer.cancel()
+
+    def _release(self, connection: Connection) -> None:
+        self._busy.discard(connection)
+        if connection.live and not connection.idle:
+            connection.close()
+        if connection.live:
+            self._offer(connection)
+        if self._quiet is not None and not self._busy and not self._quiet.called:
+            self._quiet.callback(None)
+
+    def _offer(self, connection: Connection) -> None:
+        if self._waiting:
+            self._busy.add(connection)
+            self._waiting.popleft().callback(connection)
+        else:
+            self._idle.append(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._fill()
+
+    def _fill(self) -> None:
+        if self._running and not self._filling:
+            self._filling = True
+            filling = Deferred.fromCoroutine(self._connect_all())
+            filling.addErrback(lambda failure: self._log.failure("in the pool", failure))
+
+    async def _connect_all(self) -> None:
+        delay = _FIRST_RETRY
+        try:
+            while self._running and len(self._all) < self.size:
+                connection = Connection(self._reactor, self._lost)
+                try:
+                    await connection.connect(self._dsn, CONNECT_SECONDS, self._options)
+                except DatabaseUnavailable as error:
+                    self._log.warn("{pool}: {error}", pool=self.name, error=str(error))
+                    self._tell_first()
+                    if self._running:
+                        await self._pause(delay * random.uniform(0.8, 1.2))  # noqa: S311
+                    delay = min(delay * 2, _LAST_RETRY)
+                    continue
+                delay = _FIRST_RETRY
+                self._add(connection)
+        finally:
+            self._filling = False
+            self._tell_first()
+
+    def _add(self, connection: Connection) -> None:
+        if not self._running:
+            connection.close()
+            return
+        self._all.add(connection)
+        self._offer(connection)
+        self._tell_first()
+
+    def _tell_first(self) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            first.callback(None)
+
+    async def _pause(self, seconds: float) -> None:
+        paused: Deferred[None] = Deferred()
+        self._retry = (self._reactor.callLater(seconds, paused.callback, None), paused)
+        try:
+            await paused
+        finally:
+            self._retry = None

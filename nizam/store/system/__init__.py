@@ -1,0 +1,1 @@
+"""The paths that work across tenants: each a named function, and nowhere else."""

@@ -1,0 +1,1 @@
+"""Switch nodes: links, intake, live calls and registrations, reconciliation, snapshots."""
