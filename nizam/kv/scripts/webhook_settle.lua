@@ -1,0 +1,15 @@
+-- Take items out of a worker's processing list: for good, until later, or for ever.
+-- KEYS: processing of the worker, delayed, dead
+-- ARGV: how many dead items are remembered, then pairs of item and fate: 'ack', 'dead', or the
+--       moment (seconds) at which it is due again
+for i = 2, #ARGV, 2 do
+    local item, fate = ARGV[i], ARGV[i + 1]
+    redis.call('LREM', KEYS[1], 1, item)
+    if fate == 'dead' then
+        redis.call('RPUSH', KEYS[3], item)
+    elseif fate ~= 'ack' then
+        redis.call('ZADD', KEYS[2], fate, item)
+    end
+end
+redis.call('LTRIM', KEYS[3], -tonumber(ARGV[1]), -1)
+return 0
