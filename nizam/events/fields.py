@@ -1,0 +1,59 @@
+"""Reading single values out of what FreeSWITCH writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# datetime's own end; FreeSWITCH writes 0 for never and sometimes nonsense after a clock jump.
+_LAST_MICROSECOND: Final = 253_402_300_799_999_999
+
+
+def moment(microseconds: str | int | None) -> datetime | None:
+    """The time of a FreeSWITCH timestamp in microseconds since the epoch; None for 0 and junk."""
+    try:
+        value = int(microseconds or 0)
+    except ValueError:
+        return None
+    if not 0 < value <= _LAST_MICROSECOND:
+        return None
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def number(text: str | None) -> float | None:
+    """The number that `text` is, or None."""
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        return None
+    return value if value is not None and abs(value) < 1e15 else None
+
+
+def integer(text: str | None) -> int | None:
+    """The whole number that `text` is, or None."""
+    value = number(text)
+    return None if value is None else int(value)
+
+
+def identifier(text: str | None) -> UUID | None:
+    """The UUID that `text` is, or None."""
+    if not text or len(text) != 36:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def channel_id(text: str) -> UUID:
+    """The UUID that stands for a channel; `origination_uuid` lets a channel be called anything."""
+    return identifier(text) or uuid5(NAMESPACE_OID, text)
+
+
+def milliseconds(start: datetime | None, end: datetime | None) -> int:
+    """From `start` to `end` in whole milliseconds, 0 when either is missing or they are swapped."""
+    if start is None or end is None:
+        return 0
+    return max(0, (end - start) // timedelta(milliseconds=1))

@@ -1,0 +1,447 @@
+"""From FreeSWITCH's events to ours: one switch event in, what follows from it out.
+
+A `Normaliser` stands for one FreeSWITCH process. It does no I/O and reads no clock: `now` is any
+clock in seconds that only goes forward. Feeding it an event twice does no harm, and neither does
+a little disorder: FreeSWITCH itself delivers about one event in a hundred out of turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+
+from nizam.esl.event import SwitchEvent
+from nizam.events import gateways, recordings, registrations, voicemail
+from nizam.events.cdr import summarise
+from nizam.events.channels import Call, Calls, Channel, Lookup, TenantOfDomain
+from nizam.events.fields import channel_id, integer, moment
+from nizam.events.legs import Leg, leg_from_event
+from nizam.model.events import Event, timestamp
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long events of a call wait for its tenant; then they are stored without one."""
+MOST_WAITING: Final = 20_000
+"""Events that wait for a tenant at the same time, over all calls."""
+
+_MISSED: Final = frozenset({"no_answer", "cancelled", "voicemail"})
+
+
+@attrs.define
+class Output:
+    """What follows: events and legs to store, and the calls of which something changed."""
+
+    events: list[Event] = attrs.field(factory=list)
+    legs: list[Leg] = attrs.field(factory=list)
+    changed: dict[UUID, Call] = attrs.field(factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.legs)
+
+
+class Normaliser:
+    """Turns the events of one FreeSWITCH process into ours.
+
+    `node` is the switch node's name. `tenant_of_domain` and `lookup` tell which tenant a SIP
+    domain, and which tenant and call a channel belongs to; `gateway_owner` which tenant a gateway
+    of sofia.conf belongs to.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        tenant_of_domain: TenantOfDomain,
+        lookup: Lookup,
+        gateway_owner: Callable[[str], UUID | None] = lambda _name: None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.node = node
+        self.calls = Calls(tenant_of_domain, lookup)
+        self._tenant_of_domain = tenant_of_domain
+        self._gateways = gateways.GatewayStates(gateway_owner)
+        self._patience = patience
+        self._waiting: dict[UUID, Call] = {}
+        self._waiting_events = 0
+
+    @property
+    def waiting(self) -> Iterable[Call]:
+        """The calls whose tenant is not known yet."""
+        return self._waiting.values()
+
+    def feed(self, event: SwitchEvent, now: float) -> Output:
+        """What follows from `event`."""
+        output = Output()
+        handler = _CHANNEL_EVENTS.get(event.name)
+        if handler is not None:
+            found = self.calls.find(event)
+            if found is not None:
+                call, channel = found
+                handler(self, event, call, channel, output, now)
+                output.changed[call.call_id] = call
+                if call.tenant_id is not None and call.waits_since is not None:
+                    self._release(call, output)
+        elif event.name == "CHANNEL_UUID":
+            old, new = event.get("Old-Unique-ID"), event.get("Unique-ID")
+            if old and new:
+                self.calls.rename(channel_id(old), channel_id(new))
+        elif event.name == "CUSTOM":
+            self._custom(event, output, now)
+        return output
+
+    def learn(self, call_id: UUID, tenant_id: UUID) -> Output:
+        """The tenant of a call has become known from elsewhere."""
+        output = Output()
+        call = self.calls.get(call_id)
+        if call is not None and call.tenant_id is None:
+            call.tenant_id = tenant_id
+            self._release(call, output)
+            output.changed[call_id] = call
+        return output
+
+    def tick(self, now: float) -> Output:
+        """What waited long enough goes out as it is; finished calls are forgotten."""
+        output = Output()
+        for call in list(self._waiting.values()):
+            if call.waits_since is not None and now - call.waits_since >= self._patience:
+                self._release(call, output)
+        self.calls.forget_finished(now)
+        return output
+
+    def flush(self) -> Output:
+        """Everything that waits, at once: this process ends."""
+        output = Output()
+        for call in list(self._waiting.values()):
+            self._release(call, output)
+        return output
+
+    def end_leg(self, leg: Leg, at: datetime, sequence: int, now: float) -> Output:
+        """A leg is over although no event said so: reconciliation found it gone."""
+        output = Output()
+        call = self.calls.of_leg(leg.leg_id)
+        channel = call.channels.get(leg.leg_id) if call else None
+        if call is not None and channel is not None and not channel.ended:
+            self._leg_ended(call, channel, leg, output, at, channel.core_id, sequence, now)
+            output.changed[call.call_id] = call
+        return output
+
+    # -- channel events ---------------------------------------------------------------------
+
+    def _created(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        if channel.leg_id == call.call_id and not channel.ended:
+            self._emit(output, event, "call.started", call, channel, _parties(channel), now)
+
+    def _progress(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        if channel.direction == "outbound" and not channel.ringing and not channel.ended:
+            channel.ringing = True
+            media = event.name == "CHANNEL_PROGRESS_MEDIA"
+            data = _parties(channel) | {"early_media": media}
+            self._emit(output, event, "call.ringing", call, channel, data, now)
+
+    def _answered(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        channel.answered_at = channel.answered_at or _time(event)
+        if channel.leg_id == call.call_id:
+            self._emit(output, event, "call.answered", call, channel, _parties(channel), now)
+
+    def _bridged(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        other_id = event.get("Bridge-B-Unique-ID")
+        if other_id == event.get("Unique-ID"):
+            other_id = event.get("Bridge-A-Unique-ID")
+        other_id = other_id or event.get("Other-Leg-Unique-ID")
+        data: dict[str, Any] = _parties(channel)
+        other_call = None
+        if other_id:
+            other_leg = channel_id(other_id)
+            other_call = self.calls.of_leg(other_leg)
+            other = other_call.channels.get(other_leg) if other_call else None
+            data["other_leg_id"] = str(other_leg)
+            if other is not None:
+                other.bridged = True
+                data["other_extension_id"] = _string(other.extension_id)
+                data["other_number"] = other.number
+        self._transfer(event, call, channel, output, now)
+        channel.bridged = True
+        if other_call is not None and other_call is not call:
+            # Two calls meet, as in an attended transfer: both keep their ids.
+            data["other_call_id"] = str(other_call.call_id)
+            if call.tenant_id is None:
+                call.tenant_id = other_call.tenant_id
+        self._emit(output, event, "call.bridged", call, channel, data, now)
+
+    def _held(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        channel.held = event.name == "CHANNEL_HOLD"
+        kind = "call.held" if channel.held else "call.resumed"
+        self._emit(output, event, kind, call, channel, _parties(channel), now)
+
+    def _dtmf(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        data = {
+            "digit": event.get("DTMF-Digit"),
+            # In samples of 8 kHz, whatever the codec.
+            "duration_ms": (integer(event.get("DTMF-Duration")) or 0) // 8,
+            "source": (event.get("DTMF-Source") or "").lower() or None,
+        }
+        self._emit(output, event, "call.dtmf", call, channel, data, now)
+
+    def _record(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        found = recordings.recording(event)
+        if found is not None:
+            kind, data = found
+            call.recording = data["path"] if kind == "recording.started" else None
+            self._emit(output, event, kind, call, channel, data, now)
+
+    def _moved(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        self._transfer(event, call, channel, output, now)
+
+    def _transfer(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        """A connected channel has a new caller profile: it was sent to another number.
+
+        FreeSWITCH has no event for it; the next event of the channel shows it. Before the channel
+        was connected it is only our own dialplan that goes on at another extension.
+        """
+        index = integer(event.get("Caller-Profile-Index")) or 1
+        if index <= channel.profile_index:
+            return
+        channel.profile_index = index
+        to = event.get("Caller-Destination-Number")
+        source = event.get("variable_transfer_source")
+        if not channel.bridged or not source or ":uuid_br:" in source:
+            return  # our dialplan going on, or a queue, park or fifo joining two channels
+        data = _parties(channel) | {
+            "to": to,
+            "referred_by": event.get("variable_sip_h_Referred-By"),
+            "blind": ":att_xfer:" not in source,
+        }
+        self._emit(output, event, "call.transferred", call, channel, data, now)
+
+    def _hung_up(
+        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    ) -> None:
+        leg = leg_from_event(event, self.node)
+        if leg is None or channel.ended:
+            return
+        if event.get("Caller-Channel-Created-Time") is None:
+            # An INVITE that was refused before it had a caller, as with a wrong password.
+            channel.ended = True
+            self.calls.finish(call, now)
+            return
+        self._transfer(event, call, channel, output, now)
+        at, core_id, sequence = _time(event), event.get("Core-UUID") or "", _sequence(event)
+        if at is not None:
+            self._leg_ended(call, channel, leg, output, at, core_id, sequence, now)
+
+    def _leg_ended(
+        self,
+        call: Call,
+        channel: Channel,
+        leg: Leg,
+        output: Output,
+        at: datetime,
+        core_id: str,
+        sequence: int,
+        now: float,
+    ) -> None:
+        channel.ended = True
+        leg = attrs.evolve(
+            leg,
+            call_id=call.call_id,
+            # The first one: a transfer between contexts does not change where a call came from.
+            context=channel.context or leg.context,
+            tenant_id=leg.tenant_id or call.tenant_id,
+            extension_id=leg.extension_id or channel.extension_id,
+        )
+        call.legs[leg.leg_id] = leg
+        if call.tenant_id is None:
+            call.waiting_legs.append(leg)
+        output.legs.append(leg)
+        first = call.first
+        if first is not None and first.ended and not call.live and call.finished_at is None:
+            self._call_ended(call, leg, output, at, core_id, sequence, now)
+
+    def _call_ended(
+        self,
+        call: Call,
+        leg: Leg,
+        output: Output,
+        at: datetime,
+        core_id: str,
+        sequence: int,
+        now: float,
+    ) -> None:
+        summary = summarise(call.call_id, list(call.legs.values()))
+        data = {
+            "direction": summary.direction,
+            "from": summary.from_number,
+            "to": summary.to_number,
+            "started_at": timestamp(summary.started_at),
+            "answered_at": timestamp(summary.answered_at) if summary.answered_at else None,
+            "duration_ms": summary.duration_ms,
+            "billable_ms": summary.billable_ms,
+            "result": summary.result,
+            "hangup_cause": summary.hangup_cause,
+            "hangup_by": summary.hangup_by,
+            "extension_ids": [str(it) for it in summary.extension_ids],
+            "reconciled": leg.reconciled,
+        }
+        missed = summary.result in _MISSED and summary.direction != "outbound"
+        for kind in ("call.ended", "call.missed") if missed else ("call.ended",):
+            event = Event(
+                type=kind,
+                occurred_at=at,
+                core_id=core_id,
+                sequence=sequence,
+                node=self.node,
+                tenant_id=call.tenant_id,
+                call_id=call.call_id,
+                leg_id=leg.leg_id,
+                data=data,
+            )
+            self._put(output, call, event, now)
+        self.calls.finish(call, now)
+
+    # -- everything else --------------------------------------------------------------------
+
+    def _custom(self, event: SwitchEvent, output: Output, now: float) -> None:
+        subclass = event.subclass or ""
+        found: tuple[str, UUID | None, dict[str, Any]] | None = None
+        call: Call | None = None
+        channel: Channel | None = None
+        if subclass.startswith("sofia::gateway"):
+            found = self._gateways.change(event)
+        elif subclass.startswith("sofia::"):
+            found = registrations.registration(event, self._tenant_of_domain)
+        elif subclass == "vm::maintenance":
+            found = voicemail.message(event, self._tenant_of_domain)
+            pair = self.calls.find(event) if found and event.get("Unique-ID") else None
+            call, channel = pair or (None, None)
+        at = _time(event)
+        if found is None or at is None:
+            return
+        kind, tenant_id, data = found
+        output.events.append(
+            Event(
+                type=kind,
+                occurred_at=at,
+                core_id=event.get("Core-UUID") or "",
+                sequence=_sequence(event),
+                node=self.node,
+                tenant_id=tenant_id or (call.tenant_id if call else None),
+                call_id=call.call_id if call else None,
+                leg_id=channel.leg_id if channel else None,
+                data=data,
+            )
+        )
+
+    def _emit(
+        self,
+        output: Output,
+        event: SwitchEvent,
+        kind: str,
+        call: Call,
+        channel: Channel,
+        data: dict[str, Any],
+        now: float,
+    ) -> None:
+        at = _time(event)
+        if at is None:
+            return
+        ours = Event(
+            type=kind,
+            occurred_at=at,
+            core_id=event.get("Core-UUID") or "",
+            sequence=_sequence(event),
+            node=self.node,
+            tenant_id=call.tenant_id,
+            call_id=call.call_id,
+            leg_id=channel.leg_id,
+            data=data,
+        )
+        self._put(output, call, ours, now)
+
+    def _put(self, output: Output, call: Call, event: Event, now: float) -> None:
+        if call.tenant_id is not None or self._waiting_events >= MOST_WAITING:
+            output.events.append(event)
+            return
+        if call.waits_since is None:
+            call.waits_since = now
+        if now - call.waits_since >= self._patience:
+            output.events.append(event)
+            return
+        self._waiting[call.call_id] = call
+        self._waiting_events += 1
+        call.waiting.append(event)
+
+    def _release(self, call: Call, output: Output) -> None:
+        """Hand on what waited, with the tenant if it is known by now; legs go again with it."""
+        self._waiting.pop(call.call_id, None)
+        waiting, call.waiting = call.waiting, []
+        self._waiting_events -= len(waiting)
+        output.events[:0] = [attrs.evolve(it, tenant_id=call.tenant_id) for it in waiting]
+        if call.tenant_id is not None:
+            call.waits_since = None
+            legs, call.waiting_legs = call.waiting_legs, []
+            output.legs += [attrs.evolve(leg, tenant_id=call.tenant_id) for leg in legs]
+
+
+_Handler = Callable[[Normaliser, SwitchEvent, Call, Channel, Output, float], None]
+_CHANNEL_EVENTS: Final[dict[str, _Handler]] = {
+    "CHANNEL_CREATE": Normaliser._created,
+    "CHANNEL_PROGRESS": Normaliser._progress,
+    "CHANNEL_PROGRESS_MEDIA": Normaliser._progress,
+    "CHANNEL_ANSWER": Normaliser._answered,
+    "CHANNEL_BRIDGE": Normaliser._bridged,
+    "CHANNEL_HOLD": Normaliser._held,
+    "CHANNEL_UNHOLD": Normaliser._held,
+    "CHANNEL_ORIGINATE": Normaliser._moved,
+    "CHANNEL_OUTGOING": Normaliser._moved,
+    "CHANNEL_UNBRIDGE": Normaliser._moved,
+    "CHANNEL_PARK": Normaliser._moved,
+    "CHANNEL_UNPARK": Normaliser._moved,
+    "CALL_UPDATE": Normaliser._moved,
+    "DTMF": Normaliser._dtmf,
+    "RECORD_START": Normaliser._record,
+    "RECORD_STOP": Normaliser._record,
+    "CHANNEL_HANGUP_COMPLETE": Normaliser._hung_up,
+}
+
+
+def _parties(channel: Channel) -> dict[str, Any]:
+    return {
+        "direction": channel.direction,
+        "from": channel.caller_number,
+        "from_name": channel.caller_name,
+        "to": channel.number,
+        "extension_id": _string(channel.extension_id),
+    }
+
+
+def _string(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _time(event: SwitchEvent) -> datetime | None:
+    return moment(event.get("Event-Date-Timestamp"))
+
+
+def _sequence(event: SwitchEvent) -> int:
+    return integer(event.get("Event-Sequence")) or 0

@@ -1,0 +1,180 @@
+"""CDR legs and summaries into PostgreSQL: set by set, whichever of their sources comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+import orjson
+
+from nizam.events.cdr import Summary, summarise
+from nizam.events.legs import Leg, merge
+from nizam.store.system.events import Database, WriteResult, json_argument, repair_tenants
+from nizam.store.tables.cdrs import CDR_LEGS, CDRS
+
+_KEY: Final = ("leg_id", "started_at")
+_SOURCES: Final = ("from_events", "from_cdr", "reconciled")
+_SPECIAL: Final = (*_KEY, *_SOURCES, "call_id", "call_known")
+_SUMMARY_OWN: Final = ("created_at", "updated_at")
+_LONGEST_CALL: Final = timedelta(days=1)
+
+
+def _recordset(table: Any, names: Sequence[str]) -> str:
+    from sqlalchemy.dialects.postgresql import psycopg2
+
+    dialect = psycopg2.dialect()  # type: ignore[no-untyped-call]
+    return ", ".join(f"{name} {table.c[name].type.compile(dialect)}" for name in names)
+
+
+def _leg_sql() -> str:
+    names = [column.name for column in CDR_LEGS.columns]
+    facts = [name for name in names if name not in _SPECIAL]
+    # FreeSWITCH's own record counts before its event, and either before an assumption of ours.
+    stronger = (
+        "2 * excluded.from_cdr::int + excluded.from_events::int"
+        " >= 2 * l.from_cdr::int + l.from_events::int"
+    )
+    changes = [
+        f"{name} = case when {stronger} then coalesce(excluded.{name}, l.{name})"
+        f" else coalesce(l.{name}, excluded.{name}) end"
+        for name in facts
+    ]
+    changes += [f"{name} = l.{name} or excluded.{name}" for name in _SOURCES]
+    changes += [
+        "call_id = case when excluded.call_known or not l.call_known"
+        " then excluded.call_id else l.call_id end",
+        "call_known = l.call_known or excluded.call_known",
+    ]
+    return (
+        f"insert into cdr_legs as l ({', '.join(names)})"  # noqa: S608 - no values from outside
+        f" select {', '.join(names)} from jsonb_to_recordset(%(legs)s::jsonb)"
+        f" as it({_recordset(CDR_LEGS, names)}) order by leg_id"
+        f" on conflict (leg_id, started_at) do update set {', '.join(changes)}"
+        " returning call_id, started_at"
+    )
+
+
+def _summary_sql() -> str:
+    names = [column.name for column in CDRS.columns if column.name not in _SUMMARY_OWN]
+    changes = [f"{name} = excluded.{name}" for name in names if name not in ("call_id",)]
+    columns = [name for name in names if name != "extension_ids"]
+    return (
+        f"insert into cdrs as c ({', '.join(columns)}, extension_ids)"  # noqa: S608
+        f" select {', '.join(columns)},"
+        " array(select jsonb_array_elements_text(extension_ids)::uuid)"
+        f" from jsonb_to_recordset(%(cdrs)s::jsonb) as it({_recordset(CDRS, columns)},"
+        " extension_ids jsonb) order by call_id"
+        f" on conflict (call_id, started_at) do update set {', '.join(changes)},"
+        " updated_at = now()"
+    )
+
+
+_UPSERT_LEGS: Final = _leg_sql()
+_UPSERT_SUMMARIES: Final = _summary_sql()
+_LEG_FIELDS: Final = tuple(field.name for field in attrs.fields(Leg))
+_LOCK: Final = """
+select pg_advisory_xact_lock(hashtextextended(call_id, 0))
+from (select call_id from unnest(%(calls)s) as call_id order by call_id) as locked
+"""
+_READ: Final = f"""
+select {", ".join(f'"{name}"' for name in _LEG_FIELDS)} from cdr_legs
+where call_id = any(%(calls)s::uuid[]) and started_at between %(first)s and %(last)s
+"""  # noqa: S608 - no values from outside
+
+_FORGET: Final = "delete from cdrs where call_id = any(%(calls)s::uuid[])"
+
+
+async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
+    """Merge `legs` into what is stored and bring the summaries of their calls up to date.
+
+    Four statements in the given transaction, however many legs there are; calls are locked one
+    after another in a fixed order, so that two instances with legs of the same call each see the
+    other's. A call is summarised from the moment that its first leg has ended. Events that were
+    stored before the tenant of their call was known get it: the result is about those.
+    """
+    merged: dict[UUID, Leg] = {}
+    for leg in legs:
+        known = merged.get(leg.leg_id)
+        merged[leg.leg_id] = merge(known, leg) if known else leg
+    if not merged:
+        return WriteResult()
+    rows = [_leg_row(leg) for leg in merged.values()]
+    touched = await database.query(_UPSERT_LEGS, {"legs": json_argument(rows)})
+    calls = sorted({str(row[0]) for row in touched})
+    times = [row[1] for row in touched]
+    await database.query(_LOCK, {"calls": calls})
+    found = await database.query(
+        _READ,
+        {
+            "calls": calls,
+            "first": min(times) - _LONGEST_CALL,
+            "last": max(times) + _LONGEST_CALL,
+        },
+    )
+    by_call: dict[UUID, list[Leg]] = {}
+    for row in found:
+        leg = _leg(row)
+        if leg.call_id is not None:
+            by_call.setdefault(leg.call_id, []).append(leg)
+    summaries = [
+        summarise(call_id, of_call)
+        for call_id, of_call in by_call.items()
+        if any(leg.leg_id == call_id for leg in of_call)
+    ]
+    strangers = [
+        leg.leg_id
+        for legs_of_call in by_call.values()
+        for leg in legs_of_call
+        if leg.leg_id in merged and leg.leg_id != leg.call_id
+    ]
+    if strangers:
+        # While nothing told otherwise, such a leg may have been taken for a call of its own.
+        await database.query(_FORGET, {"calls": strangers})
+    if not summaries:
+        return WriteResult()
+    await database.query(
+        _UPSERT_SUMMARIES, {"cdrs": json_argument([attrs.asdict(it) for it in summaries])}
+    )
+    return await repair_tenants(database, _tenants(summaries, merged.values()))
+
+
+def _tenants(summaries: Iterable[Summary], legs: Iterable[Leg]) -> list[tuple[UUID, UUID]]:
+    """The calls of which this batch may have been the first to know the tenant."""
+    news = {leg.call_id for leg in legs if leg.from_cdr or leg.tenant_id is None}
+    return [
+        (summary.call_id, summary.tenant_id)
+        for summary in summaries
+        if summary.tenant_id is not None and summary.call_id in news
+    ]
+
+
+def _leg_row(leg: Leg) -> dict[str, Any]:
+    row = {name: getattr(leg, name) for name in _LEG_FIELDS}
+    row["call_known"] = leg.call_id is not None
+    row["call_id"] = leg.call_id or leg.originator_id or leg.leg_id
+    return row
+
+
+def _leg(row: tuple[Any, ...]) -> Leg:
+    return Leg(**dict(zip(_LEG_FIELDS, row, strict=True)))
+
+
+def leg_bytes(leg: Leg) -> bytes:
+    """The leg as JSON bytes, for a buffer outside this process."""
+    return orjson.dumps({name: getattr(leg, name) for name in _LEG_FIELDS})
+
+
+def leg_from_json(document: dict[str, Any]) -> Leg:
+    """The leg of `leg_bytes`, decoded."""
+    values: dict[str, Any] = {}
+    for name in _LEG_FIELDS:
+        value = document.get(name)
+        if value is not None and name.endswith("_at"):
+            value = datetime.fromisoformat(value).astimezone(UTC)
+        elif value is not None and name.endswith("_id") and name != "core_id":
+            value = UUID(value)
+        values[name] = value
+    return Leg(**values)

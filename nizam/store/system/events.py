@@ -1,0 +1,176 @@
+"""Events into PostgreSQL, from the intake and from the API alike.
+
+Events and the webhook deliveries that they cause are inserted by one statement, so that both are
+stored or neither is. An event that is there already is left alone and causes nothing: whoever is
+not sure whether a write succeeded simply writes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import attrs
+import orjson
+
+from nizam.model.events import Event, timestamp
+from nizam.store.system.deliveries import MATCH_DELIVERIES
+
+ONCE_PER_CALL: Final = ("call.started", "call.ended", "call.missed")
+"""A call has at most one of each: reconciliation and a late event may both tell of it."""
+
+
+class Database(Protocol):
+    """A transaction or a pool: what runs one statement."""
+
+    async def query(self, sql: str, args: Any = ()) -> list[tuple[Any, ...]]:
+        """The rows of the statement."""
+
+
+@attrs.frozen
+class WriteResult:
+    """What a write really stored: the ids of new events, and (delivery id, webhook id) of the
+    webhook deliveries that now wait."""
+
+    event_ids: tuple[str, ...] = ()
+    deliveries: tuple[tuple[UUID, UUID], ...] = ()
+
+
+_EVENT_COLUMNS: Final = (
+    "occurred_at, core_id, sequence, type, id, tenant_id, node, call_id, leg_id, data"
+)
+
+_INSERT: Final = f"""
+with given as (
+    select * from jsonb_to_recordset(%(events)s::jsonb) as it(
+        occurred_at timestamptz, core_id text, sequence bigint, type text, id text,
+        tenant_id uuid, node text, call_id uuid, leg_id uuid, data jsonb)
+), inserted as (
+    insert into call_events ({_EVENT_COLUMNS})
+    select {_EVENT_COLUMNS} from given g
+    where g.call_id is null or g.type <> all(%(once)s) or not exists (
+        select from call_events e
+        where e.call_id = g.call_id and e.type = g.type
+          and e.occurred_at between %(first)s::timestamptz - interval '1 day'
+                                and %(last)s::timestamptz + interval '1 day')
+    on conflict do nothing
+    returning id, occurred_at, type, tenant_id, call_id, data
+), deliveries as (
+    {MATCH_DELIVERIES}
+)
+select array(select id from inserted),
+       array(select id::text from deliveries), array(select webhook_id::text from deliveries)
+"""  # noqa: S608 - no values from outside
+
+_REPAIR: Final = f"""
+with given as (
+    select * from jsonb_to_recordset(%(calls)s::jsonb) as it(call_id uuid, tenant_id uuid)
+), inserted as (
+    update call_events e set tenant_id = g.tenant_id
+    from given g where e.call_id = g.call_id and e.tenant_id is null
+    returning e.id, e.occurred_at, e.type, e.tenant_id, e.call_id, e.data
+), legs as (
+    update cdr_legs l set tenant_id = g.tenant_id
+    from given g where l.call_id = g.call_id and l.tenant_id is null
+), deliveries as (
+    {MATCH_DELIVERIES}
+)
+select array(select id from inserted),
+       array(select id::text from deliveries), array(select webhook_id::text from deliveries)
+"""  # noqa: S608 - no values from outside
+
+
+async def write_events(database: Database, events: Iterable[Event]) -> WriteResult:
+    """Store `events`, those that are not there yet, with their webhook deliveries.
+
+    One statement, however many there are. Raises what the pool raises.
+    """
+    rows, seen, times = [], set(), []
+    for event in events:
+        if event.type in ONCE_PER_CALL and event.call_id is not None:
+            if (event.type, event.call_id) in seen:
+                continue
+            seen.add((event.type, event.call_id))
+        rows.append(_row(event))
+        times.append(event.occurred_at)
+    if not rows:
+        return WriteResult()
+    return _result(
+        await database.query(
+            _INSERT,
+            {
+                "events": json_argument(rows),
+                "once": list(ONCE_PER_CALL),
+                "first": timestamp(min(times)),
+                "last": timestamp(max(times)),
+            },
+        )
+    )
+
+
+async def repair_tenants(database: Database, tenants: Sequence[tuple[UUID, UUID]]) -> WriteResult:
+    """Give events and legs that were stored without a tenant theirs: (call id, tenant id) each."""
+    if not tenants:
+        return WriteResult()
+    calls = [{"call_id": call_id, "tenant_id": tenant_id} for call_id, tenant_id in tenants]
+    return _result(await database.query(_REPAIR, {"calls": json_argument(calls)}))
+
+
+async def make_partitions(database: Database, now: datetime, months: int = 3) -> int:
+    """Make the partitions of this month and the following ones; how many were missing."""
+    first: date = now.astimezone(UTC).date()
+    made = 0
+    for table, key in (
+        ("call_events", "occurred_at"),
+        ("cdr_legs", "started_at"),
+        ("cdrs", "started_at"),
+    ):
+        rows = await database.query(
+            "select make_month_partitions(%(table)s, %(key)s, %(first)s::date, %(months)s)",
+            {"table": table, "key": key, "first": first.isoformat(), "months": months},
+        )
+        made += int(rows[0][0])
+    return made
+
+
+def json_argument(rows: Any) -> str:
+    """`rows` as the text of a jsonb argument; PostgreSQL has no NUL, so text loses its NULs."""
+    document = orjson.dumps(rows).decode()
+    if "\\u0000" in document:
+        document = orjson.dumps(_without_nul(rows)).decode()
+    return document
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {key.replace("\x00", ""): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(item) for item in value]
+    return value
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "occurred_at": event.occurred_at,
+        "core_id": event.core_id,
+        "sequence": event.sequence,
+        "type": event.type,
+        "id": event.id,
+        "tenant_id": event.tenant_id,
+        "node": event.node,
+        "call_id": event.call_id,
+        "leg_id": event.leg_id,
+        "data": dict(event.data),
+    }
+
+
+def _result(rows: list[tuple[Any, ...]]) -> WriteResult:
+    event_ids, delivery_ids, webhook_ids = rows[0]
+    pairs = zip(delivery_ids, webhook_ids, strict=True)
+    return WriteResult(
+        tuple(event_ids), tuple((UUID(delivery), UUID(webhook)) for delivery, webhook in pairs)
+    )

@@ -1,0 +1,1 @@
+"""Tests of what FreeSWITCH's events become."""
