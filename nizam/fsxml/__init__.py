@@ -1,0 +1,1 @@
+"""What FreeSWITCH asks and reads: requests parsed, documents written, one file a section; pure."""

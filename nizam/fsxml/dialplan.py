@@ -1,0 +1,156 @@
+"""A plan as a dialplan document: one context, one extension, one condition without attributes.
+
+FreeSWITCH takes no other form: without a condition the call is not found, and a condition that
+captures makes `$1` in the data vanish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lxml import etree
+
+from nizam.fsxml import values
+from nizam.fsxml.writer import NOT_FOUND, document, to_bytes
+from nizam.routing.decide import Decision
+from nizam.routing.plan import (
+    Answer,
+    Bridge,
+    ContinueOn,
+    Echo,
+    Export,
+    GatewayLeg,
+    Hangup,
+    Leg,
+    Playback,
+    Respond,
+    RingReady,
+    RunIvr,
+    Set,
+    Sleep,
+    Step,
+    Transfer,
+    UserLeg,
+    Voicemail,
+    VoicemailCheck,
+)
+
+Action = tuple[str, str]
+
+# A tone, because it needs no sound files; in a leg's variables a comma separates.
+_CONFIRM = ("group_confirm_key=1", r"group_confirm_file=tone_stream://%(300\,100\,700);loops=5")
+
+
+def render(decision: Decision, context: str) -> bytes:
+    """The answer to a dialplan question that hunts in `context`.
+
+    Raises values.UnsafeValue when the plan holds what must not reach FreeSWITCH.
+    """
+    if not decision.plan:
+        return NOT_FOUND
+    root, section = document("dialplan")
+    # Contexts are domains, but what was asked is written back only in the form of a word.
+    place = etree.SubElement(section, "context", {"name": values.word(context)})
+    extension = etree.SubElement(place, "extension", {"name": values.text(decision.route)})
+    condition = etree.SubElement(extension, "condition")
+    for application, data in actions(decision.plan):
+        attributes = {"application": application}
+        if data:
+            attributes["data"] = data
+        etree.SubElement(condition, "action", attributes)
+    return to_bytes(root)
+
+
+def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
+    """The applications of the plan with their data, in order."""
+    continue_on: ContinueOn = "never"
+    answered = False
+    for step in plan:
+        if isinstance(step, Bridge):
+            if step.continue_on != continue_on:
+                continue_on = step.continue_on
+                yield _set("continue_on_fail", _causes(continue_on))
+            yield from _bridge(step)
+        elif isinstance(step, VoicemailCheck):
+            yield from _voicemail_check(step)
+        elif isinstance(step, Answer):
+            if not answered:
+                yield "answer", ""
+            answered = True
+        else:
+            yield _WRITERS[type(step)](step)
+
+
+def _set(name: str, value: str) -> Action:
+    return "set", f"{values.word(name)}={value}"
+
+
+def _causes(continue_on: ContinueOn) -> str:
+    if continue_on == "always":
+        return "true"
+    if continue_on == "never":
+        return "false"
+    return ",".join(values.cause(it) for it in continue_on)
+
+
+def _bridge(step: Bridge) -> Iterator[Action]:
+    if step.ring_seconds is not None:
+        yield _set("call_timeout", str(step.ring_seconds))
+    separator = "," if step.order == "together" else "|"
+    legs = separator.join(_leg(leg) for leg in step.legs)
+    yield "bridge", f"{'{ignore_early_media=true}' if step.ignore_early_media else ''}{legs}"
+
+
+def _leg(leg: Leg) -> str:
+    variables = []
+    if leg.timeout_seconds is not None:
+        variables.append(f"leg_timeout={leg.timeout_seconds:d}")
+    if leg.delay_seconds:
+        variables.append(f"leg_delay_start={leg.delay_seconds:d}")
+    if isinstance(leg, GatewayLeg):
+        if leg.progress_timeout_seconds is not None:
+            variables.append(f"leg_progress_timeout={leg.progress_timeout_seconds:d}")
+        if leg.asserted_identity:
+            variables.append("sip_cid_type=pid")
+    if leg.confirm:
+        variables.extend(_CONFIRM)
+    written = f"[{','.join(variables)}]" if variables else ""
+    if isinstance(leg, UserLeg):
+        return f"{written}user/{values.word(leg.number)}@{values.domain(leg.domain)}"
+    return f"{written}sofia/gateway/{values.word(leg.gateway_id)}/{values.word(leg.number)}"
+
+
+def _ringback_or_text(step: Set) -> str:
+    if step.name == "ringback":
+        # A tone stream is given to `ringback` without its scheme.
+        return values.sound(step.value).removeprefix("tone_stream://")
+    return values.text(step.value)
+
+
+def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:
+    if step.authorized:
+        yield _set("voicemail_authorized", "true")
+    mailbox = "" if step.mailbox is None else f" {values.word(step.mailbox)}"
+    yield "voicemail", f"check default {values.domain(step.domain)}{mailbox}"
+
+
+_WRITERS: dict[type[Any], Callable[[Any], Action]] = {
+    Set: lambda it: _set(it.name, _ringback_or_text(it)),
+    Export: lambda it: ("export", f"{values.word(it.name)}={values.text(it.value)}"),
+    RingReady: lambda it: ("ring_ready", ""),
+    Sleep: lambda it: ("sleep", f"{it.milliseconds:d}"),
+    Voicemail: lambda it: (
+        "voicemail",
+        f"default {values.domain(it.domain)} {values.word(it.mailbox)}",
+    ),
+    RunIvr: lambda it: ("ivr", values.word(it.menu)),
+    Transfer: lambda it: (
+        "transfer",
+        f"{values.word(it.destination)} XML {values.domain(it.context)}",
+    ),
+    Playback: lambda it: ("playback", values.sound(it.sound)),
+    Echo: lambda it: ("echo", ""),
+    Respond: lambda it: ("respond", f"{it.status:d} {values.text(it.phrase)}"),
+    Hangup: lambda it: ("hangup", values.cause(it.cause)),
+}

@@ -1,0 +1,200 @@
+"""The directory: who may sign in, what the phone of an extension is dialled by, its mailbox.
+
+At most one user is in an answer to a question about a user: FreeSWITCH takes the first it finds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import ip_address, ip_network
+from uuid import UUID
+
+import attrs
+
+from nizam.fsxml import values
+from nizam.fsxml.request import XmlRequest
+from nizam.fsxml.reveal import Reveal
+from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
+from nizam.model.extension import Extension
+from nizam.routing.snapshot import Entry, Snapshot, TenantView
+
+CACHE_MILLISECONDS = 60_000
+"""How long FreeSWITCH keeps a user; changes are flushed at once, this bounds a lost flush."""
+
+_UNSERVED_ACTIONS = frozenset({"reverse-auth-lookup", "event_socket_auth"})
+
+
+@attrs.frozen
+class Directory:
+    """Answers directory questions from the snapshot; `reveal` decrypts SIP passwords."""
+
+    snapshot: Snapshot
+    reveal: Reveal
+
+    def answer(self, request: XmlRequest) -> bytes:
+        """The document for one question, the not-found one for what is not served."""
+        action, purpose = request.field("action"), request.field("purpose")
+        if action in _UNSERVED_ACTIONS:
+            return NOT_FOUND
+        if purpose == "gateways":
+            return self._domains(request.field("profile"))
+        domain = request.field("domain") or request.field("key_value")
+        view = self.snapshot.tenant_by_domain(domain) if domain else None
+        if view is None or view.tenant.status == "terminated":
+            return NOT_FOUND
+        if purpose == "network-list":
+            return self._networks(view)
+        if action == "group_call":
+            return self._group(view, request.field("group_name") or request.field("group"))
+        user = request.field("user")
+        if not user:
+            return self._domain_alone(view)
+        return self._user(view, user, request.field("ip") if action == "sip_auth" else "")
+
+    def _user(self, view: TenantView, number: str, source: str) -> bytes:
+        entry = view.by_number(number)
+        if entry is None or entry.resource != "extension" or not entry.body.enabled:
+            return NOT_FOUND
+        cidrs = entry.body.allowed_cidrs
+        if source and cidrs and not _within(source, cidrs):
+            return NOT_FOUND
+        root, section = document("directory")
+        domain = child(section, "domain", name=values.domain(view.tenant.domain))
+        user = child(domain, "user", id=values.word(entry.body.number))
+        if not cidrs:  # who may sign in from some addresses only is asked for every time
+            user.set("cacheable", str(CACHE_MILLISECONDS))
+        self._fill(user, view, entry)
+        return to_bytes(root)
+
+    def _fill(self, user: Element, view: TenantView, entry: Entry[Extension]) -> None:
+        extension, domain = entry.body, view.tenant.domain
+        encrypted = entry.secrets.get("sip_password")
+        a1_hash = None
+        if encrypted is not None:
+            password = self.reveal("extension", entry.id, "sip_password", encrypted)
+            a1_hash = digest_a1(extension.number, domain, password)
+        voicemail = extension.voicemail
+        mailto = voicemail.email
+        yes_no = {True: "true", False: "false"}
+        params = child(user, "params")
+        pairs(
+            params,
+            "param",
+            (
+                ("a1-hash", a1_hash),
+                ("dial-string", dial_string(view.id, entry.id)),
+                ("vm-password", voicemail.pin or _unguessable(a1_hash)),
+                ("vm-enabled", yes_no[voicemail.enabled]),
+                ("vm-mailto", mailto),
+                ("vm-email-all-messages", "true" if mailto else None),
+                ("vm-attach-file", yes_no[voicemail.attach_audio] if mailto else None),
+                (
+                    "vm-keep-local-after-email",
+                    yes_no[not voicemail.delete_after_email] if mailto else None,
+                ),
+            ),
+        )
+        caller_id = extension.caller_id
+        pairs(
+            child(user, "variables"),
+            "variable",
+            (
+                ("user_context", domain),
+                ("domain_name", domain),
+                ("nizam_tenant_id", str(view.id)),
+                ("nizam_extension_id", str(entry.id)),
+                (
+                    "effective_caller_id_name",
+                    values.text(caller_id.internal_name or extension.display_name),
+                ),
+                (
+                    "effective_caller_id_number",
+                    values.word(caller_id.internal_number or extension.number),
+                ),
+                ("callgroup", extension.pickup_group),
+            ),
+        )
+
+    def _group(self, view: TenantView, name: str) -> bytes:
+        members = sorted(
+            (it for it in view.all(Extension) if it.body.pickup_group == name and it.body.enabled),
+            key=lambda it: it.body.number,
+        )
+        if not name or not members:
+            return NOT_FOUND
+        root, section = document("directory")
+        domain = child(section, "domain", name=values.domain(view.tenant.domain))
+        group = child(child(domain, "groups"), "group", name=values.word(name))
+        users = child(group, "users")
+        for entry in members:
+            user = child(users, "user", id=values.word(entry.body.number))
+            pairs(
+                child(user, "params"), "param", (("dial-string", dial_string(view.id, entry.id)),)
+            )
+        return to_bytes(root)
+
+    def _networks(self, view: TenantView) -> bytes:
+        named = [it for it in view.all(Extension) if it.body.allowed_cidrs and it.body.enabled]
+        if not named:
+            return NOT_FOUND
+        root, section = document("directory")
+        domain = child(section, "domain", name=values.domain(view.tenant.domain))
+        for entry in sorted(named, key=lambda it: it.body.number):
+            cidrs = ",".join(entry.body.allowed_cidrs)
+            child(child(domain, "user", id=values.word(entry.body.number), cidr=cidrs), "params")
+        return to_bytes(root)
+
+    def _domain_alone(self, view: TenantView) -> bytes:
+        """For `domain_exists` and `domain_data`: the domain without its users."""
+        root, section = document("directory")
+        name = values.domain(view.tenant.domain)
+        domain = child(section, "domain", name=name)
+        pairs(
+            child(domain, "variables"),
+            "variable",
+            (("domain_name", name), ("nizam_tenant_id", str(view.id))),
+        )
+        return to_bytes(root)
+
+    def _domains(self, profile: str) -> bytes:
+        """Every domain, empty: the internal profile makes itself an alias of each."""
+        names = sorted(
+            it.tenant.domain for it in self.snapshot.tenants() if it.tenant.status != "terminated"
+        )
+        if profile != "internal" or not names:
+            return NOT_FOUND
+        root, section = document("directory")
+        for name in names:
+            child(section, "domain", name=values.domain(name))
+        return to_bytes(root)
+
+
+def digest_a1(user: str, realm: str, password: str) -> str:
+    """HA1 of SIP's digest authentication with MD5 (RFC 2617, 3.2.2.2)."""
+    return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
+
+
+def dial_string(tenant_id: UUID, extension_id: UUID) -> str:
+    """By what `user/` dials the phone.
+
+    The ids are in the dial-string because the variables of the user reach the leg too late.
+    `${sofia_contact(...)}` would ring every contact, but is an API call, which is switched off.
+    """
+    return (
+        "{^^:sip_invite_domain=${dialed_domain}:presence_id=${dialed_user}@${dialed_domain}"
+        f":nizam_tenant_id={tenant_id}:nizam_extension_id={extension_id}}}"
+        "sofia/internal/${dialed_user}%${dialed_domain}"
+    )
+
+
+def _unguessable(a1_hash: str | None) -> str | None:
+    # A mailbox without a PIN must not be open to whoever dials *98: its owner's phone needs none.
+    return None if a1_hash is None else str(int(hashlib.sha256(a1_hash.encode()).hexdigest(), 16))
+
+
+def _within(source: str, cidrs: tuple[str, ...]) -> bool:
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return False
+    return any(address in ip_network(it) for it in cidrs)

@@ -1,0 +1,82 @@
+"""ivr.conf: the one menu that FreeSWITCH is about to run.
+
+Choices leave the menu by a transfer to a re-entry token, so that each is routed and traced like any
+other call, whether or not what it leads to has a number.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from nizam.fsxml import values
+from nizam.fsxml.request import XmlRequest
+from nizam.fsxml.writer import NOT_FOUND, child, document, to_bytes
+from nizam.model.ivr import Ivr
+from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.tokens import IvrChoice, menu_id, menu_name, write_token
+
+
+def ivr_conf(snapshot: Snapshot, request: XmlRequest) -> bytes:
+    """The menu named by `Menu-Name`; not found if no tenant that may call has it."""
+    identifier = menu_id(request.field("Menu-Name"))
+    found = None if identifier is None else _find(snapshot, identifier, request)
+    if found is None:
+        return NOT_FOUND
+    view, entry = found
+    ivr = entry.body
+    root, section = document("configuration")
+    configuration = child(section, "configuration", name="ivr.conf", description="IVR")
+    menu = child(
+        child(configuration, "menus"),
+        "menu",
+        name=menu_name(entry.id),
+        greet_long=values.sound(ivr.greeting_long),
+        greet_short=values.sound(ivr.greeting_short or ivr.greeting_long),
+        timeout=_milliseconds(ivr.timeout_seconds),
+        inter_digit_timeout=_milliseconds(ivr.digit_timeout_seconds),
+        max_failures=str(ivr.max_failures),
+        max_timeouts=str(ivr.max_timeouts),
+        digit_len=str(ivr.digit_length),
+    )
+    if ivr.invalid_sound:
+        menu.set("invalid-sound", values.sound(ivr.invalid_sound))
+    if ivr.exit_sound:
+        menu.set("exit-sound", values.sound(ivr.exit_sound))
+    domain = values.domain(view.tenant.domain)
+    if ivr.timeout_destination is not None:
+        menu.set("exec-on-max-timeouts", _transfer(IvrChoice(entry.id, "timeout"), domain))
+    if ivr.invalid_destination is not None:
+        menu.set("exec-on-max-failures", _transfer(IvrChoice(entry.id, "invalid"), domain))
+    for item in ivr.entries:
+        param = _transfer(IvrChoice(entry.id, "entry", item.digits), domain)
+        child(menu, "entry", action="menu-exec-app", digits=values.word(item.digits), param=param)
+    if ivr.direct_dial:
+        token = f"{menu_name(entry.id)}-d$1"
+        param = f"transfer {token} XML {domain}"
+        child(menu, "entry", action="menu-exec-app", digits=r"/^(\d{2,15})$/", param=param)
+    return to_bytes(root)
+
+
+def _find(
+    snapshot: Snapshot, identifier: UUID, request: XmlRequest
+) -> tuple[TenantView, Entry[Ivr]] | None:
+    """The menu, in the tenant of the call that asks when it says which that is."""
+    tenant_id = request.field("variable_nizam_tenant_id")
+    try:
+        views = [snapshot.tenant(UUID(tenant_id))] if tenant_id else list(snapshot.tenants())
+    except ValueError:
+        return None
+    for view in views:
+        entry = None if view is None else view.get(Ivr, identifier)
+        if view is not None and entry is not None:
+            usable = entry.body.enabled and view.tenant.status in {"trial", "active"}
+            return (view, entry) if usable else None
+    return None
+
+
+def _transfer(choice: IvrChoice, domain: str) -> str:
+    return f"transfer {values.word(write_token(choice))} XML {domain}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))

@@ -1,0 +1,69 @@
+"""Values that may stand in FreeSWITCH's documents, each made by the builder for its place.
+
+FreeSWITCH expands `${...}` in dialplan data whatever the XML escaping, twice in `set`, and reads
+commas, pipes, braces and quotes in dial-strings. So no value is trusted to be harmless because of
+where it came from: free text is cleaned, identifiers are refused unless they look as they should,
+and only the builders put characters with a meaning into a document.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nizam.errors import InternalError
+
+_WITH_MEANING = re.compile(
+    r"[$\\{}\[\]|,;:/'\"`<>\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+"
+)
+_BLANKS = re.compile(r"\s{2,}")
+_MAX_TEXT = 200
+
+_WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,260}\Z")
+_DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
+_SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)\Z")
+_CAUSE = re.compile(r"\A[A-Z][A-Z0-9_]{2,40}\Z")
+
+
+class UnsafeValue(InternalError):
+    """A value that should have been checked long before would have a meaning to FreeSWITCH."""
+
+    def __init__(self, kind: str, value: str) -> None:
+        super().__init__(f"not a {kind} that FreeSWITCH may be given: {value[:80]!r}")
+
+
+def text(value: str) -> str:
+    """Free text, such as a caller's name, without any character that FreeSWITCH gives a meaning.
+
+    Never raises: what is removed leaves a blank.
+    """
+    cleaned = _WITH_MEANING.sub(" ", value) if _WITH_MEANING.search(value) else value
+    cleaned = _BLANKS.sub(" ", cleaned) if "  " in cleaned else cleaned
+    return cleaned.strip()[:_MAX_TEXT]
+
+
+def word(value: str) -> str:
+    """A number, an id, a re-entry token or the name of a variable. Raises UnsafeValue."""
+    if _WORD.match(value) is None:
+        raise UnsafeValue("word", value)
+    return value
+
+
+def domain(value: str) -> str:
+    """A SIP domain. Raises UnsafeValue."""
+    if _DOMAIN.match(value) is None:
+        raise UnsafeValue("domain", value)
+    return value
+
+
+def sound(value: str) -> str:
+    """A sound file or tone stream, in an application's data. Raises UnsafeValue."""
+    if _SOUND.match(value) is None or ".." in value:
+        raise UnsafeValue("sound", value)
+    return value
+
+
+def cause(value: str) -> str:
+    """A hangup cause. Raises UnsafeValue."""
+    if _CAUSE.match(value) is None:
+        raise UnsafeValue("hangup cause", value)
+    return value

@@ -1,0 +1,158 @@
+"""What the parts of a decision share while one call is being routed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import attrs
+
+from nizam.model.base import Body
+from nizam.model.destination import Destination
+from nizam.model.extension import Extension
+from nizam.model.tenant import Tenant
+from nizam.routing.plan import Hangup, Plan
+from nizam.routing.request import CallRequest
+from nizam.routing.snapshot import Entry, TenantView
+from nizam.routing.trace import ResourceName, Result, TraceStep
+
+B = TypeVar("B", bound=Body)
+
+MAX_FORWARDS = 5
+MAX_DEPTH = 12
+
+TOLL_CLASSES = ("internal", "local", "national", "international")
+
+
+class Random(Protocol):
+    """The randomness that routing uses; `random.Random` has it."""
+
+    def random(self) -> float:
+        """A number from 0 to below 1."""
+
+    def shuffle(self, x: list[Any]) -> None:
+        """Bring a list into a random order."""
+
+
+@attrs.frozen
+class Rights:
+    """On whose behalf numbers outside are dialled, and how far that reaches.
+
+    `toll_class` None dials nothing outside. `extension` gives the caller id.
+    """
+
+    words: str
+    toll_class: str | None
+    extension: Entry[Extension] | None = None
+
+    @classmethod
+    def of(cls, extension: Entry[Extension]) -> Rights:
+        """The rights of an extension."""
+        words = f"extension {extension.body.number}"
+        return cls(words, extension.body.toll_class, extension)
+
+
+OUTSIDER = Rights("a caller without an extension", None)
+CONFIGURED = Rights("the tenant's configuration", TOLL_CLASSES[-1])
+"""Destinations that the tenant itself wrote down; its dialling policy still holds."""
+
+
+@attrs.define
+class Routing:
+    """One call on its way through a tenant's configuration; trace and route grow as it goes."""
+
+    view: TenantView
+    request: CallRequest
+    now: datetime
+    random: Random
+    rights: Rights
+    caller_name: str
+    trace: list[TraceStep] = attrs.field(factory=list)
+    route: list[str] = attrs.field(factory=list)
+    outcome: str = "routed"
+    forwards: int = 0
+    _depth: int = 0
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant whose call this is."""
+        return self.view.tenant
+
+    def note(
+        self, step: str, result: Result, detail: str, resource: Entry[Any] | None = None
+    ) -> None:
+        """Add a line to the trace."""
+        named = None if resource is None else ResourceName(resource.resource, resource.id)
+        self.trace.append(TraceStep(step, result, detail, named))
+
+    def enter(self, entry: Entry[Any], words: str) -> None:
+        """Note that the call goes to this object; `words` name it for people."""
+        self.note(entry.resource, "chosen", f"goes to {words}", entry)
+        self.route.append(words)
+
+    def object(self, body_type: type[B], identifier: UUID | None) -> Entry[B] | None:
+        """The tenant's enabled object; None, with a line in the trace, if there is none."""
+        entry = None if identifier is None else self.view.get(body_type, identifier)
+        name = body_type.__name__
+        if entry is None:
+            self.note("destination", "failed", f"{name} {identifier} does not exist")
+            return None
+        if not entry.body.enabled:
+            self.note("destination", "failed", f"{name} {identifier} is disabled", entry)
+            return None
+        return entry
+
+    def follow(self, destination: Destination) -> Plan:
+        """The plan of a destination, whatever its type."""
+        from nizam.routing.destinations import planners
+
+        if self._depth >= MAX_DEPTH:
+            self.outcome = "loop"
+            self.note("destination", "failed", f"{MAX_DEPTH} destinations lead to each other")
+            return (Hangup("EXCHANGE_ROUTING_ERROR"),)
+        planner = planners().get(destination.type)
+        if planner is None:
+            self.note("destination", "failed", f"nothing routes to a {destination.type}")
+            return self.unreachable()
+        self._depth += 1
+        try:
+            return planner(self, destination)
+        finally:
+            self._depth -= 1
+
+    def follow_configured(self, destination: Destination) -> Plan:
+        """The plan of a destination that the tenant, not the caller, has chosen."""
+        with self.acting_as(CONFIGURED):
+            return self.follow(destination)
+
+    def forward(self, extension: Entry[Extension], why: str, destination: Destination) -> Plan:
+        """The plan of an extension's forward, with the rights of that extension."""
+        if self.forwards >= MAX_FORWARDS:
+            self.outcome = "loop"
+            detail = f"not forwarded ({why}): {MAX_FORWARDS} forwards are the most for a call"
+            self.note("forward", "denied", detail, extension)
+            return (Hangup("EXCHANGE_ROUTING_ERROR"),)
+        self.note("forward", "matched", f"{extension.body.number} forwards: {why}", extension)
+        self.forwards += 1
+        try:
+            with self.acting_as(Rights.of(extension)):
+                return self.follow(destination)
+        finally:
+            self.forwards -= 1
+
+    @contextmanager
+    def acting_as(self, rights: Rights) -> Iterator[None]:
+        """Dial outside on behalf of somebody else for a while."""
+        before, self.rights = self.rights, rights
+        try:
+            yield
+        finally:
+            self.rights = before
+
+    def unreachable(self) -> Plan:
+        """The plan for a destination that is configured but not there."""
+        self.outcome = "unreachable"
+        return (Hangup("NO_ROUTE_DESTINATION"),)

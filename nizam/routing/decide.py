@@ -1,0 +1,210 @@
+"""Where a call goes. A function of the snapshot, the request, the moment and randomness."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+
+from nizam.model.destination import Destination
+from nizam.model.did import Did
+from nizam.model.extension import Extension
+from nizam.routing import numbers
+from nizam.routing.context import OUTSIDER, Random, Rights, Routing
+from nizam.routing.destinations import did as did_destination
+from nizam.routing.destinations import extension as extension_destination
+from nizam.routing.destinations import ivr as ivr_destination
+from nizam.routing.features import feature
+from nizam.routing.outbound import dial_out
+from nizam.routing.plan import Bridge, Export, Hangup, Plan, Respond, Set, Step
+from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
+from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.tokens import IvrChoice, read_token
+from nizam.routing.trace import TraceStep
+
+_UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+
+
+@attrs.frozen
+class Decision:
+    """What the call is to do, and why.
+
+    `outcome` is routed, not_found, denied, suspended, unreachable, loop or gone; `route` is the
+    way taken in words. An empty plan means that we know nothing of this call: FreeSWITCH goes on
+    with its next source, or answers 404. `revision` is that of the tenant's data.
+    """
+
+    plan: Plan
+    trace: tuple[TraceStep, ...]
+    outcome: str
+    call_id: str
+    tenant_id: UUID | None = None
+    route: str = ""
+    revision: int | None = None
+
+
+def decide(snapshot: Snapshot, request: CallRequest, now: datetime, random: Random) -> Decision:
+    """Route one call. `now` is aware; `random` shuffles members and weighs gateways.
+
+    The order is that of the product: tenant status, feature code, the tenant's own numbers, its
+    own DIDs, outbound routes, not found.
+    """
+    call_id = next(
+        (it for it in (request.call_id, request.unique_id) if it and _UUID.match(it)), ""
+    )
+    if request.context == PUBLIC_CONTEXT:
+        return _from_outside(snapshot, request, now, random, call_id)
+    view = snapshot.tenant_by_domain(request.context)
+    if view is None:
+        trace = TraceStep("tenant", "failed", f"no tenant has the domain {request.context}")
+        return Decision((), (trace,), "not_found", call_id)
+    routing = _routing(view, request, now, random)
+    if request.own_domain and request.own_domain.lower() != view.tenant.domain:
+        other = snapshot.tenant_by_domain(request.own_domain)
+        if other is not None:
+            routing.note("tenant", "denied", "the call belongs to another tenant")
+            routing.outcome = "denied"
+            return _decided(routing, call_id, (Hangup("CALL_REJECTED"),), inbound=False)
+    plan = _refused(routing, inbound=False)
+    if plan is None:
+        plan = _dialled(snapshot, routing, request.destination)
+    return _decided(routing, call_id, plan, inbound=False)
+
+
+def _from_outside(
+    snapshot: Snapshot, request: CallRequest, now: datetime, random: Random, call_id: str
+) -> Decision:
+    found = find_did(snapshot, request.destination)
+    if found is None:
+        trace = TraceStep("did", "failed", f"nobody has the number {request.destination}")
+        return Decision((Hangup("UNALLOCATED_NUMBER"),), (trace,), "not_found", call_id)
+    view, entry = found
+    routing = _routing(view, attrs.evolve(request, caller_extension=None), now, random)
+    routing.note("did", "matched", f"{request.destination} is {entry.body.number}", entry)
+    plan = _refused(routing, inbound=True)
+    if plan is None and not entry.body.enabled:
+        routing.note("did", "failed", f"{entry.body.number} is disabled", entry)
+        plan = _not_found(routing)
+    if plan is None:
+        plan = did_destination.arrive(routing, entry)
+    return _decided(routing, call_id, plan, inbound=True)
+
+
+def find_did(snapshot: Snapshot, received: str) -> tuple[TenantView, Entry[Did]] | None:
+    """The tenant and the DID that a number sent by a carrier stands for.
+
+    A number without its country code counts only if exactly one tenant reads it as its own.
+    """
+    for candidate in numbers.did_candidates(received):
+        found = snapshot.did(candidate)
+        if found is not None:
+            return found
+    national = []
+    for candidate in numbers.national_candidates(received):
+        found = snapshot.did(candidate)
+        if found is not None and numbers.to_e164(received, found[0].tenant.country) == candidate:
+            national.append(found)
+    return national[0] if len(national) == 1 else None
+
+
+def _routing(view: TenantView, request: CallRequest, now: datetime, random: Random) -> Routing:
+    caller = None if request.context == PUBLIC_CONTEXT else _caller(view, request)
+    rights = OUTSIDER if caller is None else Rights.of(caller)
+    name = request.caller_name or request.caller_number
+    routing = Routing(view, request, now, random, rights, name)
+    routing.note("tenant", "matched", f"{view.tenant.domain}, revision {view.revision}")
+    routing.note("caller", "matched", f"the call is made by {rights.words}", caller)
+    return routing
+
+
+def _caller(view: TenantView, request: CallRequest) -> Entry[Extension] | None:
+    """The extension whose call this is, by what the switch vouches for."""
+    found: Entry[Extension] | None = None
+    if request.caller_extension is not None:
+        by_number = view.by_number(request.caller_extension)
+        if by_number is not None and by_number.resource == "extension":
+            found = by_number
+    elif request.caller_extension_id is not None and _UUID.match(request.caller_extension_id):
+        found = view.get(Extension, UUID(request.caller_extension_id))
+    return found if found is not None and found.body.enabled else None
+
+
+def _refused(routing: Routing, *, inbound: bool) -> Plan | None:
+    """The plan for a tenant that may not call; None if it may."""
+    tenant = routing.tenant
+    if tenant.status == "terminated":
+        routing.note("status", "denied", "the tenant is terminated")
+        routing.outcome = "gone"
+        return ()
+    if tenant.status == "suspended" or not tenant.enabled:
+        routing.note("status", "denied", "the tenant is suspended")
+        routing.outcome = "suspended"
+        if inbound:
+            return (Respond(480, "Temporarily Unavailable"),)
+        return (Hangup("OUTGOING_CALL_BARRED"),)
+    return None
+
+
+def _dialled(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
+    token = read_token(dialled)
+    if token is not None:
+        if isinstance(token, IvrChoice):
+            return ivr_destination.chosen(routing, token)
+        return extension_destination.after_ringing(routing, token)
+    plan = feature(routing, dialled)
+    if plan is not None:
+        return plan
+    entry = routing.view.by_number(dialled)
+    if entry is not None:
+        routing.note("number", "matched", f"{dialled} is a number of the tenant", entry)
+        return routing.follow(Destination.model_construct(type=entry.resource, id=entry.id))
+    routing.note("number", "passed", f"{dialled} is no number of the tenant")
+    e164 = numbers.to_e164(dialled, routing.tenant.country) if numbers.is_dialled(dialled) else None
+    found = None if e164 is None else snapshot.did(e164)
+    if found is not None and found[0].id == routing.view.id and found[1].body.enabled:
+        routing.note("did", "matched", f"{dialled} is the tenant's own {e164}", found[1])
+        return did_destination.arrive(routing, found[1])
+    return dial_out(routing, dialled) or _not_found(routing)
+
+
+def _not_found(routing: Routing) -> Plan:
+    routing.note("not_found", "failed", "nothing has this number")
+    routing.outcome = "not_found"
+    return (Hangup("UNALLOCATED_NUMBER"),)
+
+
+def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> Decision:
+    route = " to ".join(routing.route) or routing.outcome
+    steps = (*_preamble(routing, call_id, route, inbound, plan), *plan) if plan else ()
+    return Decision(
+        plan=steps,
+        trace=tuple(routing.trace),
+        outcome=routing.outcome,
+        call_id=call_id,
+        tenant_id=routing.view.id,
+        route=route,
+        revision=routing.view.revision,
+    )
+
+
+def _preamble(
+    routing: Routing, call_id: str, route: str, inbound: bool, plan: Plan
+) -> tuple[Step, ...]:
+    domain = routing.tenant.domain
+    steps: list[Step] = [Export("nizam_tenant_id", str(routing.view.id))]
+    if call_id:
+        # The id itself: an expression would be a new id after a transfer.
+        steps.append(Export("nizam_call_id", call_id))
+    steps.append(Set("nizam_route", route))
+    steps.append(Set("nizam_revision", str(routing.view.revision)))
+    if inbound:
+        steps.append(Set("domain_name", domain))
+        steps.append(Set("user_context", domain))
+        # Set, not exported: on the carrier's leg it would let a REFER into our context.
+        steps.append(Set("force_transfer_context", domain))
+    if any(isinstance(step, Bridge) for step in plan):
+        # Otherwise the callee's hanging up would fall into voicemail.
+        steps.append(Set("hangup_after_bridge", "true"))
+    return tuple(steps)

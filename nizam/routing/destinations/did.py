@@ -1,0 +1,26 @@
+"""To a DID of the same tenant: to where that DID leads."""
+
+from __future__ import annotations
+
+from nizam.model.destination import Destination
+from nizam.model.did import Did
+from nizam.routing.context import Routing
+from nizam.routing.plan import Plan, Set
+from nizam.routing.snapshot import Entry
+
+
+def plan(routing: Routing, destination: Destination) -> Plan:
+    """Follow the DID's destination."""
+    entry = routing.object(Did, destination.id)
+    return routing.unreachable() if entry is None else arrive(routing, entry)
+
+
+def arrive(routing: Routing, entry: Entry[Did]) -> Plan:
+    """What happens to a call for this DID, from outside or from inside."""
+    did = entry.body
+    routing.enter(entry, f"did {did.number}")
+    if not did.caller_name_prefix:
+        return routing.follow_configured(did.destination)
+    routing.caller_name = f"{did.caller_name_prefix} {routing.caller_name}".strip()
+    named = Set("effective_caller_id_name", routing.caller_name)
+    return (named, *routing.follow_configured(did.destination))

@@ -1,0 +1,89 @@
+"""To an extension: its phone, then voicemail or a forward, according to why nobody answered."""
+
+from __future__ import annotations
+
+from nizam.model.destination import Destination
+from nizam.model.extension import Extension
+from nizam.routing.context import MAX_FORWARDS, Rights, Routing
+from nizam.routing.legs import leg_to
+from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Transfer, UserLeg
+from nizam.routing.snapshot import Entry
+from nizam.routing.tokens import AfterRinging, write_token
+
+_NOT_REGISTERED = frozenset({"USER_NOT_REGISTERED", "SUBSCRIBER_ABSENT"})
+_BUSY = frozenset({"USER_BUSY", "CALL_REJECTED"})
+
+
+def plan(routing: Routing, destination: Destination) -> Plan:
+    """Ring the extension, unless it forwards at once or wants no calls."""
+    entry = routing.object(Extension, destination.id)
+    if entry is None:
+        return routing.unreachable()
+    extension = entry.body
+    routing.enter(entry, f"extension {extension.number}")
+    if extension.forward.always is not None:
+        return routing.forward(entry, "always", extension.forward.always)
+    if extension.do_not_disturb:
+        routing.note("do_not_disturb", "matched", "takes no calls; treated as busy", entry)
+        return _fallback(routing, entry, "busy", "USER_BUSY")
+    return _ring(routing, entry)
+
+
+def after_ringing(routing: Routing, token: AfterRinging) -> Plan:
+    """What follows when the phone was rung in vain and the answer depends on the cause."""
+    entry = routing.object(Extension, token.extension_id)
+    if entry is None:
+        return routing.unreachable()
+    routing.forwards = max(routing.forwards, token.hops)
+    cause = routing.request.disposition or "NO_ANSWER"
+    why = "busy" if cause in _BUSY else "no_answer"
+    if cause in _NOT_REGISTERED:
+        why = "not_registered"
+    routing.note("ringing", "failed", f"{entry.body.number} was rung in vain: {cause}", entry)
+    return _fallback(routing, entry, why, cause)
+
+
+def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
+    extension = entry.body
+    legs: list[Leg] = [UserLeg(extension.number, routing.tenant.domain)]
+    with routing.acting_as(Rights.of(entry)):
+        for number in extension.follow_me:
+            leg = leg_to(routing, number)
+            if leg is not None:
+                legs.append(leg)
+    ways = {why: _fallback_destination(entry, why) for why in ("busy", "no_answer")}
+    ways["not_registered"] = _fallback_destination(entry, "not_registered")
+    distinct = list(ways.values())
+    together = len(legs) > 1
+    if all(way is None for way in distinct):
+        routing.note("fallback", "passed", "nothing follows when nobody answers", entry)
+        return (Bridge(tuple(legs), ring_seconds=extension.ring_seconds),)
+    ring = Bridge(
+        tuple(legs),
+        ring_seconds=extension.ring_seconds,
+        continue_on="always",
+        ignore_early_media=together,
+    )
+    if distinct[0] == distinct[1] == distinct[2]:
+        return (ring, *_fallback(routing, entry, "no_answer", "NO_ANSWER"))
+    hops = min(routing.forwards, MAX_FORWARDS)
+    token = write_token(AfterRinging(entry.id, hops))
+    routing.note("fallback", "passed", "depends on why nobody answers; asked again then", entry)
+    return (ring, Transfer(token, routing.tenant.domain))
+
+
+def _fallback_destination(entry: Entry[Extension], why: str) -> Destination | None:
+    forward: Destination | None = getattr(entry.body.forward, why)
+    if forward is None and entry.body.voicemail.enabled:
+        return Destination.model_construct(type="voicemail", id=entry.id)
+    return forward
+
+
+def _fallback(routing: Routing, entry: Entry[Extension], why: str, cause: str) -> Plan:
+    destination = _fallback_destination(entry, why)
+    if destination is None:
+        routing.note("fallback", "passed", f"ends {cause}: no voicemail and no forward", entry)
+        return (Hangup(cause),)
+    if getattr(entry.body.forward, why) is None:
+        return routing.follow(destination)
+    return routing.forward(entry, why.replace("_", " "), destination)

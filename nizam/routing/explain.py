@@ -1,0 +1,76 @@
+"""Why a call would go where: the same decision as for a real call, without a call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import attrs
+
+from nizam.errors import NotFound
+from nizam.fsxml.dialplan import render
+from nizam.routing.context import Random
+from nizam.routing.decide import decide
+from nizam.routing.plan import describe
+from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
+from nizam.routing.snapshot import Snapshot
+
+NO_CALL = "00000000-0000-0000-0000-000000000000"
+"""The call id in a dry run."""
+
+
+@attrs.frozen
+class Explanation:
+    """What a dry run gives; `trace` and `plan` are JSON data, `xml` the dialplan document."""
+
+    outcome: str
+    trace: list[dict[str, object]]
+    plan: list[dict[str, object]]
+    xml: str
+    revision: int | None
+    route: str
+
+    def document(self) -> dict[str, Any]:
+        """The explanation as JSON data."""
+        return attrs.asdict(self, recurse=False)
+
+
+def explain(
+    snapshot: Snapshot,
+    tenant_id: UUID,
+    from_: str,
+    to: str,
+    context: Literal["internal", "public"],
+    at: datetime,
+    random: Random,
+) -> Explanation:
+    """Decide a call of the tenant from `from_` to `to` as if it came in at `at` (aware).
+
+    Inside, `from_` is an extension's number; somebody without an extension dials with no rights.
+    From outside, a number of another tenant is as unknown as one of nobody. Raises NotFound when
+    the tenant is not in the snapshot.
+    """
+    view = snapshot.tenant(tenant_id)
+    if view is None:
+        raise NotFound("the tenant is not known here yet")
+    domain = view.tenant.domain
+    request = CallRequest(
+        context=PUBLIC_CONTEXT if context == "public" else domain,
+        destination=to,
+        unique_id=NO_CALL,
+        caller_extension=from_ if context == "internal" else None,
+        caller_number=from_,
+    )
+    decision = decide(snapshot, request, at, random)
+    if decision.tenant_id not in {None, tenant_id}:
+        unknown = attrs.evolve(request, destination="")
+        decision = decide(snapshot, unknown, at, random)
+    return Explanation(
+        outcome=decision.outcome,
+        trace=[it.document() for it in decision.trace],
+        plan=describe(decision.plan),
+        xml=render(decision, request.context).decode(),
+        revision=decision.revision,
+        route=decision.route,
+    )

@@ -1,0 +1,34 @@
+"""A number as one leg among others: of a ring group, or of somebody's follow-me list."""
+
+from __future__ import annotations
+
+import attrs
+
+from nizam.routing.context import Routing
+from nizam.routing.outbound import WayOut, find_way, gateway_leg
+from nizam.routing.plan import Leg, UserLeg
+
+
+def leg_to(
+    routing: Routing,
+    number: str,
+    *,
+    timeout_seconds: int | None = None,
+    delay_seconds: int = 0,
+    confirm: bool = False,
+) -> Leg | None:
+    """The phone that `number` rings, inside or outside; None, with a trace, if it rings none."""
+    found = routing.view.by_number(number)
+    if found is not None and found.resource == "extension" and found.body.enabled:
+        routing.note("member", "matched", f"rings {number}", found)
+        return UserLeg(number, routing.tenant.domain, timeout_seconds, delay_seconds, confirm)
+    way = find_way(routing, number)
+    if not isinstance(way, WayOut):
+        routing.note("member", "failed", f"{number} cannot be rung")
+        return None
+    return attrs.evolve(
+        gateway_leg(way.gateways[0], way.number),
+        timeout_seconds=timeout_seconds,
+        delay_seconds=delay_seconds,
+        confirm=confirm,
+    )

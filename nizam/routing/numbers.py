@@ -1,0 +1,123 @@
+"""Numbers as people and carriers write them, and as NIZAM compares them: E.164 with its plus."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+_DIALLED = re.compile(r"\A\+?[0-9*#]{1,32}\Z", re.ASCII)
+_E164 = re.compile(r"\A\+[1-9][0-9]{4,14}\Z", re.ASCII)
+
+Kind = Literal["local", "international", "premium"]
+
+
+def is_dialled(text: str) -> bool:
+    """Whether `text` is something a person can dial: digits, star, hash, a plus in front."""
+    return _DIALLED.match(text) is not None
+
+
+@lru_cache(maxsize=20_000)
+def to_e164(dialled: str, country: str) -> str | None:
+    """`dialled` as E.164, read as somebody in `country` (ISO 3166-1) would dial it.
+
+    International prefixes (00, 011 ...) and trunk prefixes are those of the country. None when it
+    cannot be a public number.
+    """
+    if _E164.match(dialled):
+        return dialled
+    if not dialled.isdigit() or not dialled.isascii():
+        return None
+    try:
+        number = phonenumbers.parse(dialled, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def did_candidates(received: str) -> Iterator[str]:
+    """The E.164 forms that a number received from a carrier may stand for, likeliest first.
+
+    Carriers send +1555..., 1555..., 001555..., 0111555...; what they send says which, not where
+    they are.
+    """
+    if _E164.match(received):
+        yield received
+        return
+    if not received.isdigit() or not received.isascii():
+        return
+    for prefix in ("", "00", "011"):
+        if received.startswith(prefix):
+            candidate = f"+{received[len(prefix) :]}"
+            if _E164.match(candidate):
+                yield candidate
+
+
+def national_candidates(received: str) -> Iterator[str]:
+    """The E.164 forms of a number written nationally, one for each country calling code.
+
+    Whoever uses one must check it with `to_e164` and the country of the tenant it leads to.
+    """
+    if not received.isdigit() or not received.isascii() or len(received) > 15:
+        return
+    national = received.lstrip("0")
+    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        yield f"+{code}{national}"
+
+
+@lru_cache(maxsize=20_000)
+def kind(e164: str, country: str) -> Kind:
+    """Whether calling `e164` from `country` is a local, an international or a premium call.
+
+    Satellite and other numbers of no country count as international. So does what is shared
+    between countries (+1) when its area code belongs to another one.
+    """
+    number = phonenumbers.parse(e164)
+    region = _region(number)
+    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE or _looks_premium(
+        number, region
+    ):
+        return "premium"
+    return "local" if region == country else "international"
+
+
+def _region(number: phonenumbers.PhoneNumber) -> str | None:
+    """The country of the number, judged by its first digits when it is not assigned."""
+    region: str | None = phonenumbers.region_code_for_number(number)
+    if region is not None:
+        return region
+    regions = phonenumbers.region_codes_for_country_code(number.country_code or 0)
+    national = phonenumbers.national_significant_number(number)
+    for code in regions:
+        metadata = phonenumbers.PhoneMetadata.metadata_for_region(code, None)
+        leading = None if metadata is None else metadata.leading_digits
+        if leading and re.match(leading, national):
+            return str(code)
+    return str(regions[0]) if regions else None
+
+
+def _looks_premium(number: phonenumbers.PhoneNumber, region: str | None) -> bool:
+    # 1-900 and 1-976 cost the caller whether or not the exchange behind them is assigned.
+    national = phonenumbers.national_significant_number(number)
+    return number.country_code == 1 and national.startswith(("900", "976"))
+
+
+_CLASSES = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]", ".": ".+", "+": r"\+", "*": r"\*"}
+
+
+@lru_cache(maxsize=10_000)
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """A dial pattern (digits, X 0-9, Z 1-9, N 2-9, a final . for one or more) as an expression."""
+    return re.compile("".join(_CLASSES.get(it, it) for it in pattern))
+
+
+def matches(pattern: str, dialled: str, e164: str | None) -> bool:
+    """Whether a pattern fits: one that starts with + the E.164 form, others what was dialled."""
+    text = e164 if pattern.startswith("+") else dialled
+    return text is not None and compile_pattern(pattern).fullmatch(text) is not None

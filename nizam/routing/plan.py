@@ -1,0 +1,194 @@
+"""What a call is to do, as typed steps; `nizam.fsxml.dialplan` writes them as XML.
+
+A step holds meanings, never FreeSWITCH's syntax, so that a plan can be shown, compared and tested
+without reading dial-strings.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+ContinueOn = Literal["never", "always"] | tuple[str, ...]
+"""On which hangup causes of a bridge the plan goes on with its next step."""
+
+
+@attrs.frozen
+class Set:
+    """Set a variable on this leg alone; `value` may be text that people typed."""
+
+    name: str
+    value: str
+
+
+@attrs.frozen
+class Export:
+    """Set a variable on this leg and on every leg it makes from now on."""
+
+    name: str
+    value: str
+
+
+@attrs.frozen
+class Answer:
+    """Answer the call (SIP 200)."""
+
+
+@attrs.frozen
+class RingReady:
+    """Tell the caller that it rings (SIP 180)."""
+
+
+@attrs.frozen
+class Sleep:
+    """Wait."""
+
+    milliseconds: int
+
+
+@attrs.frozen
+class UserLeg:
+    """Ring the phone of an extension; the directory gives its dial-string."""
+
+    number: str
+    domain: str
+    timeout_seconds: int | None = None
+    delay_seconds: int = 0
+    confirm: bool = False
+
+
+@attrs.frozen
+class GatewayLeg:
+    """Ring a number through a gateway; gateways are named by their id."""
+
+    gateway_id: str
+    number: str
+    timeout_seconds: int | None = None
+    delay_seconds: int = 0
+    confirm: bool = False
+    progress_timeout_seconds: int | None = None
+    asserted_identity: bool = False
+
+
+Leg = UserLeg | GatewayLeg
+
+
+@attrs.frozen
+class Bridge:
+    """Ring `legs` and connect the first that answers.
+
+    `order` says whether they ring together or one after the other; `continue_on` which causes
+    lead to the next step. `ring_seconds` limits the ringing as a whole.
+    """
+
+    legs: tuple[Leg, ...]
+    order: Literal["together", "in_turn"] = "together"
+    ring_seconds: int | None = None
+    continue_on: ContinueOn = "never"
+    ignore_early_media: bool = False
+
+
+@attrs.frozen
+class Voicemail:
+    """Take a message for a mailbox."""
+
+    domain: str
+    mailbox: str
+
+
+@attrs.frozen
+class VoicemailCheck:
+    """Listen to a mailbox; without one the caller is asked which. `authorized` skips the PIN."""
+
+    domain: str
+    mailbox: str | None = None
+    authorized: bool = False
+
+
+@attrs.frozen
+class RunIvr:
+    """Run an IVR; FreeSWITCH asks for its menu by this name."""
+
+    menu: str
+
+
+@attrs.frozen
+class Transfer:
+    """Ask again, for another number or re-entry token in the same tenant's context."""
+
+    destination: str
+    context: str
+
+
+@attrs.frozen
+class Playback:
+    """Play a sound to the end."""
+
+    sound: str
+
+
+@attrs.frozen
+class Echo:
+    """Send the caller's audio back."""
+
+
+@attrs.frozen
+class Respond:
+    """Refuse with an exact SIP status."""
+
+    status: int
+    phrase: str
+
+
+@attrs.frozen
+class Hangup:
+    """End the call with this cause."""
+
+    cause: str
+
+
+Step = (
+    Set
+    | Export
+    | Answer
+    | RingReady
+    | Sleep
+    | Bridge
+    | Voicemail
+    | VoicemailCheck
+    | RunIvr
+    | Transfer
+    | Playback
+    | Echo
+    | Respond
+    | Hangup
+)
+
+Plan = tuple[Step, ...]
+
+
+def describe(plan: Plan) -> list[dict[str, object]]:
+    """The plan as JSON data: each step's name and what it holds."""
+    return [_described(step) for step in plan]
+
+
+def _described(step: Step | Leg) -> dict[str, object]:
+    fields = {
+        field.name: _plain(getattr(step, field.name))
+        for field in attrs.fields(type(step))
+        if getattr(step, field.name) is not None
+    }
+    return {"step": _snake(type(step).__name__), **fields}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, UserLeg | GatewayLeg):
+        return _described(value)
+    return value
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{it.lower()}" if it.isupper() else it for it in name).lstrip("_")

@@ -1,0 +1,31 @@
+"""What is asked about a call: by FreeSWITCH when it needs a dialplan, or by a dry run."""
+
+from __future__ import annotations
+
+import attrs
+
+PUBLIC_CONTEXT = "public"
+"""The context in which calls from outside arrive; a tenant's own context is its domain."""
+
+
+@attrs.frozen
+class CallRequest:
+    """One question. Only what the switch itself vouches for may decide about rights.
+
+    `context` and `destination` are what FreeSWITCH hunts for. `caller_extension` is the number of
+    the extension whose phone signed in on this leg, `caller_extension_id` the id that our own
+    directory put on it. `caller_number` and `caller_name` are what the caller claims, good for
+    display only. `call_id` is the one an earlier question of the same call was given.
+    `disposition` is how the last attempt to ring somebody ended on this leg.
+    """
+
+    context: str
+    destination: str
+    unique_id: str
+    call_id: str | None = None
+    caller_extension: str | None = None
+    caller_extension_id: str | None = None
+    caller_number: str = ""
+    caller_name: str = ""
+    own_domain: str | None = None
+    disposition: str | None = None

@@ -1,0 +1,76 @@
+"""Re-entry tokens: what a running call is transferred to where there is no number to dial.
+
+A menu entry can lead to a destination without a number, and what follows an unanswered phone can
+depend on why it was not answered. FreeSWITCH then asks again for a token. It names a place in the
+tenant's own configuration, so that somebody who dials one by hand reaches what the menu or the
+extension would have led to and gains no right by it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from uuid import UUID
+
+import attrs
+
+_IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
+_AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
+_TO_LETTERS = str.maketrans("*#", "sh")
+_FROM_LETTERS = str.maketrans("sh", "*#")
+
+
+@attrs.frozen
+class IvrChoice:
+    """What a caller did in a menu: pressed an entry, waited, gave up, or dialled an extension."""
+
+    ivr_id: UUID
+    kind: Literal["entry", "timeout", "invalid", "direct"]
+    digits: str = ""
+
+
+@attrs.frozen
+class AfterRinging:
+    """The phone of an extension was rung in vain; `hops` forwards were followed until then."""
+
+    extension_id: UUID
+    hops: int
+
+
+Token = IvrChoice | AfterRinging
+
+
+def write_token(token: Token) -> str:
+    """The token as a destination number: letters, digits and hyphens."""
+    if isinstance(token, AfterRinging):
+        return f"after-{token.extension_id.hex}-{token.hops}"
+    rest = {
+        "entry": f"e{token.digits.translate(_TO_LETTERS)}",
+        "direct": f"d{token.digits}",
+    }.get(token.kind, token.kind)
+    return f"{menu_name(token.ivr_id)}-{rest}"
+
+
+def menu_name(ivr_id: UUID) -> str:
+    """The name under which FreeSWITCH knows the menu; unique over all tenants."""
+    return f"ivr-{ivr_id.hex}"
+
+
+def menu_id(name: str) -> UUID | None:
+    """The IVR that a menu name stands for, or None."""
+    match = re.fullmatch(r"ivr-([0-9a-f]{32})", name)
+    return None if match is None else UUID(match[1])
+
+
+def read_token(destination: str) -> Token | None:
+    """The token that a destination number is, or None."""
+    if (match := _IVR.match(destination)) is not None:
+        ivr_id = UUID(match[1])
+        if match[2]:
+            return IvrChoice(ivr_id, "entry", match[2].translate(_FROM_LETTERS))
+        if match[3]:
+            return IvrChoice(ivr_id, "timeout" if match[3] == "timeout" else "invalid")
+        return IvrChoice(ivr_id, "direct", match[4])
+    if (match := _AFTER.match(destination)) is not None:
+        return AfterRinging(UUID(match[1]), int(match[2]))
+    return None
