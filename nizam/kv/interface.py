@@ -18,7 +18,7 @@ Listener = Callable[[bytes], None]
 class IKeyValue(Interface):
     """A key-value server. Keys that one script touches share a `{hash tag}`."""
 
-    available: bool = Attribute("Whether the last command or probe was answered.")
+    available: bool = Attribute("Whether a connection is there that the server accepted.")
 
     async def ping() -> None:
         """Return when the server answers."""
@@ -103,7 +103,7 @@ class IKeyValue(Interface):
     async def srem(key: Value, *members: Value) -> int:
         """Remove from a set; how many there were."""
 
-    async def smembers(key: Value) -> set[bytes]:
+    async def smembers(key: Value) -> frozenset[bytes]:
         """Every member of a set."""
 
     async def scan(pattern: Value) -> list[bytes]:
