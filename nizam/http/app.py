@@ -1,0 +1,408 @@
+"""The tree of everything that is served over HTTP, and the checks before every handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import attrs
+from structlog.contextvars import bound_contextvars
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from nizam.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NizamError,
+    NotFound,
+    PayloadTooLarge,
+    TimeoutExceeded,
+    Unauthenticated,
+)
+from nizam.http.api import Api, routes_of
+from nizam.http.auth import NOBODY, Principal, require, require_platform, require_tenant
+from nizam.http.cors import Cors
+from nizam.http.problems import problem
+from nizam.http.reply import Reply
+from nizam.http.route import Call, Route, as_uuid
+from nizam.http.server import BoundedSite
+from nizam.metrics import HTTP_REQUEST_SECONDS
+from nizam.model.identifiers import new_id
+from nizam.model.registry import resource
+
+REQUEST_SECONDS = 30.0
+XML_BODY_BYTES = 4 * 1024 * 1024
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+)
+
+
+def build_site(api: Api, reactor: Any, mounted: Mapping[str, IResource]) -> BoundedSite:
+    """The factory of the daemon's HTTP port.
+
+    `mounted` holds the ready-made resources by their whole path: what FreeSWITCH asks, health,
+    metrics. They are outside the API: no key, no rate limit, no access log of its own.
+    """
+    return BoundedSite(
+        build_root(api, reactor, mounted),
+        reactor,
+        body_limits={b"/freeswitch/": XML_BODY_BYTES},
+    )
+
+
+def build_root(
+    api: Api, reactor: Any, mounted: Mapping[str, IResource], routes: Sequence[Route] | None = None
+) -> Resource:
+    """The root of the tree: the API's routes in Klein, `mounted` beside them."""
+    # Klein imports the reactor, which must be chosen by then.
+    from klein import Klein
+
+    app = Klein()
+    app.url_map.merge_slashes = False
+    front = Front(api, reactor)
+    for route in routes_of(api) if routes is None else routes:
+        app.route(
+            _PARAMETER.sub(r"<\1>", route.path),
+            methods=[route.method],
+            endpoint=route.operation,
+            strict_slashes=True,
+        )(front.endpoint(route))
+    front.find_methods = lambda path: frozenset(
+        app.url_map.bind("localhost").allowed_methods(path_info=path)
+    )
+    app.handle_errors(Exception)(front.unmatched)
+    return _Root(app.resource(), mounted, front)
+
+
+class _Root(Resource):
+    isLeaf = True
+
+    def __init__(self, klein: IResource, mounted: Mapping[str, IResource], front: Front) -> None:
+        super().__init__()
+        self._klein = klein
+        self._mounted = {path.encode(): it for path, it in mounted.items()}
+        self._front = front
+
+    def render(self, request: Any) -> Any:
+        """Dispatch by the whole path; what is not mounted is Klein's."""
+        there = self._mounted.get(request.path)
+        if there is not None:
+            return there.render(request)
+        if request.method == b"OPTIONS":
+            self._front.options(request)
+            return NOT_DONE_YET
+        try:
+            request.path.decode("ascii")
+            b"/".join(request.postpath).decode("utf-8")
+        except UnicodeDecodeError:
+            self._front.refuse(request, NotFound())
+            return NOT_DONE_YET
+        return self._klein.render(request)
+
+
+@attrs.define
+class _Progress:
+    """What is known of a request so far, for its log line."""
+
+    route: str
+    principal: Principal = NOBODY
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Front:
+    """Between Klein and the handlers: ids, keys, limits, scopes, tenancy, problems, the log."""
+
+    _log = Logger()
+
+    def __init__(self, api: Api, reactor: Any) -> None:
+        self._api = api
+        self._reactor = reactor
+        self._cors = Cors(api.settings.cors_origins)
+        self.find_methods: Callable[[str], frozenset[str]] = lambda path: frozenset()
+
+    def endpoint(self, route: Route) -> Callable[..., Deferred[None]]:
+        """The function that Klein calls for `route`."""
+
+        def called(request: Any, **path: str) -> Deferred[None]:
+            return self._serve(request, route.path, lambda it: self._answer(request, route, path, it))
+
+        called.__name__ = route.operation
+        return called
+
+    def unmatched(self, request: Any, failure: Failure) -> Deferred[None]:
+        """Answer for a path or method that no route has."""
+
+        async def refuse(progress: _Progress) -> Reply:
+            raise self._error_of(request, failure)
+
+        return self._serve(request, "unmatched", refuse)
+
+    def refuse(self, request: Any, error: NizamError) -> None:
+        """Answer `error` to a request that does not reach Klein."""
+
+        async def refused(progress: _Progress) -> Reply:
+            raise error
+
+        self._serve(request, "unmatched", refused).addCallback(lambda _: request.finish())
+
+    def options(self, request: Any) -> None:
+        """Answer OPTIONS: what may be done there, and whether a browser may (CORS preflight)."""
+
+        async def answer(progress: _Progress) -> Reply:
+            methods = self.find_methods(request.path.decode("latin-1"))
+            if not methods:
+                raise NotFound
+            allowed = ", ".join(sorted(methods | {"OPTIONS"}))
+            origin = _header(request, "origin")
+            return Reply(None, 204, (("Allow", allowed), *self._cors.preflight(origin, allowed)))
+
+        self._serve(request, "OPTIONS", answer).addCallback(lambda _: request.finish())
+
+    def _serve(
+        self, request: Any, route: str, answer: Callable[[_Progress], Awaitable[Reply]]
+    ) -> Deferred[None]:
+        """Run `answer` to its end even if the client goes away: half a change helps nobody."""
+        done: Deferred[None] = Deferred()
+        gone: list[object] = []
+        request.notifyFinish().addBoth(gone.append)
+
+        async def serve() -> None:
+            began = self._reactor.seconds()
+            progress = _Progress(route)
+            request_id = _request_id(request)
+            with bound_contextvars(request_id=request_id):
+                reply = await self._reply(request, request_id, answer, progress)
+                if not gone:
+                    self._write(request, request_id, reply, progress)
+                seconds = self._reactor.seconds() - began
+                method = request.method.decode("ascii", "replace")
+                HTTP_REQUEST_SECONDS.labels(
+                    progress.route, method if method in _METHODS else "other", str(reply.status)
+                ).observe(seconds)
+                self._log.info(
+                    "{method} {path} {status}",
+                    method=method,
+                    path=request.path.decode("ascii", "replace"),
+                    route=progress.route,
+                    status=reply.status,
+                    duration_ms=round(seconds * 1000, 3),
+                    remote=self._remote(request),
+                    key_id=str(progress.principal.key_id) if progress.principal.name else None,
+                )
+
+        def finish(result: object) -> None:
+            if isinstance(result, Failure):
+                self._log.failure("an answer could not be written", result)
+            if not done.called:
+                done.callback(None)
+
+        Deferred.fromCoroutine(serve()).addBoth(finish)
+        return done
+
+    async def _reply(
+        self,
+        request: Any,
+        request_id: str,
+        answer: Callable[[_Progress], Awaitable[Reply]],
+        progress: _Progress,
+    ) -> Reply:
+        try:
+            return await _within(self._reactor, answer(progress), REQUEST_SECONDS)
+        except NizamError as error:
+            if error.status >= 500:
+                self._log.warn("{code}: {detail}", code=error.code, detail=error.detail)
+            return problem(error, request_id, instance=request.path.decode("ascii", "replace"))
+        except Exception as error:
+            self._log.failure("a request failed in a way that was not foreseen")
+            debug = self._api.settings.debug and not self._api.settings.production
+            return problem(error, request_id, debug=debug)
+
+    async def _answer(
+        self, request: Any, route: Route, path: Mapping[str, str], progress: _Progress
+    ) -> Reply:
+        remote = self._remote(request)
+        try:
+            principal = await self._principal(request, route, remote)
+        except Unauthenticated:
+            usage = await self._api.limiter.take(
+                f"ip:{remote}", self._api.settings.api_rate_limit
+            )
+            progress.headers = usage.headers()
+            raise
+        progress.principal = principal
+        limit = principal.rate_limit_per_minute or self._api.settings.api_rate_limit
+        name = f"ip:{remote}" if principal is NOBODY else f"key:{principal.key_id}"
+        progress.headers = (await self._api.limiter.take(name, limit)).headers()
+        tenant_id = await self._tenant(route, path, principal)
+        if route.permission is not None:
+            require(principal, route.permission)
+        if request.too_large:
+            raise PayloadTooLarge("the body is larger than this path takes")
+        call = Call(
+            route=route,
+            request_id=_request_id(request),
+            principal=principal,
+            path=path,
+            query=_query(request),
+            headers=_headers(request),
+            raw_body=request.content.read(),
+            remote=remote,
+            tenant_id=tenant_id,
+        )
+        return await route.handler(call)
+
+    async def _principal(self, request: Any, route: Route, remote: str) -> Principal:
+        if route.access == "public":
+            return NOBODY
+        return await self._api.authenticator.identify(_header(request, "authorization"), remote)
+
+    async def _tenant(self, route: Route, path: Mapping[str, str], principal: Principal) -> Any:
+        if route.access == "platform":
+            if "tenant_id" in path and principal.tenant_id is not None:
+                require_tenant(principal, as_uuid(path["tenant_id"]))
+            require_platform(principal)
+        if "tenant_id" not in path:
+            return None
+        tenant_id = as_uuid(path["tenant_id"])
+        if route.access != "public":
+            require_tenant(principal, tenant_id)
+        if route.access == "tenant":
+            await self._require_tenant_exists(tenant_id)
+        return tenant_id
+
+    async def _require_tenant_exists(self, tenant_id: UUID) -> None:
+        """Raise NotFound unless there is such a tenant; memory lags behind a change by moments."""
+        if self._api.snapshot.tenant(tenant_id) is None:
+            await self._api.store.get(resource("tenant"), None, tenant_id)
+
+    def _error_of(self, request: Any, failure: Failure) -> BaseException:
+        error = failure.value
+        methods = getattr(error, "valid_methods", None)
+        if methods:
+            allowed = ", ".join(sorted({*methods, "OPTIONS"}))
+            return MethodNotAllowed(f"allowed: {allowed}", headers=(("Allow", allowed),))
+        if hasattr(error, "get_response"):
+            # All else that Klein raises by itself: no such path, or one with a slash too many.
+            return NotFound("there is no such path")
+        return error
+
+    def _remote(self, request: Any) -> str:
+        """The client's address; behind a proxy that we trust, the one that it names."""
+        peer = getattr(request.client, "host", None) or "unknown"
+        trusted = self._api.settings.http.trusted_proxies
+        if not trusted:
+            return peer
+        hops = [it.strip() for it in (_header(request, "x-forwarded-for") or "").split(",")]
+        for hop in reversed(hops):
+            if not _is_in(peer, trusted) or not hop:
+                break
+            try:
+                peer = str(ip_address(hop))
+            except ValueError:
+                break
+        return peer
+
+    def _write(self, request: Any, request_id: str, reply: Reply, progress: _Progress) -> None:
+        payload = reply.payload()
+        request.setResponseCode(reply.status)
+        headers = [
+            *_ALWAYS,
+            *progress.headers,
+            *self._cors.simple(_header(request, "origin")),
+            ("X-Request-Id", request_id),
+            *reply.headers,
+        ]
+        for name, value in headers:
+            request.setHeader(name.encode(), value.encode("latin-1", "replace"))
+        if reply.status not in (204, 304):
+            request.setHeader(b"Content-Type", reply.content_type.encode())
+            request.setHeader(b"Content-Length", b"%d" % len(payload))
+            request.write(payload)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _request_id(request: Any) -> str:
+    kept = getattr(request, "nizam_request_id", None)
+    if kept is None:
+        given = _header(request, "x-request-id")
+        kept = given if given and _PLAIN_ID.match(given) else str(new_id())
+        request.nizam_request_id = kept
+    return str(kept)
+
+
+def _header(request: IRequest, name: str) -> str | None:
+    values = request.requestHeaders.getRawHeaders(name)
+    return None if not values else str(values[-1])
+
+
+def _headers(request: Any) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): b", ".join(values).decode("utf-8", "replace")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+
+
+def _query(request: Any) -> tuple[tuple[str, str], ...]:
+    _, _, text = request.uri.partition(b"?")
+    if not text:
+        return ()
+    try:
+        pairs = parse_qsl(
+            text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
+        )
+    except ValueError:
+        raise BadRequest("the query is not URL-encoded UTF-8, or has too many parameters") from None
+    if any("\x00" in name or "\x00" in value for name, value in pairs):
+        raise BadRequest("the query holds a NUL")
+    return tuple(pairs)
+
+
+def _is_in(address: str, networks: Sequence[Any]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed.version == it.version and parsed in it for it in networks)
+
+
+async def _within(reactor: Any, work: Awaitable[Reply], seconds: float) -> Reply:
+    """The result of `work`; TimeoutExceeded after `seconds`, while `work` goes on to its end."""
+    result: Deferred[Reply] = Deferred()
+
+    async def run() -> Reply:
+        return await work
+
+    def over() -> None:
+        late.append(True)
+        result.errback(TimeoutExceeded(f"not finished within {seconds:g} s"))
+
+    def settle(outcome: Any) -> None:
+        if timer.active():
+            timer.cancel()
+        if not late:
+            result.callback(outcome) if not isinstance(outcome, Failure) else result.errback(
+                outcome
+            )
+        elif isinstance(outcome, Failure):
+            Logger().failure("a request that had timed out failed", outcome)
+
+    late: list[bool] = []
+    timer = reactor.callLater(seconds, over)
+    Deferred.fromCoroutine(run()).addBoth(settle)
+    return await result

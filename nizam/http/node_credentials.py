@@ -1,0 +1,83 @@
+"""Which FreeSWITCH node is asking: HTTP Basic credentials, and where it may ask from."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Sequence
+from ipaddress import ip_address
+from uuid import UUID
+
+from twisted.web.iweb import IRequest
+
+from nizam.fsxml.reveal import Reveal
+from nizam.model.switch_node import SwitchNode
+from nizam.routing.snapshot import Entry, Snapshot
+from nizam.settings.values import Network, XmlClient
+
+_NOBODY = b"\x00 no such user"
+
+
+class NodeCredentials:
+    """The credentials of every node: those in the settings, and the switch nodes of the snapshot.
+
+    `allowed_networks` empty allows every address.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        reveal: Reveal,
+        clients: Sequence[XmlClient] = (),
+        allowed_networks: Sequence[Network] = (),
+    ) -> None:
+        self._snapshot = snapshot
+        self._reveal = reveal
+        self._clients = {
+            it.username.encode(): (it.node, it.password.reveal().encode()) for it in clients
+        }
+        self._networks = tuple(allowed_networks)
+        self._revealed: dict[UUID, tuple[str, bytes]] = {}
+
+    def node(self, request: IRequest) -> str | None:
+        """The name of the node that asks, None if its credentials or its address are wrong."""
+        if self._networks and not self._within(request):
+            return None
+        header = request.getHeader(b"authorization")
+        if header is None or header[:6].lower() != b"basic ":
+            return None
+        try:
+            username, colon, password = base64.b64decode(header[6:], validate=True).partition(b":")
+        except binascii.Error:
+            return None
+        found = self._clients.get(username) or self._switch_node(username)
+        # An unknown user takes as long as a wrong password.
+        name, expected = found or ("", _NOBODY)
+        matches = hmac.compare_digest(password, expected)
+        return name if matches and colon and found else None
+
+    def _switch_node(self, username: bytes) -> tuple[str, bytes] | None:
+        for entry in self._snapshot.platform(SwitchNode):
+            if entry.body.xml_username.encode() == username and entry.body.enabled:
+                password = self._password(entry)
+                return None if password is None else (entry.body.name, password)
+        return None
+
+    def _password(self, entry: Entry[SwitchNode]) -> bytes | None:
+        encrypted = entry.secrets.get("xml_password")
+        if encrypted is None:
+            return None
+        known = self._revealed.get(entry.id)
+        if known is None or known[0] != encrypted:
+            secret = self._reveal("switch_node", entry.id, "xml_password", encrypted)
+            known = self._revealed[entry.id] = (encrypted, secret.encode())
+        return known[1]
+
+    def _within(self, request: IRequest) -> bool:
+        host = getattr(request.getClientAddress(), "host", None)
+        try:
+            address = ip_address(host or "")
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)

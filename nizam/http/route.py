@@ -1,0 +1,118 @@
+"""One endpoint, declared: from it come the Klein route, the checks before the handler, OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+import attrs
+
+from nizam.errors import NizamError, NotFound, ValidationFailed
+from nizam.http.auth import Principal
+from nizam.http.body import parse_object
+from nizam.http.reply import Reply
+
+BASE = "/api/v1"
+TENANT = f"{BASE}/tenants/{{tenant_id}}"
+
+Access = Literal["public", "any", "tenant", "platform", "own_tenant"]
+"""Who may ask: everybody; any key; keys of the tenant in the path and of the platform; keys of
+the platform; keys of the platform and of the tenant that the path names itself."""
+
+Schema = Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request, past the checks that its route declares."""
+
+    route: Route
+    request_id: str
+    principal: Principal
+    path: Mapping[str, str]
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    raw_body: bytes
+    remote: str
+    tenant_id: UUID | None = None
+
+    @property
+    def tenant(self) -> UUID:
+        """The tenant that the path names."""
+        if self.tenant_id is None:
+            raise NotFound
+        return self.tenant_id
+
+    def id(self, name: str = "id") -> UUID:
+        """The UUID in the path; what is no UUID is not found."""
+        return as_uuid(self.path[name])
+
+    def header(self, name: str) -> str | None:
+        """The value of a request header; `name` in lower case."""
+        return self.headers.get(name)
+
+    def json(self) -> dict[str, Any]:
+        """The body, which must be a JSON object."""
+        return parse_object(self.raw_body)
+
+    def no_body(self) -> None:
+        """Raise ValidationFailed if there is a body with anything in it."""
+        if self.raw_body.strip() and self.json():
+            raise ValidationFailed("this request takes no fields")
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """What the client calls this request, so that it is carried out once."""
+        return self.header("idempotency-key")
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+@attrs.frozen(kw_only=True)
+class Parameter:
+    """A query or header parameter, for OpenAPI."""
+
+    name: str
+    about: str
+    schema: Schema = attrs.field(factory=lambda: {"type": "string"})
+    where: Literal["query", "header"] = "query"
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """An endpoint.
+
+    `path` has its parameters in braces. `permission` is checked after `access`; None needs no
+    permission. `request` and `response` are JSON Schemas; `response` None means no body.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    handler: Handler
+    summary: str
+    operation: str
+    tag: str
+    access: Access = "tenant"
+    permission: str | None = None
+    status: int = 200
+    request: Schema | None = None
+    request_example: Any = None
+    request_required: bool = True
+    response: Schema | None = None
+    response_example: Any = None
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[type[NizamError], ...] = ()
+    media_type: str = "application/json"
+
+
+def as_uuid(text: str) -> UUID:
+    """The UUID in its usual form; NotFound for everything else."""
+    try:
+        value = UUID(text)
+    except ValueError:
+        raise NotFound from None
+    if str(value) != text.lower():
+        raise NotFound
+    return value

@@ -1,0 +1,138 @@
+"""The HTTP server's own limits: on bytes, on time, on connections.
+
+twisted.web's idle timer starts anew with every byte, so that a client which sends one byte now and
+then would hold a connection for ever; and it reads bodies of any size. Here the headers and the
+body each have a deadline, bodies a limit for each path, and the server a number of connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+HEADER_SECONDS = 10.0
+BODY_SECONDS = 30.0
+IDLE_SECONDS = 75.0
+MAX_CONNECTIONS = 4096
+MAX_BODY_BYTES = 1024 * 1024
+_DISCARD_BYTES = 16 * 1024 * 1024
+
+
+class BoundedRequest(Request):
+    """A request whose body is kept up to the limit of its path; the rest is thrown away.
+
+    A handler looks at `too_large`, so that a client that sends too much is told so.
+    """
+
+    too_large = False
+    _kept = 0
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        """Called with the Content-Length, or None for a chunked body."""
+        path = getattr(self.channel, "_path", b"")
+        self._limit = self.channel.site.body_limit(path)
+        self.too_large = length is not None and length > self._limit
+        super().gotLength(0 if self.too_large else length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Called with each piece of the body."""
+        self._kept += len(data)
+        if self._kept > self._limit:
+            self.too_large = True
+            if self._kept > _DISCARD_BYTES:
+                self.channel.transport.abortConnection()
+        if not self.too_large:
+            super().handleContentChunk(data)
+
+
+class BoundedChannel(HTTPChannel):
+    """A connection whose requests must arrive within their deadlines."""
+
+    maxHeaders = 100
+    _deadline: IDelayedCall | None = None
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """The first byte of a request starts the deadline of its headers."""
+        if self._deadline is None and not self._handlingRequest:
+            self._arm(HEADER_SECONDS)
+        super().dataReceived(data)
+
+    def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
+        """The body has a deadline of its own."""
+        self._arm(BODY_SECONDS)
+        super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:  # noqa: N802 - Twisted's name
+        """From here on the time is ours."""
+        self._disarm()
+        super().allContentReceived()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
+        """The connection is gone."""
+        self._disarm()
+        self.site.connections -= 1
+        super().connectionLost(reason)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.callLater(seconds, self._late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.transport.abortConnection()
+
+
+class BoundedSite(Site):
+    """The factory of the daemon's HTTP port.
+
+    `body_limits` maps the beginning of a path to the largest body in bytes. Beyond
+    `max_connections` new connections are closed at once.
+    """
+
+    protocol = BoundedChannel  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        resource: Resource,
+        reactor: Any,
+        *,
+        body_limits: Mapping[bytes, int] | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        super().__init__(
+            resource,
+            requestFactory=BoundedRequest,
+            parsePOSTFormSubmission=False,
+            timeout=IDLE_SECONDS,
+            reactor=reactor,
+        )
+        self.connections = 0
+        self._body_limits = dict(body_limits or {})
+        self._max_connections = max_connections
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802 - Twisted's name
+        """A channel for a new connection; None closes it."""
+        if self.connections >= self._max_connections:
+            return None
+        self.connections += 1
+        return super().buildProtocol(addr)
+
+    def body_limit(self, path: bytes) -> int:
+        """The largest body in bytes that `path` takes."""
+        for start, limit in self._body_limits.items():
+            if path.startswith(start):
+                return limit
+        return MAX_BODY_BYTES
+
+    def log(self, request: Any) -> None:
+        """Nothing: the API writes its own access log, in JSON."""

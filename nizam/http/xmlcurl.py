@@ -1,0 +1,145 @@
+"""`POST /freeswitch/xml`: what mod_xml_curl asks while a call is being set up.
+
+Answered from memory within the same turn of the reactor. FreeSWITCH looks up REGISTERs one after
+another, so the time taken here is the platform's registration rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import SystemRandom
+from time import perf_counter
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from nizam.fsxml.configuration import Configuration
+from nizam.fsxml.dialplan import render
+from nizam.fsxml.directory import Directory
+from nizam.fsxml.request import XmlRequest, call_request
+from nizam.fsxml.reveal import Reveal
+from nizam.fsxml.writer import NOT_FOUND
+from nizam.http.node_credentials import NodeCredentials
+from nizam.metrics import XML_REQUEST_SECONDS
+from nizam.routing.context import Random
+from nizam.routing.decide import decide
+from nizam.routing.snapshot import Snapshot
+from nizam.settings.values import SipSettings
+
+BODY_LIMIT = 128 * 1024
+"""Most bytes of a question; the largest seen has 9.8 KB."""
+
+_CHALLENGE = b'Basic realm="FreeSWITCH", charset="UTF-8"'
+_SECTIONS = frozenset({"directory", "dialplan", "configuration", "languages", "phrases"})
+
+
+class Channels(Protocol):
+    """Remembers which call and tenant a channel belongs to; never blocks."""
+
+    def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
+        """The channel `channel_id` is a leg of `call_id` of the tenant."""
+
+
+class XmlCurlResource(Resource):
+    """Answers with a document and 200, "not found" included.
+
+    401 without a node's credentials, 405 for anything but POST, 413 for a body over 128 KiB, 503
+    only while there is no routing data to answer from, or after a fault of ours: FreeSWITCH then
+    asks its next binding.
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        credentials: NodeCredentials,
+        channels: Channels,
+        reveal: Reveal,
+        clock: IReactorTime,
+        sip: SipSettings,
+        ready: Callable[[], bool],
+        random: Random | None = None,
+    ) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+        self._credentials = credentials
+        self._channels = channels
+        self._clock = clock
+        self._ready = ready
+        self._random = random or SystemRandom()
+        self._directory = Directory(snapshot, reveal)
+        self._configuration = Configuration(snapshot, sip, reveal)
+        self._timers: dict[tuple[str, str], Any] = {}
+        self._log = Logger(namespace="nizam.xml")
+
+    def render(self, request: IRequest) -> bytes:
+        """Answer one question."""
+        started = perf_counter()
+        if request.method != b"POST":
+            request.setHeader(b"allow", b"POST")
+            return self._refuse(request, 405, "method", started)
+        node = self._credentials.node(request)
+        if node is None:
+            request.setHeader(b"www-authenticate", _CHALLENGE)
+            return self._refuse(request, 401, "unauthenticated", started)
+        body = b"" if getattr(request, "too_large", False) else request.content.read()
+        if len(body) > BODY_LIMIT or getattr(request, "too_large", False):
+            return self._refuse(request, 413, "too_large", started)
+        if not self._ready():
+            return self._refuse(request, 503, "not_ready", started)
+        question = XmlRequest(body)
+        section = question.section
+        try:
+            answer = self._answer(section, question)
+        except Exception:
+            # The second binding may be an instance that can.
+            self._log.failure("a {section} question could not be answered", section=section)
+            return self._refuse(request, 503, "error", started, section)
+        request.setHeader(b"content-type", b"text/xml; charset=utf-8")
+        outcome = "not_found" if answer is NOT_FOUND else "found"
+        self._measure(section, outcome, started)
+        self._log.debug(
+            "{node} asked for {section}: {outcome}", node=node, section=section, outcome=outcome
+        )
+        return answer
+
+    def _answer(self, section: str, question: XmlRequest) -> bytes:
+        if section == "directory":
+            return self._directory.answer(question)
+        if section == "dialplan":
+            return self._dialplan(question)
+        if section == "configuration":
+            return self._configuration.answer(question)
+        # Phrases too: an answer without every macro would hide the files on the switch's disk.
+        return NOT_FOUND
+
+    def _dialplan(self, question: XmlRequest) -> bytes:
+        call = call_request(question)
+        if not call.context:
+            return NOT_FOUND
+        now = datetime.fromtimestamp(self._clock.seconds(), UTC)
+        decision = decide(self._snapshot, call, now, self._random)
+        if decision.tenant_id is not None and decision.call_id:
+            self._channels.record(call.unique_id, str(decision.tenant_id), decision.call_id)
+        return render(decision, call.context)
+
+    def _refuse(
+        self, request: IRequest, status: int, outcome: str, started: float, section: str = ""
+    ) -> bytes:
+        request.setResponseCode(status)
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        self._measure(section, outcome, started)
+        return f"{outcome}\n".encode()
+
+    def _measure(self, section: str, outcome: str, started: float) -> None:
+        section = section if section in _SECTIONS else "other"
+        timer = self._timers.get((section, outcome))
+        if timer is None:
+            timer = XML_REQUEST_SECONDS.labels(section, outcome)
+            self._timers[section, outcome] = timer
+        timer.observe(perf_counter() - started)

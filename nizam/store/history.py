@@ -1,0 +1,291 @@
+"""What happened, as the API lists it: call events, CDRs, webhook deliveries and attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+
+from nizam.errors import NotFound
+from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
+from nizam.store.listing import Field, Kind, Listing, Page, page_of, page_statement
+from nizam.store.pool import Pool
+from nizam.store.statements import compile_statement
+from nizam.store.tables.cdrs import CDR_LEGS, CDRS
+from nizam.store.tables.deliveries import WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES
+from nizam.store.tables.events import CALL_EVENTS
+
+_TRACE_EVENTS = 2000
+
+CALL_EVENT_FIELDS: Mapping[str, Field] = {
+    "occurred_at": Field(CALL_EVENTS.c.occurred_at, "time"),
+    "type": Field(CALL_EVENTS.c.type, "text", sortable=False),
+    "call_id": Field(CALL_EVENTS.c.call_id, "uuid", sortable=False),
+    "leg_id": Field(CALL_EVENTS.c.leg_id, "uuid", sortable=False),
+    "node": Field(CALL_EVENTS.c.node, "text", sortable=False),
+}
+CDR_FIELDS: Mapping[str, Field] = {
+    "started_at": Field(CDRS.c.started_at, "time"),
+    "answered_at": Field(CDRS.c.answered_at, "time"),
+    "ended_at": Field(CDRS.c.ended_at, "time"),
+    "duration_ms": Field(CDRS.c.duration_ms, "integer"),
+    "billable_ms": Field(CDRS.c.billable_ms, "integer"),
+    "direction": Field(CDRS.c.direction, "text", sortable=False),
+    "from": Field(CDRS.c.from_number, "text"),
+    "to": Field(CDRS.c.to_number, "text"),
+    "result": Field(CDRS.c.result, "text", sortable=False),
+    "hangup_cause": Field(CDRS.c.hangup_cause, "text", sortable=False),
+    "hangup_by": Field(CDRS.c.hangup_by, "text", sortable=False),
+    "gateway": Field(CDRS.c.gateway, "text", sortable=False),
+    "source": Field(CDRS.c.source, "text", sortable=False),
+}
+DELIVERY_FIELDS: Mapping[str, Field] = {
+    "created_at": Field(WEBHOOK_DELIVERIES.c.created_at, "time"),
+    "status": Field(WEBHOOK_DELIVERIES.c.status, "text", sortable=False),
+    "event_id": Field(WEBHOOK_DELIVERIES.c.event_id, "text", sortable=False),
+    "event_type": Field(WEBHOOK_DELIVERIES.c.event_type, "text", sortable=False),
+    "call_id": Field(WEBHOOK_DELIVERIES.c.call_id, "uuid", sortable=False),
+}
+ATTEMPT_FIELDS: Mapping[str, Field] = {
+    "started_at": Field(WEBHOOK_ATTEMPTS.c.started_at, "time"),
+    "delivery_id": Field(WEBHOOK_ATTEMPTS.c.delivery_id, "uuid", sortable=False),
+    "response_status": Field(WEBHOOK_ATTEMPTS.c.response_status, "integer", sortable=False),
+}
+
+_EVENT_COLUMNS = (
+    "id",
+    "type",
+    "occurred_at",
+    "tenant_id",
+    "node",
+    "call_id",
+    "leg_id",
+    "sequence",
+    "data",
+)
+_DELIVERY_COLUMNS = (
+    "id",
+    "event_id",
+    "event_type",
+    "webhook_id",
+    "call_id",
+    "status",
+    "attempt_count",
+    "next_attempt_at",
+    "last_error",
+    "created_at",
+    "updated_at",
+)
+_ATTEMPT_COLUMNS = (
+    "id",
+    "delivery_id",
+    "number",
+    "started_at",
+    "duration_ms",
+    "response_status",
+    "response_head",
+    "error",
+)
+_LEG_COLUMNS = (
+    "leg_id",
+    "extension_id",
+    "node",
+    "direction",
+    "caller_number",
+    "caller_name",
+    "number",
+    "other_leg_id",
+    "originator_id",
+    "started_at",
+    "ringing_at",
+    "answered_at",
+    "bridged_at",
+    "ended_at",
+    "hangup_cause",
+    "gateway",
+    "codec",
+    "transfer_to",
+)
+
+
+class TenantQueries(Protocol):
+    """What runs one statement for one tenant: a pool."""
+
+    async def tenant_query(
+        self, tenant_id: UUID, sql: str, args: Any = ..., deadline: float | None = ...
+    ) -> list[tuple[Any, ...]]:
+        """The rows of the statement, of which the tenant sees only its own."""
+
+
+async def list_call_events(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
+    """Events of a tenant as envelopes."""
+    page = await _page(
+        pool,
+        tenant_id,
+        [CALL_EVENTS.c[name] for name in _EVENT_COLUMNS],
+        CALL_EVENT_FIELDS,
+        CALL_EVENTS.c.id,
+        listing,
+        CALL_EVENTS.c.tenant_id == tenant_id,
+    )
+    return Page([_envelope(row) for row in page.rows], page.next_cursor)
+
+
+async def get_call_event(pool: Pool, tenant_id: UUID, event_id: str) -> dict[str, Any]:
+    """One event as its envelope; NotFound."""
+    try:
+        moment = event_time(event_id)
+    except ValueError:
+        raise NotFound from None
+    statement = select(*(CALL_EVENTS.c[name] for name in _EVENT_COLUMNS)).where(
+        CALL_EVENTS.c.tenant_id == tenant_id,
+        CALL_EVENTS.c.id == event_id,
+        CALL_EVENTS.c.occurred_at >= moment,
+        CALL_EVENTS.c.occurred_at < moment + timedelta(milliseconds=1),
+    )
+    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
+    if not rows:
+        raise NotFound
+    return _envelope(dict(zip(_EVENT_COLUMNS, rows[0], strict=True)))
+
+
+async def call_trace(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dict[str, Any]]:
+    """Every event of one call, in their order."""
+    statement = (
+        select(*(CALL_EVENTS.c[name] for name in _EVENT_COLUMNS))
+        .where(CALL_EVENTS.c.tenant_id == tenant_id, CALL_EVENTS.c.call_id == call_id)
+        .order_by(CALL_EVENTS.c.occurred_at, CALL_EVENTS.c.sequence, CALL_EVENTS.c.type)
+        .limit(_TRACE_EVENTS)
+    )
+    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
+    return [_envelope(dict(zip(_EVENT_COLUMNS, row, strict=True))) for row in rows]
+
+
+async def list_cdrs(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
+    """Summaries of calls."""
+    page = await _page(
+        pool,
+        tenant_id,
+        list(CDRS.c),
+        CDR_FIELDS,
+        CDRS.c.call_id,
+        listing,
+        CDRS.c.tenant_id == tenant_id,
+    )
+    return Page([_cdr(row) for row in page.rows], page.next_cursor)
+
+
+async def get_cdr(pool: Pool, tenant_id: UUID, call_id: UUID) -> dict[str, Any]:
+    """The summary of one call with its legs; NotFound."""
+    statement = (
+        select(CDRS)
+        .where(CDRS.c.tenant_id == tenant_id, CDRS.c.call_id == call_id)
+        .order_by(CDRS.c.started_at.desc())
+        .limit(1)
+    )
+    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
+    if not rows:
+        raise NotFound
+    legs = (
+        select(*(CDR_LEGS.c[name] for name in _LEG_COLUMNS))
+        .where(CDR_LEGS.c.tenant_id == tenant_id, CDR_LEGS.c.call_id == call_id)
+        .order_by(CDR_LEGS.c.started_at, CDR_LEGS.c.leg_id)
+    )
+    found = await pool.tenant_query(tenant_id, *compile_statement(legs))
+    summary = dict(zip((it.name for it in CDRS.c), rows[0], strict=True))
+    return {
+        **_cdr(summary),
+        "legs": [dict(zip(_LEG_COLUMNS, row, strict=True)) for row in found],
+    }
+
+
+async def list_deliveries(
+    pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing
+) -> Page:
+    """Deliveries of one webhook."""
+    table = WEBHOOK_DELIVERIES
+    return await _page(
+        pool,
+        tenant_id,
+        [table.c[name] for name in _DELIVERY_COLUMNS],
+        DELIVERY_FIELDS,
+        table.c.id,
+        listing,
+        table.c.tenant_id == tenant_id,
+        table.c.webhook_id == webhook_id,
+    )
+
+
+async def list_attempts(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
+    """Attempts to deliver to one webhook."""
+    table = WEBHOOK_ATTEMPTS
+    return await _page(
+        pool,
+        tenant_id,
+        [table.c[name] for name in _ATTEMPT_COLUMNS],
+        ATTEMPT_FIELDS,
+        table.c.id,
+        listing,
+        table.c.tenant_id == tenant_id,
+        table.c.webhook_id == webhook_id,
+    )
+
+
+async def _page(
+    pool: TenantQueries,
+    tenant_id: UUID,
+    columns: Sequence[ColumnElement[Any]],
+    fields: Mapping[str, Field],
+    identifier: ColumnElement[Any],
+    listing: Listing,
+    *where: ColumnElement[bool],
+) -> Page:
+    statement = page_statement(columns, fields, identifier, listing, *where)
+    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
+    return page_of(rows, [str(it.key) for it in columns], listing)
+
+
+def _envelope(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **row,
+        "occurred_at": timestamp(row["occurred_at"]),
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def _cdr(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {
+        name: row[name]
+        for name in (
+            "call_id",
+            "direction",
+            "started_at",
+            "answered_at",
+            "ended_at",
+            "duration_ms",
+            "billable_ms",
+            "result",
+            "hangup_cause",
+            "hangup_by",
+            "route",
+            "revision",
+            "gateway",
+            "node",
+            "source",
+        )
+    }
+    quality = {name: row[name] for name in ("mos", "packet_loss_percent", "jitter_ms")}
+    return {
+        **shown,
+        "from": row["from_number"],
+        "to": row["to_number"],
+        "quality": quality,
+        "recording_ids": [],
+    }
+
+
+ID_KINDS: Mapping[str, Kind] = {"call_events": "text", "attempts": "integer"}
+"""Kinds of ids that are no UUIDs."""
