@@ -144,8 +144,16 @@ class DeliveryQueue:
         """The partition's counts, and the workers not seen since that moment."""
         keys = [_key(partition, name) for name in ("ready", "delayed", "dead", "workers")]
         args = [_key(partition, "processing:"), f"{silent_since:.3f}"]
-        *counts, silent = await self._key_value.script("webhook_depth", keys, args)
-        return Depth(*(int(it) for it in counts), tuple(it.decode() for it in silent))
+        ready, processing, delayed, dead, silent = await self._key_value.script(
+            "webhook_depth", keys, args
+        )
+        return Depth(
+            int(ready),
+            int(processing),
+            int(delayed),
+            int(dead),
+            tuple(it.decode() for it in silent),
+        )
 
 
 def _key(partition: int, name: str) -> str:

@@ -23,14 +23,19 @@ _WANTED = """
     w.tenant_id = e.tenant_id
     and w.enabled
     and w.status <> 'disabled'
-    and w.body -> 'event_types' ?| array[e.type, split_part(e.type, '.', 1) || '.*', '*']
+    and case e.type
+        when 'webhook.test' then w.id::text = e.data ->> 'webhook_id'
+        else w.body -> 'event_types' ?| array[e.type, split_part(e.type, '.', 1) || '.*', '*']
+    end
     and (
-        w.body -> 'filter' ->> 'extension_id' is null
+        e.type = 'webhook.test'
+        or w.body -> 'filter' ->> 'extension_id' is null
         or e.data ->> 'extension_id' = w.body -> 'filter' ->> 'extension_id'
         or e.data -> 'extension_ids' ? (w.body -> 'filter' ->> 'extension_id')
     )
     and (
-        w.body -> 'filter' ->> 'did' is null
+        e.type = 'webhook.test'
+        or w.body -> 'filter' ->> 'did' is null
         or w.body -> 'filter' ->> 'did' in (e.data ->> 'did', e.data ->> 'to', e.data ->> 'from')
     )
 """
@@ -82,14 +87,14 @@ class Delivery:
     """A delivery that this worker has claimed: the event to send, and where to.
 
     `event` is None when it is no longer stored, `endpoint` when it was deleted. `attempts` counts
-    those made before.
+    those made before, `offset` those of them that were made before it was last replayed.
     """
 
     id: UUID
     webhook_id: UUID
     tenant_id: UUID
     attempts: int
-    created_at: datetime
+    offset: int
     event: Event | None
     endpoint: Endpoint | None
 
@@ -131,10 +136,10 @@ with claimed as (
           and b.call_id = d.call_id and b.status in ('pending', 'delivering')
           and (b.event_occurred_at, b.event_id) < (d.event_occurred_at, d.event_id)
       ))
-    returning d.id, d.webhook_id, d.tenant_id, d.attempt_count, d.created_at,
+    returning d.id, d.webhook_id, d.tenant_id, d.attempt_count, d.schedule_offset,
               d.event_id, d.event_occurred_at
 )
-select c.id, c.webhook_id, c.tenant_id, c.attempt_count, c.created_at,
+select c.id, c.webhook_id, c.tenant_id, c.attempt_count, c.schedule_offset,
        e.type, e.occurred_at, e.core_id, e.sequence, e.node, e.tenant_id, e.call_id, e.leg_id,
        e.data,
        w.body, w.enabled, w.secrets ->> 'secret',
@@ -159,7 +164,7 @@ async def claim(database: Queries, worker: str, ids: Sequence[UUID]) -> list[Del
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:
-    identifier, webhook_id, tenant_id, attempts, created_at, event_type, occurred_at = row[:7]
+    identifier, webhook_id, tenant_id, attempts, offset, event_type, occurred_at = row[:7]
     core_id, sequence, node, event_tenant, call_id, leg_id, data = row[7:14]
     event = None
     if event_type is not None:
@@ -179,7 +184,7 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
         webhook_id=webhook_id,
         tenant_id=tenant_id,
         attempts=attempts,
-        created_at=created_at,
+        offset=offset,
         event=event,
         endpoint=_endpoint(webhook_id, tenant_id, *row[14:]),
     )

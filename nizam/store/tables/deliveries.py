@@ -37,6 +37,7 @@ WEBHOOK_DELIVERIES = Table(
     Column("call_id", UUID),
     Column("status", Text, nullable=False, server_default=text("'pending'")),
     Column("attempt_count", Integer, nullable=False, server_default=text("0")),
+    Column("schedule_offset", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", DateTime(timezone=True)),
     Column("claimed_by", Text),
     Column("last_error", Text),

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("call_id", UUID()),
         sa.Column("status", sa.Text(), nullable=False, server_default=sa.text("'pending'")),
         sa.Column("attempt_count", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("schedule_offset", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
         sa.Column("claimed_by", sa.Text()),
         sa.Column("last_error", sa.Text()),
@@ -104,3 +105,10 @@ def upgrade() -> None:
     protect("webhook_deliveries", rights="select, insert, update")
     protect("webhook_attempts", rights="select")
     protect("webhook_states", rights="select, insert, update")
+
+
+def downgrade() -> None:
+    """Drop what `upgrade` made."""
+    for name in ("webhook_states", "webhook_attempts", "webhook_deliveries"):
+        op.drop_table(name)
+    op.execute("drop function new_uuid7()")

@@ -1,0 +1,257 @@
+"""What a tenant sees of its webhook deliveries and does to them.
+
+Every function runs one statement on the `database` it is given: a transaction under the tenant's
+row-level security, or a pool. Those that make deliveries pending give (delivery id, webhook id)
+of each, to be handed to the worker after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from nizam.store.system.deliveries import MATCH_DELIVERIES, Queries, Status
+
+Pairs = list[tuple[UUID, UUID]]
+
+_PENDING = """
+    status = 'pending', next_attempt_at = null, claimed_by = null, last_error = null,
+    schedule_offset = attempt_count, updated_at = now()
+"""
+_PAST = "d.status in ('succeeded', 'dead')"
+
+
+@attrs.frozen(kw_only=True)
+class DeliveryView:
+    """A delivery as the API shows it."""
+
+    id: UUID
+    event_id: str
+    event_type: str
+    webhook_id: UUID
+    call_id: UUID | None
+    status: Status
+    attempt_count: int
+    next_attempt_at: datetime | None
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class AttemptView:
+    """An attempt as the API shows it. `response_head` is the beginning of the answer's body."""
+
+    id: int
+    delivery_id: UUID
+    number: int
+    started_at: datetime
+    duration_ms: int
+    response_status: int | None
+    response_head: str | None
+    error: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """Deliveries by status, and the attempts of the last 24 hours."""
+
+    pending: int
+    delivering: int
+    succeeded: int
+    dead: int
+    attempts: int
+    failed_attempts: int
+    average_ms: float | None
+    failing_since: datetime | None
+
+
+async def list_deliveries(
+    database: Queries,
+    webhook_id: UUID,
+    *,
+    status: Status | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[DeliveryView]:
+    """Deliveries of a webhook, the newest first; `before` is (created_at, id) of the last seen."""
+    names = [field.name for field in attrs.fields(DeliveryView)]
+    rows = await database.query(
+        f"select {', '.join(names)} from webhook_deliveries"  # noqa: S608 - our own field names
+        " where webhook_id = %(webhook)s and (%(status)s::text is null or status = %(status)s)"
+        " and (%(at)s::timestamptz is null or (created_at, id) < (%(at)s, %(id)s::uuid))"
+        " order by created_at desc, id desc limit %(limit)s",
+        {
+            "webhook": webhook_id,
+            "status": status,
+            "at": before[0] if before else None,
+            "id": before[1] if before else None,
+            "limit": limit,
+        },
+    )
+    return [DeliveryView(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+async def list_attempts(
+    database: Queries,
+    webhook_id: UUID,
+    *,
+    delivery_id: UUID | None = None,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[AttemptView]:
+    """Attempts, the newest first; `before` is (started_at, id) of the last one seen."""
+    names = [field.name for field in attrs.fields(AttemptView)]
+    rows = await database.query(
+        f"select {', '.join(names)} from webhook_attempts"  # noqa: S608 - our own field names
+        " where webhook_id = %(webhook)s"
+        " and (%(delivery)s::uuid is null or delivery_id = %(delivery)s)"
+        " and (%(at)s::timestamptz is null or (started_at, id) < (%(at)s, %(id)s::bigint))"
+        " order by started_at desc, id desc limit %(limit)s",
+        {
+            "webhook": webhook_id,
+            "delivery": delivery_id,
+            "at": before[0] if before else None,
+            "id": before[1] if before else None,
+            "limit": limit,
+        },
+    )
+    return [AttemptView(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+async def stats(database: Queries, webhook_id: UUID) -> Stats:
+    """The figures of one webhook."""
+    rows = await database.query(
+        """
+        select d.*, a.*, (select failing_since from webhook_states where webhook_id = %(id)s)
+        from (
+            select count(*) filter (where status = 'pending'),
+                   count(*) filter (where status = 'delivering'),
+                   count(*) filter (where status = 'succeeded'),
+                   count(*) filter (where status = 'dead')
+            from webhook_deliveries where webhook_id = %(id)s
+        ) d, (
+            select count(*), count(*) filter (where response_status is null
+                or response_status not between 200 and 299), avg(duration_ms)::float8
+            from webhook_attempts
+            where webhook_id = %(id)s and started_at > now() - interval '24 hours'
+        ) a
+        """,
+        {"id": webhook_id},
+    )
+    names = [field.name for field in attrs.fields(Stats)]
+    return Stats(**dict(zip(names, rows[0], strict=True)))
+
+
+async def replay(
+    database: Queries,
+    webhook_id: UUID,
+    *,
+    delivery_ids: Sequence[UUID] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    statuses: Sequence[Status] = ("dead",),
+) -> Pairs:
+    """Send ended deliveries again, with a whole new schedule: these, or those of a time, or all.
+
+    Dead ones only, unless `statuses` names succeeded ones too; open ones are left alone.
+    """
+    rows = await database.query(
+        f"update webhook_deliveries d set {_PENDING}"  # noqa: S608 - our own text
+        f" where d.webhook_id = %(webhook)s and {_PAST} and d.status = any(%(statuses)s)"
+        " and (%(ids)s::uuid[] is null or d.id = any(%(ids)s::uuid[]))"
+        " and (%(since)s::timestamptz is null or d.created_at >= %(since)s)"
+        " and (%(until)s::timestamptz is null or d.created_at < %(until)s)"
+        " returning d.id, d.webhook_id",
+        {
+            "webhook": webhook_id,
+            "statuses": list(statuses),
+            "ids": list(delivery_ids) if delivery_ids is not None else None,
+            "since": since,
+            "until": until,
+        },
+    )
+    return _pairs(rows)
+
+
+async def redispatch(database: Queries, event_id: str, occurred_at: datetime) -> Pairs:
+    """Send an event to every webhook that wants it, also to those that had it before."""
+    rows = await database.query(
+        "with inserted as (select id, occurred_at, type, tenant_id, call_id, data"  # noqa: S608
+        " from call_events where id = %(event)s and occurred_at = %(at)s"
+        f"), added as ({MATCH_DELIVERIES}), again as ("
+        f" update webhook_deliveries d set {_PENDING}"
+        f" where d.event_id = %(event)s and {_PAST} and exists ("
+        " select from webhooks w where w.id = d.webhook_id and w.enabled"
+        " and w.status <> 'disabled')"
+        " returning d.id, d.webhook_id)"
+        " select id, webhook_id from added union all select id, webhook_id from again",
+        {"event": event_id, "at": occurred_at},
+    )
+    return _pairs(rows)
+
+
+async def pause(database: Queries, webhook_id: UUID) -> bool:
+    """Hold a webhook's deliveries from now on; False unless it was active."""
+    return await _move(database, webhook_id, ("active",), "paused")
+
+
+async def resume(database: Queries, webhook_id: UUID) -> Pairs | None:
+    """Let a paused or disabled webhook go on; what waited for it. None when it was active.
+
+    What was given up when it was disabled stays dead until it is replayed.
+    """
+    if not await _move(database, webhook_id, ("paused", "disabled"), "active"):
+        return None
+    await database.query(
+        "update webhook_states set failing_since = null where webhook_id = %(id)s",
+        {"id": webhook_id},
+    )
+    return _pairs(
+        await database.query(
+            "select id, webhook_id from webhook_deliveries"
+            " where webhook_id = %(id)s and status = 'pending' order by id",
+            {"id": webhook_id},
+        )
+    )
+
+
+async def rotate_secret(
+    database: Queries, webhook_id: UUID, encrypted: str, until: datetime
+) -> bool:
+    """Replace the stored secret; the previous one signs too until that moment.
+
+    `encrypted` is the new secret as SecretBox gives it. False when there is no such webhook.
+    """
+    rows = await database.query(
+        "with old as (select id, tenant_id, secrets ->> 'secret' as secret from webhooks"
+        " where id = %(id)s for update"
+        "), kept as (insert into webhook_states as s"
+        " (webhook_id, tenant_id, previous_secret, previous_secret_until)"
+        " select id, tenant_id, secret, %(until)s from old"
+        " on conflict (webhook_id) do update set previous_secret = excluded.previous_secret,"
+        " previous_secret_until = excluded.previous_secret_until"
+        ") update webhooks w set secrets = w.secrets || jsonb_build_object('secret',"
+        " %(encrypted)s::text), version = version + 1, updated_at = now()"
+        " from old where w.id = old.id returning w.id",
+        {"id": webhook_id, "encrypted": encrypted, "until": until},
+    )
+    return bool(rows)
+
+
+async def _move(database: Queries, webhook_id: UUID, present: Sequence[str], wanted: str) -> bool:
+    rows = await database.query(
+        "update webhooks set body = body || jsonb_build_object('status', %(wanted)s::text),"
+        " version = version + 1, updated_at = now()"
+        " where id = %(id)s and status = any(%(present)s) returning id",
+        {"id": webhook_id, "present": list(present), "wanted": wanted},
+    )
+    return bool(rows)
+
+
+def _pairs(rows: list[tuple[Any, ...]]) -> Pairs:
+    return [(row[0], row[1]) for row in rows]
