@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -34,7 +33,7 @@ BODY_LIMIT = 4 * 1024 * 1024
 class CdrResource(Resource):
     """200 once the record is durable; 401, 405, 413; 400 for what is no record; 503 otherwise."""
 
-    isLeaf = True
+    isLeaf = True  # noqa: N815 - Twisted's name
 
     def __init__(self, credentials: NodeCredentials, accept: Accept, clock: IReactorTime) -> None:
         super().__init__()
@@ -43,7 +42,7 @@ class CdrResource(Resource):
         self._clock = clock
         self._log = Logger(namespace="nizam.cdr")
 
-    def render(self, request: IRequest) -> Any:
+    def render(self, request: Any) -> Any:
         """Take one record."""
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
         if request.method != b"POST":
@@ -67,25 +66,27 @@ class CdrResource(Resource):
             return _reply(request, 400, "no uuid, neither in the URL nor in the record")
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
-        accepted: Deferred[None] = Deferred.fromCoroutine(self._take(node, uuid, record))
-        accepted.addTimeout(ACCEPT_SECONDS, self._clock)
-        accepted.addCallbacks(lambda _: (200, "accepted"), self._failed)
-        accepted.addCallback(lambda it: None if gone else _finish(request, *it))
+
+        def finish(reply: tuple[int, str]) -> None:
+            if not gone:
+                request.write(_reply(request, *reply))
+                request.finish()
+
+        taken: Deferred[tuple[int, str]] = Deferred.fromCoroutine(self._take(node, uuid, record))
+        taken.addTimeout(ACCEPT_SECONDS, self._clock)
+        taken.addErrback(self._failed)
+        taken.addCallback(finish)
         return NOT_DONE_YET
 
-    async def _take(self, node: str, uuid: str, record: dict[str, Any]) -> None:
+    async def _take(self, node: str, uuid: str, record: dict[str, Any]) -> tuple[int, str]:
         await self._accept(node, uuid, record)
+        return 200, "accepted"
 
     def _failed(self, failure: Failure) -> tuple[int, str]:
         self._log.failure("a CDR was not accepted", failure)
         return 503, "not stored; send it again"
 
 
-def _finish(request: IRequest, status: int, text: str) -> None:
-    request.write(_reply(request, status, text))
-    request.finish()
-
-
-def _reply(request: IRequest, status: int, text: str) -> bytes:
+def _reply(request: Any, status: int, text: str) -> bytes:
     request.setResponseCode(status)
     return f"{text}\n".encode()

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from uuid import UUID
 
-from twisted.web.iweb import IRequest
-
 from nizam.fsxml.reveal import Reveal
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Entry, Snapshot
@@ -40,7 +38,7 @@ class NodeCredentials:
         self._networks = tuple(allowed_networks)
         self._revealed: dict[UUID, tuple[str, bytes]] = {}
 
-    def node(self, request: IRequest) -> str | None:
+    def node(self, request: Any) -> str | None:
         """The name of the node that asks, None if its credentials or its address are wrong."""
         if self._networks and not self._within(request):
             return None
@@ -74,7 +72,7 @@ class NodeCredentials:
             known = self._revealed[entry.id] = (encrypted, secret.encode())
         return known[1]
 
-    def _within(self, request: IRequest) -> bool:
+    def _within(self, request: Any) -> bool:
         host = getattr(request.getClientAddress(), "host", None)
         try:
             address = ip_address(host or "")

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from nizam.fsxml.configuration import Configuration
@@ -52,7 +51,7 @@ class XmlCurlResource(Resource):
     asks its next binding.
     """
 
-    isLeaf = True
+    isLeaf = True  # noqa: N815 - Twisted's name
 
     def __init__(
         self,
@@ -77,7 +76,7 @@ class XmlCurlResource(Resource):
         self._timers: dict[tuple[str, str], Any] = {}
         self._log = Logger(namespace="nizam.xml")
 
-    def render(self, request: IRequest) -> bytes:
+    def render(self, request: Any) -> bytes:
         """Answer one question."""
         started = perf_counter()
         if request.method != b"POST":
@@ -129,7 +128,7 @@ class XmlCurlResource(Resource):
         return render(decision, call.context)
 
     def _refuse(
-        self, request: IRequest, status: int, outcome: str, started: float, section: str = ""
+        self, request: Any, status: int, outcome: str, started: float, section: str = ""
     ) -> bytes:
         request.setResponseCode(status)
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
