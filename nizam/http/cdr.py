@@ -36,7 +36,7 @@ class CdrResource(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
     def __init__(self, credentials: NodeCredentials, accept: Accept, clock: IReactorTime) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._credentials = credentials
         self._accept = accept
         self._clock = clock

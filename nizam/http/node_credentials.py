@@ -7,6 +7,7 @@ import binascii
 import hmac
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID
 
 from nizam.fsxml.reveal import Reveal

@@ -64,7 +64,7 @@ class XmlCurlResource(Resource):
         ready: Callable[[], bool],
         random: Random | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._snapshot = snapshot
         self._credentials = credentials
         self._channels = channels
