@@ -157,6 +157,11 @@ class Calls:
             call.call_id = new
             self._calls[new] = call
 
+    def first_has_ended(self, call: Call, other: Channel) -> None:
+        """The leg that the call began with is gone, unheard, while `other` goes on."""
+        call.channels[call.call_id] = attrs.evolve(other, leg_id=call.call_id, ended=True)
+        self._call_of[call.call_id] = call
+
     def finish(self, call: Call, now: float) -> None:
         """The call is over; late events about it are still understood for a while."""
         call.finished_at = now

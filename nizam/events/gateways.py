@@ -35,6 +35,12 @@ class GatewayStates:
         self._owner = owner
         self._up: dict[str, bool] = {}
 
+    def changed(self, name: str, up: bool) -> bool:
+        """Whether that is news; it is not any more afterwards."""
+        before = self._up.get(name)
+        self._up[name] = up
+        return before is not up
+
     def change(self, event: SwitchEvent) -> tuple[str, UUID | None, dict[str, Any]] | None:
         """The type, tenant and data of our event, if the gateway's state has changed."""
         name = event.get("Gateway")
@@ -46,9 +52,8 @@ class GatewayStates:
         if event.subclass != "sofia::gateway_state":
             return None
         up = is_up(event.get("State"), event.get("Ping-Status"))
-        if up is None or self._up.get(name) is up:
+        if up is None or not self.changed(name, up):
             return None
-        self._up[name] = up
         return (
             "gateway.up" if up else "gateway.down",
             self._owner(name),

@@ -7,7 +7,7 @@ a little disorder: FreeSWITCH itself delivers about one event in a hundred out o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -126,6 +126,48 @@ class Normaliser:
         if call is not None and channel is not None and not channel.ended:
             self._leg_ended(call, channel, leg, output, at, channel.core_id, sequence, now)
             output.changed[call.call_id] = call
+        return output
+
+    def gateway_changed(self, name: str, up: bool) -> bool:
+        """Whether a gateway's state, seen on the switch, is another than the last one known."""
+        return self._gateways.changed(name, up)
+
+    def adopt(self, dump: SwitchEvent, there: Collection[UUID], now: float) -> Output:
+        """A channel is there that no event told of: `uuid_dump` did.
+
+        `there` are all channels of the switch: the first leg of a call that is not among them has
+        ended. The events that were missed are made from the channel's own times, with sequence 0.
+        """
+        output = Output()
+        known = self.calls.of_leg(channel_id(dump.get("Unique-ID") or ""))
+        found = self.calls.find(dump)
+        if found is None or known is not None:
+            return output
+        call, channel = found
+        channel.bridged = moment(dump.get("Caller-Channel-Bridged-Time")) is not None
+        channel.ringing = True
+        channel.held = dump.get("Channel-Call-State") == "HELD"
+        output.changed[call.call_id] = call
+        if channel.leg_id == call.call_id:
+            for kind, at in (
+                ("call.started", channel.started_at),
+                ("call.answered", channel.answered_at),
+            ):
+                if at is not None:
+                    event = Event(
+                        type=kind,
+                        occurred_at=at,
+                        core_id=channel.core_id,
+                        sequence=0,
+                        node=self.node,
+                        tenant_id=call.tenant_id,
+                        call_id=call.call_id,
+                        leg_id=channel.leg_id,
+                        data=_parties(channel) | {"reconciled": True},
+                    )
+                    self._put(output, call, event, now)
+        elif call.first is None and call.call_id not in there:
+            self.calls.first_has_ended(call, channel)
         return output
 
     # -- channel events ---------------------------------------------------------------------

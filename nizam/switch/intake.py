@@ -1,0 +1,316 @@
+"""What happened, from the switch into the database: the way of every event and every CDR.
+
+Events come from the event links, CDRs by HTTP. They are made into ours, shown in the live state,
+and handed to the writer, which never makes FreeSWITCH wait. The event socket acknowledges
+nothing; a CDR is acknowledged when it is in PostgreSQL or in Redis.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+import orjson
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from nizam import metrics
+from nizam.errors import DatabaseUnavailable, MalformedJson
+from nizam.esl.event import SwitchEvent
+from nizam.events.channels import TenantOfDomain
+from nizam.events.legs import Leg, leg_from_json_cdr
+from nizam.events.normalise import Normaliser, Output
+from nizam.kv.interface import IKeyValue
+from nizam.model.events import Event, timestamp
+from nizam.model.identifiers import new_id
+from nizam.switch.batch import Batch
+from nizam.switch.calls_shown import call_document
+from nizam.switch.channel_index import ChannelIndex
+from nizam.switch.live import LiveState
+from nizam.switch.writer import Deliveries, Transactions, Writer
+
+TICK_SECONDS: Final = 0.25
+CDR_SECONDS: Final = 5.0
+EARLY_CDRS: Final = 20_000
+"""CDRs kept in memory for legs whose hang-up was not heard: reconciliation needs them."""
+
+
+class Intake(Service):
+    """Takes what the switch nodes say.
+
+    `database` is the pool of the primary. `tenant_of_domain` and `gateway_owner` look tenants up
+    in the snapshot. `on_deliveries` gets (delivery id, webhook id) pairs after their commit.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        database: Transactions,
+        key_value: IKeyValue | None,
+        live: LiveState,
+        channel_index: ChannelIndex,
+        *,
+        tenant_of_domain: TenantOfDomain,
+        gateway_owner: Callable[[str], UUID | None] = lambda _name: None,
+        on_deliveries: Callable[[Deliveries], Awaitable[None]],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        writer: Writer | None = None,
+    ) -> None:
+        self.live = live
+        self._clock = clock
+        self._now = now
+        self._index = channel_index
+        self.tenant_of_domain = tenant_of_domain
+        self._gateway_owner = gateway_owner
+        self.writer = writer or Writer(clock, database, key_value, on_deliveries, self._was_shed)
+        self._normalisers: dict[str, Normaliser] = {}
+        self._early_cdrs: OrderedDict[UUID, Leg] = OrderedDict()
+        self._instance = str(new_id())
+        self._sequence = itertools.count(1)
+        self._shed_since: datetime | None = None
+        self._shed = 0
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = clock
+        self._finding: Deferred[None] | None = None
+
+    def startService(self) -> None:  # noqa: N802
+        """Begin to store."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.writer.start()
+        self._ticking.start(TICK_SECONDS, now=False).addErrback(
+            lambda failure: self._log.failure("the intake's clock stopped", failure)
+        )
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Store everything that waits, or put it into Redis."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._ticking.running:
+            self._ticking.stop()
+        for normaliser in self._normalisers.values():
+            self.take(normaliser.flush(), normaliser.node)
+        return Deferred.fromCoroutine(self.writer.stop())
+
+    # -- from the links -------------------------------------------------------------------
+
+    def normaliser(self, node: str) -> Normaliser:
+        """The one that knows the calls of this node."""
+        found = self._normalisers.get(node)
+        if found is None:
+            found = self._normalisers[node] = Normaliser(
+                node,
+                tenant_of_domain=self.tenant_of_domain,
+                lookup=self._index.lookup,
+                gateway_owner=self._gateway_owner,
+            )
+        return found
+
+    def switch_event(self, node: str, event: SwitchEvent) -> None:
+        """An event of a node has come."""
+        output = self.normaliser(node).feed(event, self._clock.seconds())
+        self.take(output, node)
+
+    def take(self, output: Output, node: str) -> None:
+        """Show and store what followed from something."""
+        for call in output.changed.values():
+            key = str(call.call_id)
+            if call.finished_at is not None or not call.live:
+                self.live.remove("calls", node, key)
+            else:
+                self.live.put("calls", node, key, call_document(call, node))
+        for event in output.events:
+            self._show(event, node)
+        for leg in output.legs:
+            self._early_cdrs.pop(leg.leg_id, None)
+        if output:
+            self.writer.add(Batch(output.events, output.legs))
+
+    def node_event(
+        self, kind: str, node: str, data: Mapping[str, Any], tenant_id: UUID | None = None
+    ) -> None:
+        """Store an event that we noticed ourselves, such as node.up, node.down or node.gap."""
+        event = Event(
+            type=kind,
+            occurred_at=self._now(),
+            core_id=self._instance,
+            sequence=next(self._sequence),
+            node=node,
+            tenant_id=tenant_id,
+            data=dict(data),
+        )
+        self.writer.add(Batch([event]))
+
+    def forget_node(self, node: str) -> None:
+        """The node is no longer one of ours."""
+        normaliser = self._normalisers.pop(node, None)
+        if normaliser is not None:
+            self.take(normaliser.flush(), node)
+        self.live.forget_node(node)
+
+    def early_cdr(self, leg_id: UUID) -> Leg | None:
+        """The CDR of a leg whose hang-up was not heard, if it has come."""
+        return self._early_cdrs.get(leg_id)
+
+    # -- from mod_json_cdr --------------------------------------------------------------------
+
+    async def accept_cdr(
+        self, node: str, uuid: str, record: Mapping[str, Any] | bytes | str
+    ) -> None:
+        """Store a record of mod_json_cdr; returns when it is stored or safe in Redis.
+
+        `uuid` is what the request's address says. Raises MalformedJson or ValidationFailed for
+        what is no CDR, DatabaseUnavailable when it is not safe yet: the same record may come
+        again, any number of times.
+        """
+        if not isinstance(record, Mapping):
+            try:
+                record = orjson.loads(record)
+            except orjson.JSONDecodeError as error:
+                raise MalformedJson(f"the CDR of {uuid} is not JSON: {error}") from None
+            if not isinstance(record, Mapping):
+                raise MalformedJson(f"the CDR of {uuid} is not a JSON object")
+        leg = self._placed(leg_from_json_cdr(record, node), node)
+        waiter: Deferred[None] = Deferred()
+        self.writer.add(Batch([], [leg], [waiter]))
+
+        def give_up() -> None:
+            if not waiter.called:
+                waiter.errback(DatabaseUnavailable("the CDR is not stored yet"))
+
+        timer = self._clock.callLater(CDR_SECONDS, give_up)
+        try:
+            await waiter
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    def _placed(self, leg: Leg, node: str) -> Leg:
+        """The leg with its call and tenant, as far as memory knows better than the record."""
+        calls = self.normaliser(node).calls
+        call = calls.of_leg(leg.leg_id)
+        if call is None and leg.originator_id is not None:
+            call = calls.of_leg(leg.originator_id)
+        call_id = call.call_id if call else leg.call_id
+        if call_id is None and leg.direction == "inbound" and leg.originator_id is None:
+            call_id = leg.leg_id
+        tenant_id = leg.tenant_id or (call.tenant_id if call else None)
+        if tenant_id is None:
+            found = self._index.lookup(str(call_id or leg.leg_id))
+            tenant_id = found[0] if found else None
+        leg = attrs.evolve(leg, call_id=call_id, tenant_id=tenant_id)
+        channel = call.channels.get(leg.leg_id) if call else None
+        if channel is None or not channel.ended:
+            self._early_cdrs[leg.leg_id] = leg
+            if len(self._early_cdrs) > EARLY_CDRS:
+                self._early_cdrs.popitem(last=False)
+        if call is not None and call.tenant_id is None and tenant_id is not None:
+            self.take(self.normaliser(node).learn(call.call_id, tenant_id), node)
+        return leg
+
+    # -- the clock ----------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        waiting: dict[str, tuple[Normaliser, UUID]] = {}
+        for node, normaliser in self._normalisers.items():
+            for call in list(normaliser.waiting):
+                found = self._index.lookup(str(call.call_id))
+                if found is not None:
+                    self.take(normaliser.learn(call.call_id, found[0]), node)
+                else:
+                    waiting[str(call.call_id)] = (normaliser, call.call_id)
+            self.take(normaliser.tick(now), node)
+        if waiting and self._finding is None:
+            self._finding = Deferred.fromCoroutine(self._find(waiting))
+        if self._shed_since is not None and not self.writer.spilling:
+            data = {"from": timestamp(self._shed_since), "to": timestamp(self._now())}
+            for node in self._normalisers:
+                self.node_event("node.gap", node, data | {"reason": "buffer full"})
+            self._shed_since = None
+        self._count()
+
+    async def _find(self, waiting: Mapping[str, tuple[Normaliser, UUID]]) -> None:
+        """Ask Redis about calls whose dialplan lookup another instance may have answered."""
+        try:
+            found = await self._index.find(list(waiting)[:1000])
+            for key, (tenant_id, _) in found.items():
+                normaliser, call_id = waiting[key]
+                self.take(normaliser.learn(call_id, tenant_id), normaliser.node)
+        except Exception:
+            self._log.failure("channels could not be looked up")
+        finally:
+            self._finding = None
+
+    def _was_shed(self, count: int) -> None:
+        self._shed_since = self._shed_since or self._now()
+        self._shed += count
+        self._log.error("{n} events dropped: no buffer has room", n=count)
+
+    def _count(self) -> None:
+        """Active calls by tenant; only so many tenants get a line of their own."""
+        counts: dict[str, int] = {}
+        for normaliser in self._normalisers.values():
+            for call in normaliser.calls:
+                tenant = str(call.tenant_id or "")
+                if tenant not in counts and len(counts) >= 50:
+                    tenant = "other"
+                counts[tenant] = counts.get(tenant, 0) + 1
+        metrics.ACTIVE_CALLS.clear()
+        for tenant, count in counts.items():
+            metrics.ACTIVE_CALLS.labels(tenant).set(count)
+
+    # -- registrations and gateways -----------------------------------------------------------
+
+    def _show(self, event: Event, node: str) -> None:
+        data = event.data
+        if event.type == "registration.registered":
+            document = dict(data) | {
+                "tenant_id": str(event.tenant_id) if event.tenant_id else None,
+                "node": node,
+                "registered_at": timestamp(event.occurred_at),
+            }
+            self.live.put("registrations", node, registration_key(data), document)
+        elif event.type in ("registration.unregistered", "registration.expired"):
+            self.live.remove("registrations", node, registration_key(data))
+        elif event.type in ("gateway.up", "gateway.down"):
+            self.show_gateway(node, data, event.tenant_id, event.type == "gateway.up")
+
+    def gateway_seen(self, node: str, data: Mapping[str, Any], up: bool | None) -> None:
+        """Reconciliation has seen a gateway; a change since we last knew is an event too."""
+        name = str(data["gateway"])
+        owner = self._gateway_owner(name)
+        if up is None:
+            return
+        if self.normaliser(node).gateway_changed(name, up):
+            self.node_event("gateway.up" if up else "gateway.down", node, data, owner)
+        self.show_gateway(node, data, owner, up)
+
+    def show_gateway(
+        self, node: str, data: Mapping[str, Any], tenant_id: UUID | None, up: bool
+    ) -> None:
+        """Show the state of a gateway."""
+        name = str(data["gateway"])
+        metrics.GATEWAY_UP.labels(name).set(up)
+        known = self.live.get("gateways", node, name)
+        changed = known is None or known["up"] != up
+        document = dict(data) | {
+            "tenant_id": str(tenant_id) if tenant_id else None,
+            "node": node,
+            "up": up,
+            "changed_at": timestamp(self._now()) if changed or not known else known["changed_at"],
+        }
+        self.live.put("gateways", node, name, document)
+
+
+def registration_key(data: Mapping[str, Any]) -> str:
+    """What makes a registration the same one: the user, and the SIP Call-ID of its REGISTERs."""
+    return f"{data.get('user')}@{data.get('domain')} {data.get('call_id')}"

@@ -1,0 +1,282 @@
+"""Getting what happened into PostgreSQL, or into Redis while PostgreSQL is away.
+
+Items are stored in batches, one transaction each: a batch holds whatever came while the one
+before was being stored, so it grows with the load. When PostgreSQL does not answer, batches are
+appended to a Redis list and stored from there, in order, once it answers again; items are stored
+once however often that is tried. When Redis is away too, they wait in memory, which is bounded:
+over the bound the least important go first, and what went is counted and told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
+
+import psycopg2
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from nizam import metrics
+from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.kv.interface import IKeyValue
+from nizam.store.pool import Transaction
+from nizam.store.system.cdrs import write_legs
+from nizam.store.system.events import WriteResult, write_events
+from nizam.switch.batch import Batch, decode, encode
+
+T = TypeVar("T")
+Deliveries = Sequence[tuple[UUID, UUID]]
+
+SPILL_KEY: Final = "nizam:intake:spill"
+REJECTED_KEY: Final = "nizam:intake:rejected"
+LINGER_SECONDS: Final = 0.004
+BATCH_ITEMS: Final = 500
+CAPACITY: Final = 200_000
+STORE_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 0.25
+_MOST_REJECTED: Final = 1000
+# What goes first when there is no room: it matters least once it is late.
+_LEAST: Final = ("call.dtmf", "call.ringing", "registration.registered")
+
+
+class Transactions(Protocol):
+    """A pool, as far as the writer needs it."""
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        """Run `work` in a transaction."""
+
+
+class Writer:
+    """Stores batches one after another.
+
+    `on_deliveries` gets (delivery id, webhook id) of webhook deliveries that have been committed.
+    `on_shed` gets how many items had to be dropped, when that happens.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        database: Transactions,
+        key_value: IKeyValue | None,
+        on_deliveries: Callable[[Deliveries], Awaitable[None]],
+        on_shed: Callable[[int], None] = lambda _count: None,
+        *,
+        capacity: int = CAPACITY,
+        batch_items: int = BATCH_ITEMS,
+        linger: float = LINGER_SECONDS,
+    ) -> None:
+        self._clock = clock
+        self._database = database
+        self._key_value = key_value
+        self._on_deliveries = on_deliveries
+        self._on_shed = on_shed
+        self._capacity = capacity
+        self._batch_items = batch_items
+        self._linger = linger
+        self._pending = Batch()
+        self._spilled = False
+        self._later: IDelayedCall | None = None
+        self._working: Deferred[None] | None = None
+        self._idle_waiters: list[Deferred[None]] = []
+        self._stopped = True
+
+    @property
+    def buffered(self) -> int:
+        """How many items wait in memory."""
+        return len(self._pending)
+
+    @property
+    def spilling(self) -> bool:
+        """Whether batches go to Redis because PostgreSQL is away."""
+        return self._spilled
+
+    def start(self) -> None:
+        """Begin; what an earlier process left in Redis is stored first."""
+        self._stopped = False
+        self._spilled = self._key_value is not None
+        self._soon(0.0)
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Store what waits, in PostgreSQL or Redis, for `seconds` at most; then stop."""
+        if len(self._pending) or self._working is not None:
+            idle: Deferred[None] = Deferred()
+            self._idle_waiters.append(idle)
+            self._soon(0.0)
+            timer = self._clock.callLater(seconds, self._tell_idle)
+            await idle
+            if timer.active():
+                timer.cancel()
+        self._stopped = True
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if len(self._pending):
+            self._log.error("{n} events could be stored nowhere", n=len(self._pending))
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch over; it is stored within milliseconds when all is well."""
+        self._pending.events += batch.events
+        self._pending.legs += batch.legs
+        self._pending.waiters += batch.waiters
+        if len(self._pending) > self._capacity:
+            self._shed()
+        self._soon(self._linger)
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def _soon(self, delay: float) -> None:
+        if self._working is None and self._later is None and not self._stopped:
+            self._later = self._clock.callLater(delay, self._begin)
+
+    def _begin(self) -> None:
+        self._later = None
+        self._working = Deferred.fromCoroutine(self._work())
+        self._working.addErrback(lambda failure: self._log.failure("in the intake", failure))
+        self._working.addBoth(self._end)
+
+    def _end(self, _result: object) -> None:
+        self._working = None
+        if not len(self._pending) and not self._spilled:
+            self._tell_idle()
+        elif len(self._pending) and not self._spilled:
+            self._soon(0.0)
+        else:
+            if not len(self._pending):
+                self._tell_idle()  # it is safe in Redis
+            self._soon(RETRY_SECONDS)
+
+    def _tell_idle(self) -> None:
+        waiters, self._idle_waiters = self._idle_waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
+
+    async def _work(self) -> None:
+        """Store what is there; returns when it is stored, or when nothing can be done now."""
+        if self._spilled:
+            if len(self._pending):
+                await self._spill_pending()
+            if not await self._drain():
+                return
+            self._spilled = False
+        while len(self._pending):
+            batch = self._pending.take(self._batch_items)
+            try:
+                await self._store(batch)
+            except DatabaseUnavailable as error:
+                self._pending.put_back(batch)
+                self._spilled = True
+                self._log.warn("PostgreSQL is away: {error}", error=str(error))
+                await self._spill_pending()
+                return
+            batch.safe()
+
+    async def _spill_pending(self) -> None:
+        """Append everything that waits to the list in Redis, as far as Redis takes it."""
+        while len(self._pending) and self._key_value is not None:
+            batch = self._pending.take(self._batch_items)
+            try:
+                await self._key_value.rpush(SPILL_KEY, encode(batch))
+            except KeyValueUnavailable as error:
+                self._pending.put_back(batch)
+                self._log.warn("Redis is away too: {error}", error=str(error))
+                return
+            batch.safe()
+
+    async def _drain(self) -> bool:
+        """Store what is in Redis, oldest first; whether nothing is left there.
+
+        A batch is removed by its content after it was stored: two instances at the same list
+        store a batch twice at worst, which changes nothing, and lose none.
+        """
+        while self._key_value is not None:
+            try:
+                found = await self._key_value.lrange(SPILL_KEY, 0, 0)
+            except KeyValueUnavailable:
+                break
+            if not found:
+                break
+            try:
+                await self._store(decode(found[0]))
+            except DatabaseUnavailable:
+                return False
+            try:
+                await self._key_value.lrem(SPILL_KEY, 1, found[0])
+            except KeyValueUnavailable:
+                return True
+            if len(self._pending) > self._batch_items:
+                await self._spill_pending()
+        return True
+
+    async def _store(self, batch: Batch) -> None:
+        """One transaction. Raises DatabaseUnavailable; what PostgreSQL refuses is set aside."""
+        if not len(batch):
+            return
+        try:
+            result = await self._database.transaction(
+                lambda transaction: _write(transaction, batch), STORE_SECONDS
+            )
+        except psycopg2.Error as error:
+            await self._store_in_parts(batch, error)
+            return
+        kinds = {event.id: event.type for event in batch.events}
+        counts = Counter(kinds.get(it, "repaired") for it in result.event_ids)
+        for kind, count in counts.items():
+            metrics.EVENTS_STORED_TOTAL.labels(kind).inc(count)
+        if result.deliveries:
+            Deferred.fromCoroutine(self._hand_on(result.deliveries))
+
+    async def _hand_on(self, deliveries: Deliveries) -> None:
+        try:
+            await self._on_deliveries(deliveries)
+        except KeyValueUnavailable:
+            # They are pending in PostgreSQL, where the webhook worker finds them.
+            self._log.debug("{n} deliveries are not queued yet", n=len(deliveries))
+        except Exception:
+            self._log.failure("deliveries were not queued")
+
+    async def _store_in_parts(self, batch: Batch, error: Exception) -> None:
+        """Find the item that PostgreSQL refuses, store the others, keep it for a person to see."""
+        if len(batch) > 1:
+            rest = Batch(list(batch.events), list(batch.legs))
+            half = rest.take(len(batch) // 2)
+            await self._store(half)
+            await self._store(rest)
+            return
+        self._log.error("PostgreSQL refuses an item: {error}", error=str(error))
+        metrics.EVENTS_SHED_TOTAL.labels("rejected").inc()
+        if self._key_value is not None:
+            try:
+                await self._key_value.rpush(REJECTED_KEY, encode(batch))
+                await self._key_value.ltrim(REJECTED_KEY, -_MOST_REJECTED, -1)
+            except KeyValueUnavailable:
+                return
+
+    def _shed(self) -> None:
+        """Make room: the least important events first, then the oldest."""
+        events = self._pending.events
+        before = len(events)
+        kept = [event for event in events if event.type not in _LEAST]
+        shed = Counter(event.type for event in events if event.type in _LEAST)
+        surplus = len(kept) + len(self._pending.legs) - self._capacity
+        if surplus > 0:
+            shed.update(event.type for event in kept[:surplus])
+            kept = kept[surplus:]
+        self._pending.events = kept
+        for kind, count in shed.items():
+            metrics.EVENTS_SHED_TOTAL.labels(kind).inc(count)
+        self._on_shed(before - len(kept))
+
+
+async def _write(transaction: Transaction, batch: Batch) -> WriteResult:
+    stored = await write_events(transaction, batch.events)
+    repaired = await write_legs(transaction, batch.legs)
+    return WriteResult(
+        stored.event_ids + repaired.event_ids, stored.deliveries + repaired.deliveries
+    )
