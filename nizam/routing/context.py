@@ -152,6 +152,15 @@ class Routing:
         finally:
             self.rights = before
 
+    @contextmanager
+    def otherwise(self) -> Iterator[None]:
+        """Plan what happens only if nobody answers: it is traced, but not part of the route."""
+        before = len(self.route)
+        try:
+            yield
+        finally:
+            del self.route[before:]
+
     def unreachable(self) -> Plan:
         """The plan for a destination that is configured but not there."""
         self.outcome = "unreachable"

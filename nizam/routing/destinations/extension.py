@@ -65,7 +65,8 @@ def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
         ignore_early_media=together,
     )
     if distinct[0] == distinct[1] == distinct[2]:
-        return (ring, *_fallback(routing, entry, "no_answer", "NO_ANSWER"))
+        with routing.otherwise():
+            return (ring, *_fallback(routing, entry, "no_answer", "NO_ANSWER"))
     hops = min(routing.forwards, MAX_FORWARDS)
     token = write_token(AfterRinging(entry.id, hops))
     routing.note("fallback", "passed", "depends on why nobody answers; asked again then", entry)

@@ -48,7 +48,8 @@ def plan(routing: Routing, destination: Destination) -> Plan:
         routing.note("ring_group", "failed", "no member can be rung", entry)
     if group.fallback is not None:
         routing.note("fallback", "passed", "if nobody answers", entry)
-        steps.extend(routing.follow_configured(group.fallback))
+        with routing.otherwise():
+            steps.extend(routing.follow_configured(group.fallback))
     elif not legs:
         steps.append(Hangup("NO_ROUTE_DESTINATION"))
     return tuple(steps)
