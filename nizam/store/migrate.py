@@ -6,7 +6,8 @@ Used by `nizam migrate`, by `nizam dev` and by the tests; the daemon itself neve
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from alembic import command
@@ -23,6 +24,8 @@ from nizam.store.tables import all_tables
 
 # Two that migrate at once wait for each other; the number has no meaning.
 _MIGRATION_LOCK = 7_216_544
+# Months come and go; their shape is that of the table they are part of.
+_PARTITION = re.compile(r"_(\d{4}_\d{2}|default)$")
 
 
 def upgrade(dsn: str) -> None:
@@ -50,8 +53,13 @@ def pending(dsn: str) -> list[str]:
 def differences(dsn: str) -> list[str]:
     """How the database differs from the tables in nizam/store/tables, one line for each."""
     with _connection(dsn) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": _is_no_partition}
+        context = MigrationContext.configure(connection, opts=options)
         return [str(it) for it in compare_metadata(context, all_tables())]
+
+
+def _is_no_partition(name: str | None, kind: str, _parents: Mapping[str, str | None]) -> bool:
+    return kind != "table" or not _PARTITION.search(name or "")
 
 
 def _config(connection: Connection | None) -> Config:

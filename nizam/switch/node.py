@@ -1,0 +1,263 @@
+"""One switch node: the link that listens, the link that commands, and what keeps both honest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import attrs
+import orjson
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from nizam import metrics
+from nizam.errors import KeyValueUnavailable, NizamError
+from nizam.esl.event import SwitchEvent
+from nizam.esl.interface import ISwitchLink
+from nizam.esl.link import EslLink
+from nizam.esl.session import Refusal
+from nizam.esl.subscription import CALL_CONTROL, CALL_EVENTS
+from nizam.events.fields import moment
+from nizam.kv.interface import IKeyValue
+from nizam.model.events import timestamp
+from nizam.switch.intake import Intake
+from nizam.switch.reconcile import Reconciled, reconcile
+
+RECONCILE_SECONDS: Final = 60.0
+"""Between comparisons while the link stands: FreeSWITCH drops events for a listener that is too
+slow, and tells nobody."""
+RECONCILE_RETRY_SECONDS: Final = 1.0
+SHOW_SECONDS: Final = 1.0
+COMMAND_SECONDS: Final = 5.0
+
+
+@attrs.frozen
+class NodeSpec:
+    """A switch node to connect to. `name` is its name everywhere; `host` and `port` lead to its
+    event socket."""
+
+    name: str
+    host: str
+    port: int
+    password: str = attrs.field(repr=False)
+
+
+class Node(Service):
+    """Both links of one node, from startService to stopService."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        spec: NodeSpec,
+        intake: Intake,
+        key_value: IKeyValue | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.spec = spec
+        self.last_reconciled: Reconciled | None = None
+        self._reactor = reactor
+        self._intake = intake
+        self._key_value = key_value
+        self._now = now
+        endpoint = HostnameEndpoint(reactor, spec.host, spec.port)
+        self._events = EslLink(
+            reactor,
+            endpoint,
+            spec.password,
+            subscription=CALL_EVENTS,
+            on_event=self._event,
+            on_up=self._events_up,
+            on_down=self._events_down,
+            on_refused=self._refused,
+            name=f"{spec.name} events",
+        )
+        self._commands = EslLink(
+            reactor,
+            endpoint,
+            spec.password,
+            subscription=CALL_CONTROL,
+            on_up=self._commands_up,
+            on_refused=self._refused,
+            name=f"{spec.name} commands",
+        )
+        self._ever_up = False
+        self._since: datetime | None = None
+        self._last_event_at: datetime | None = None
+        self._lag_seconds: float | None = None
+        self._down_since: datetime | None = None
+        self._reconcile_due = False
+        self._reconciling: Deferred[None] | None = None
+        self._timers: dict[str, IDelayedCall] = {}
+        metrics.ESL_CONNECTED.labels(spec.name).set(0)
+
+    @property
+    def connected(self) -> bool:
+        """Whether events come in."""
+        return self._events.connected
+
+    @property
+    def commands(self) -> ISwitchLink:
+        """The link for commands."""
+        link: ISwitchLink = self._commands
+        return link
+
+    def startService(self) -> None:  # noqa: N802
+        """Begin to connect."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._show()
+        self._events.startService()
+        self._commands.startService()
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Close both links; fires when they are closed and nothing runs any more."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        for timer in self._timers.values():
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()
+        stopping = [self._events.stopService(), self._commands.stopService()]
+        if self._reconciling is not None:
+            stopping.append(self._reconciling)
+        return gatherResults(stopping, consumeErrors=True).addCallback(lambda _done: None)
+
+    async def flush_directory(self, number: str | None, domain: str | None) -> None:
+        """Make FreeSWITCH ask again for a user that it may have cached, or for all of them."""
+        what = f" id {number} {domain}" if number and domain else ""
+        try:
+            await self._commands.api(f"xml_flush_cache{what}", COMMAND_SECONDS)
+        except NizamError as error:
+            # Users are cached for a bounded time only.
+            self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
+
+    # -- the links ----------------------------------------------------------------------------
+
+    def _event(self, event: SwitchEvent, _received_at: float) -> None:
+        now = self._now()
+        self._last_event_at = now
+        fired = moment(event.get("Event-Date-Timestamp"))
+        if fired is not None:
+            lag = (now - fired).total_seconds()
+            self._lag_seconds = lag
+            metrics.ESL_EVENT_LAG_SECONDS.labels(self.spec.name).observe(max(0.0, lag))
+        if event.name not in ("HEARTBEAT", "BACKGROUND_JOB", "RELOADXML"):
+            self._intake.switch_event(self.spec.name, event)
+
+    def _events_up(self) -> None:
+        name, now = self.spec.name, self._now()
+        metrics.ESL_CONNECTED.labels(name).set(1)
+        self._intake.node_event("node.up", name, {})
+        if self._ever_up:
+            metrics.ESL_RECONNECTS_TOTAL.labels(name).inc()
+            self._gap(self._down_since, now)
+        else:
+            Deferred.fromCoroutine(self._gap_before_start(now)).addErrback(self._failed)
+        self._ever_up = True
+        self._since = now
+        self._show()
+        self._reconcile_due = True
+        self._reconcile()
+
+    def _events_down(self, reason: str) -> None:
+        name = self.spec.name
+        metrics.ESL_CONNECTED.labels(name).set(0)
+        # What was on its way when the connection ended is lost too.
+        self._down_since = self._last_event_at or self._now()
+        self._since = self._now()
+        self._intake.node_event("node.down", name, {"reason": reason})
+        self._show()
+
+    def _commands_up(self) -> None:
+        self._reconcile()
+
+    def _refused(self, refusal: Refusal, detail: str) -> None:
+        metrics.ESL_REFUSALS_TOTAL.labels(self.spec.name, refusal.value).inc()
+        self._log.error(
+            "{node} refuses us: {refusal} {detail}",
+            node=self.spec.name,
+            refusal=refusal.value,
+            detail=detail,
+        )
+
+    def _gap(self, begin: datetime | None, end: datetime) -> None:
+        data = {"from": timestamp(begin) if begin else None, "to": timestamp(end)}
+        self._intake.node_event("node.gap", self.spec.name, data | {"reason": "link"})
+
+    async def _gap_before_start(self, now: datetime) -> None:
+        """Events since the last process stopped listening were missed, if there was one."""
+        if self._key_value is None:
+            return
+        try:
+            stored = await self._key_value.get(self._heard_key)
+        except KeyValueUnavailable:
+            return
+        if stored:
+            self._gap(datetime.fromisoformat(orjson.loads(stored)), now)
+
+    @property
+    def _heard_key(self) -> str:
+        return f"nizam:heard:{self.spec.name}"
+
+    # -- keeping honest -----------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        if not self.running or self._reconciling is not None or not self._reconcile_due:
+            return
+        if not (self._events.connected and self._commands.connected):
+            return
+        self._reconcile_due = False
+        self._reconciling = Deferred.fromCoroutine(self._run_reconcile())
+        self._reconciling.addErrback(self._failed)
+
+    async def _run_reconcile(self) -> None:
+        delay = RECONCILE_SECONDS
+        try:
+            self.last_reconciled = await reconcile(
+                self._reactor, self._commands, self._intake, self.spec.name, self._now
+            )
+        except NizamError as error:
+            self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
+            delay = RECONCILE_RETRY_SECONDS
+        finally:
+            self._reconciling = None
+            # A link that came up meanwhile asked for another one.
+            self._later("reconcile", 0.0 if self._reconcile_due else delay, self._reconcile_again)
+
+    def _reconcile_again(self) -> None:
+        self._reconcile_due = True
+        self._reconcile()
+
+    def _show(self) -> None:
+        """Show the link in the live state now, and again as long as events come."""
+        document = {
+            "connected": self._events.connected,
+            "since": timestamp(self._since) if self._since else None,
+            "last_event_at": timestamp(self._last_event_at) if self._last_event_at else None,
+            "lag_seconds": self._lag_seconds,
+        }
+        self._intake.live.put("links", self.spec.name, "link", document)
+        self._later("show", SHOW_SECONDS, self._show)
+        if self._key_value is not None and self._last_event_at and self._events.connected:
+            Deferred.fromCoroutine(self._remember(self._key_value, self._last_event_at))
+
+    async def _remember(self, key_value: IKeyValue, heard_at: datetime) -> None:
+        try:
+            await key_value.set(self._heard_key, orjson.dumps(heard_at))
+        except KeyValueUnavailable:
+            return
+
+    def _later(self, what: str, delay: float, work: Callable[[], None]) -> None:
+        timer = self._timers.pop(what, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+        if self.running:
+            self._timers[what] = self._reactor.callLater(delay, work)
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("{node}: something failed", failure, node=self.spec.name)

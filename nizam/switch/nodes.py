@@ -1,0 +1,164 @@
+"""All switch nodes: the ones in the settings and the ones in the database, as they come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from nizam.errors import SwitchUnavailable
+from nizam.esl.interface import ISwitchLink
+from nizam.kv.interface import IKeyValue
+from nizam.model.extension import Extension
+from nizam.model.switch_node import SwitchNode
+from nizam.routing.snapshot import Snapshot
+from nizam.settings import NodeSettings
+from nizam.switch.intake import Intake
+from nizam.switch.node import Node, NodeSpec
+
+Change = tuple[str, UUID | None, UUID, str]
+"""(resource name, tenant id, id, operation) of something that changed in the database."""
+
+
+class Decrypts(Protocol):
+    """The secret box, as far as the nodes need it."""
+
+    def decrypt(self, sealed: str, resource: str, identifier: UUID | str, field: str) -> str:
+        """The text of a stored secret."""
+
+
+class SwitchNodes(Service):
+    """Holds the links to every node while it runs.
+
+    `static` are the nodes of the settings; one of the database with the same name counts before
+    it. `changed` has to be called with what changes in the snapshot.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        intake: Intake,
+        snapshot: Snapshot,
+        secret_box: Decrypts,
+        key_value: IKeyValue | None = None,
+        static: Sequence[NodeSettings] = (),
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._reactor = reactor
+        self._intake = intake
+        self._snapshot = snapshot
+        self._secret_box = secret_box
+        self._key_value = key_value
+        self._static = tuple(static)
+        self._now = now
+        self._nodes: dict[str, Node] = {}
+        self._numbers: dict[UUID, str] = {}
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """The nodes by their names."""
+        return self._nodes
+
+    @property
+    def connected(self) -> dict[str, bool]:
+        """Of each node, whether its events come in."""
+        return {name: node.connected for name, node in self._nodes.items()}
+
+    def command_link(self, name: str | None = None) -> ISwitchLink:
+        """The command link of this node, or of any that is connected.
+
+        Raises errors.SwitchUnavailable when there is none.
+        """
+        wanted = self._nodes.values() if name is None else filter(None, [self._nodes.get(name)])
+        for node in wanted:
+            if node.commands.connected:
+                return node.commands
+        raise SwitchUnavailable(f"{name or 'no switch node'} is not connected")
+
+    def startService(self) -> None:  # noqa: N802
+        """Connect to the nodes there are."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.refresh()
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        """Close every link."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        nodes, self._nodes = self._nodes, {}
+        stopping = DeferredList([node.stopService() for node in nodes.values()])
+        return stopping.addCallback(lambda _results: None)
+
+    def refresh(self) -> None:
+        """Connect to new nodes, leave those that are gone, move those that have moved."""
+        if not self.running:
+            return
+        wanted = self._wanted()
+        for name in list(self._nodes):
+            if self._nodes[name].spec != wanted.get(name):
+                node = self._nodes.pop(name)
+                node.stopService().addErrback(self._failed)
+                if name not in wanted:
+                    self._intake.forget_node(name)
+        for name, spec in wanted.items():
+            if name not in self._nodes:
+                node = Node(self._reactor, spec, self._intake, self._key_value, now=self._now)
+                self._nodes[name] = node
+                node.startService()
+
+    def changed(self, changes: Iterable[Change]) -> None:
+        """Something changed in the snapshot: nodes come and go, cached users are stale."""
+        flush: set[tuple[str | None, str | None]] = set()
+        for resource, tenant_id, identifier, operation in changes:
+            if resource == "switch_node":
+                self.refresh()
+            elif resource == "extension" and tenant_id is not None:
+                flush |= self._stale(tenant_id, identifier, operation)
+            elif resource == "tenant" and operation != "created":
+                flush.add((None, None))
+        if (None, None) in flush:
+            flush = {(None, None)}
+        for node in self._nodes.values():
+            if node.commands.connected:
+                for number, domain in flush:
+                    Deferred.fromCoroutine(node.flush_directory(number, domain))
+
+    def _stale(
+        self, tenant_id: UUID, identifier: UUID, operation: str
+    ) -> set[tuple[str | None, str | None]]:
+        """The users that FreeSWITCH may hold an old answer for; (None, None): all of them."""
+        tenant = self._snapshot.tenant(tenant_id)
+        found = tenant.get(Extension, identifier) if tenant else None
+        before = self._numbers.pop(identifier, None)
+        if tenant is None or found is None:
+            # Gone, and with it its number: what is cached cannot be named any more.
+            return {(before, tenant.tenant.domain)} if tenant and before else {(None, None)}
+        self._numbers[identifier] = found.body.number
+        numbers = {found.body.number, before or found.body.number}
+        return {(number, tenant.tenant.domain) for number in numbers}
+
+    def _wanted(self) -> dict[str, NodeSpec]:
+        wanted = {
+            node.name: NodeSpec(node.name, node.esl_host, node.esl_port, node.esl_password.reveal())
+            for node in self._static
+        }
+        for entry in self._snapshot.platform(SwitchNode):
+            body, sealed = entry.body, entry.secrets.get("esl_password")
+            if body.status == "out_of_service":
+                wanted.pop(body.name, None)
+                continue
+            if sealed is None:
+                self._log.warn("switch node {name} has no ESL password", name=body.name)
+                continue
+            password = self._secret_box.decrypt(sealed, "switch_node", entry.id, "esl_password")
+            wanted[body.name] = NodeSpec(body.name, body.esl_host, body.esl_port, password)
+        return wanted
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("a node did not stop cleanly", failure)
