@@ -243,6 +243,17 @@ async def rotate_secret(
     return bool(rows)
 
 
+async def keep_previous_secret(database: Queries, webhook_id: UUID, until: datetime) -> None:
+    """Let the present secret go on signing until that moment, beside the one that follows."""
+    await database.query(
+        "insert into webhook_states (webhook_id, tenant_id, previous_secret, previous_secret_until)"
+        " select id, tenant_id, secrets ->> 'secret', %(until)s from webhooks where id = %(id)s"
+        " on conflict (webhook_id) do update set previous_secret = excluded.previous_secret,"
+        " previous_secret_until = excluded.previous_secret_until",
+        {"id": webhook_id, "until": until},
+    )
+
+
 async def _move(database: Queries, webhook_id: UUID, present: Sequence[str], wanted: str) -> bool:
     rows = await database.query(
         "update webhooks set body = body || jsonb_build_object('status', %(wanted)s::text),"

@@ -1,0 +1,65 @@
+"""Idempotency keys, kept in the transaction of the change that they name."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from uuid import UUID
+
+from nizam.errors import IdempotencyMismatch
+from nizam.store.context import Idempotency
+from nizam.store.pool import Pool, Transaction
+from nizam.store.secrets import SecretBox
+
+_CLAIM = """
+insert into idempotency_keys as it (owner, key, tenant_id, request_hash)
+values (%(owner)s, %(key)s, %(tenant_id)s, %(request_hash)s)
+on conflict (owner, key) do update
+set request_hash = excluded.request_hash, tenant_id = excluded.tenant_id,
+    answer = null, created_at = now()
+where it.created_at < now() - interval '24 hours'
+returning true
+"""
+_FIND = "select request_hash, answer from idempotency_keys where owner = %s and key = %s"
+_SAVE = "update idempotency_keys set answer = %s where owner = %s and key = %s"
+_FORGET = "delete from idempotency_keys where created_at < now() - interval '24 hours'"
+
+
+async def earlier_answer(
+    transaction: Transaction, it: Idempotency, tenant_id: UUID | None, box: SecretBox
+) -> tuple[bool, Any]:
+    """(True, the answer given before), or (False, None) and the key is now this request's.
+
+    Another request with the same key that runs at this moment is waited for. Raises
+    IdempotencyMismatch when the key was used for a different request.
+    """
+    claimed = await transaction.query(
+        _CLAIM,
+        {
+            "owner": it.owner,
+            "key": it.key,
+            "tenant_id": tenant_id,
+            "request_hash": it.request_hash,
+        },
+    )
+    if claimed:
+        return False, None
+    found = await transaction.query(_FIND, (it.owner, it.key))
+    if not found or bytes(found[0][0]) != it.request_hash or found[0][1] is None:
+        raise IdempotencyMismatch("the Idempotency-Key was used for another request")
+    text = box.decrypt(found[0][1], "idempotency", it.owner, it.key)
+    return True, it.restore(base64.b64decode(text))
+
+
+async def keep_answer(
+    transaction: Transaction, it: Idempotency, answer: Any, box: SecretBox
+) -> None:
+    """Store the answer, encrypted: it can hold a secret that is shown once."""
+    text = base64.b64encode(it.save(answer)).decode()
+    sealed = box.encrypt(text, "idempotency", it.owner, it.key)
+    await transaction.execute(_SAVE, (sealed, it.owner, it.key))
+
+
+async def forget_old_keys(pool: Pool) -> int:
+    """Remove keys older than 24 h; how many there were."""
+    return await pool.execute(_FORGET)

@@ -1,0 +1,148 @@
+"""Who refers to whom: checked when something is saved, asked when something is deleted.
+
+Everything here runs under the tenant's row lock, so that nothing changes in between.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from uuid import UUID
+
+import orjson
+
+from nizam.errors import Conflict, FieldError, InUse, ValidationFailed
+from nizam.model.base import Body
+from nizam.model.registry import resources
+from nizam.model.resource import Resource
+from nizam.store.pool import Transaction
+
+_MOST_REFERRERS = 50
+
+_SAVE = """
+insert into resource_references (tenant_id, from_type, from_id, path, to_type, to_id)
+select %(tenant)s, %(type)s, %(id)s, path, to_type, to_id
+from jsonb_to_recordset(%(references)s::jsonb) as it(path text, to_type text, to_id uuid)
+"""
+_FORGET = (
+    "delete from resource_references "
+    "where tenant_id = %(tenant)s and from_type = %(type)s and from_id = %(id)s"
+)
+_REFERRERS = f"""
+select from_type, from_id, path from resource_references
+where tenant_id = %(tenant)s and to_type = %(type)s and to_id = %(id)s
+  and (from_type, from_id) <> (%(type)s, %(id)s)
+order by from_type, from_id, path limit {_MOST_REFERRERS}
+"""  # noqa: S608 - no values from outside
+# A call passes these by itself; anywhere else a person answers, presses a digit or hangs up.
+_PASSES_BY_ITSELF = """
+(r.from_type in ('did', 'time_condition')
+ or (r.from_type = 'extension' and r.path like '/forward/always/%%'))
+"""
+_LOOP = f"""
+with recursive reached (type, id) as (
+    select r.to_type, r.to_id from resource_references r
+    where r.tenant_id = %(tenant)s and r.from_type = %(type)s and r.from_id = %(id)s
+      and {_PASSES_BY_ITSELF}
+    union
+    select r.to_type, r.to_id from resource_references r
+    join reached on r.from_type = reached.type and r.from_id = reached.id
+    where r.tenant_id = %(tenant)s and {_PASSES_BY_ITSELF}
+)
+select true from reached where type = %(type)s and id = %(id)s
+"""  # noqa: S608 - no values from outside
+_HOLDER = (
+    "select resource_type, resource_id from dialable_numbers where tenant_id = %s and number = %s"
+)
+_TAKE_NUMBER = (
+    "insert into dialable_numbers (tenant_id, number, resource_type, resource_id) "
+    "values (%s, %s, %s, %s)"
+)
+_FREE_NUMBER = (
+    "delete from dialable_numbers where tenant_id = %s and resource_type = %s and resource_id = %s"
+)
+
+
+async def save_references(
+    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
+) -> None:
+    """Put the references that `body` holds in the place of the object's former ones.
+
+    Raises ValidationFailed that names each path whose object the tenant does not have, or the
+    loop in which a call would go round without ever reaching a person.
+    """
+    found = list(resource.references(body))
+    place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
+    wanted: defaultdict[str, set[UUID]] = defaultdict(set)
+    for reference in found:
+        wanted[reference.type].add(reference.id)
+    present: set[tuple[str, UUID]] = {(resource.name, identifier)}
+    for name, ids in wanted.items():
+        table = resources()[name].table
+        rows = await transaction.query(
+            f"select id from {table} where tenant_id = %s and id = any(%s::uuid[])",  # noqa: S608
+            (tenant_id, [str(it) for it in ids]),
+        )
+        present |= {(name, row[0]) for row in rows}
+    errors = [
+        FieldError(it.path, "not_found", f"the tenant has no {it.type} with this id")
+        for it in found
+        if (it.type, it.id) not in present
+    ]
+    if errors:
+        raise ValidationFailed("references to what does not exist", errors=errors)
+    await transaction.execute(_FORGET, place)
+    if not found:
+        return
+    listed = [{"path": it.path, "to_type": it.type, "to_id": it.id} for it in found]
+    await transaction.execute(_SAVE, {**place, "references": orjson.dumps(listed).decode()})
+    if await transaction.query(_LOOP, place):
+        raise ValidationFailed(
+            "calls would go round without reaching anybody",
+            errors=[FieldError(found[0].path, "loop", "leads back here without anybody answering")],
+        )
+
+
+async def forget_references(
+    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID
+) -> None:
+    """Remove what the object, which goes away, refers to; InUse, listing them, if others refer
+    to it."""
+    place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
+    rows = await transaction.query(_REFERRERS, place)
+    if rows:
+        referrers = [{"type": type_, "id": str(id_), "path": path} for type_, id_, path in rows]
+        names = ", ".join(sorted({it["type"] for it in referrers}))
+        raise InUse(f"still referred to by: {names}", referrers=referrers)
+    await transaction.execute(_FORGET, place)
+
+
+async def take_number(
+    transaction: Transaction,
+    tenant_id: UUID,
+    resource: Resource,
+    identifier: UUID,
+    number: str | None,
+) -> None:
+    """Make `number` the object's number, among all the tenant's dialable numbers.
+
+    Raises Conflict that says which object has it.
+    """
+    await free_number(transaction, tenant_id, resource, identifier)
+    if number is None:
+        return
+    rows = await transaction.query(_HOLDER, (tenant_id, number))
+    if rows:
+        kind, holder = rows[0]
+        raise Conflict(
+            f"the number {number} belongs to a {kind.replace('_', ' ')}",
+            errors=[FieldError("/number", "taken", f"belongs to {kind} {holder}")],
+            holder={"type": kind, "id": str(holder)},
+        )
+    await transaction.execute(_TAKE_NUMBER, (tenant_id, number, resource.name, identifier))
+
+
+async def free_number(
+    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID
+) -> None:
+    """Let others have the object's number."""
+    await transaction.execute(_FREE_NUMBER, (tenant_id, resource.name, identifier))

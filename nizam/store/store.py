@@ -1,0 +1,236 @@
+"""The store: what HTTP, switch and webhooks are given of PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+from twisted.logger import Logger
+
+from nizam.errors import DatabaseUnavailable
+from nizam.model.base import Body
+from nizam.model.identifiers import new_id
+from nizam.model.resource import Resource
+from nizam.store import idempotency, queries
+from nizam.store.context import ChangeContext
+from nizam.store.listing import Listing, Page
+from nizam.store.pool import Pool, Transaction
+from nizam.store.secrets import SecretBox
+from nizam.store.stored import Stored
+from nizam.store.system import api_keys
+from nizam.store.system.events import WriteResult
+from nizam.store.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
+DeliveriesListener = Callable[[Sequence[tuple[UUID, UUID]]], None]
+
+
+class Store:
+    """Reads and changes of resources over a primary and its read replicas.
+
+    `environment` is the word in new API keys. Every method raises DatabaseUnavailable within a
+    bounded time when PostgreSQL does not answer.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        primary: Pool,
+        replicas: Sequence[Pool],
+        secret_box: SecretBox,
+        *,
+        environment: str = "live",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.primary = primary
+        self.replicas = tuple(replicas)
+        self.secret_box = secret_box
+        self._environment = environment
+        self._now = now
+        self._turn = itertools.count()
+        self._core_id = str(new_id())
+        self._sequence = itertools.count(1)
+        self._on_deliveries: list[DeliveriesListener] = []
+
+    def on_deliveries(self, listener: DeliveriesListener) -> None:
+        """Call `listener` with (delivery id, webhook id) of each webhook delivery that a change
+        has made, after its commit."""
+        self._on_deliveries.append(listener)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    @property
+    def reader(self) -> Pool:
+        """Where lists are read: the replicas in turn, the primary when none is connected."""
+        live = [pool for pool in self.replicas if pool.available]
+        return live[next(self._turn) % len(live)] if live else self.primary
+
+    async def get(self, resource: Resource, tenant_id: UUID | None, identifier: UUID) -> Stored:
+        """One object; NotFound. `tenant_id` is ignored for the platform's own resources."""
+        return await queries.get(self.primary, resource, tenant_id, identifier)
+
+    async def list(self, resource: Resource, tenant_id: UUID | None, listing: Listing) -> Page:
+        """One page of objects as they are shown; a replica that fails is stood in for."""
+        reader = self.reader
+        try:
+            return await queries.page(reader, resource, tenant_id, listing)
+        except DatabaseUnavailable:
+            if reader is self.primary:
+                raise
+            return await queries.page(self.primary, resource, tenant_id, listing)
+
+    async def find_api_key(self, digest: str) -> api_keys.FoundKey | None:
+        """The enabled API key with this hash, or None."""
+        return await api_keys.find_api_key(self.primary, digest)
+
+    async def touch_api_key(self, key_id: UUID, address: str) -> None:
+        """Note that an API key was used now, from this address."""
+        await api_keys.touch_api_key(self.primary, key_id, address)
+
+    # -- changing -------------------------------------------------------------------------------
+
+    async def write(
+        self,
+        tenant_id: UUID | None,
+        context: ChangeContext,
+        work: Callable[[UnitOfWork], Awaitable[T]],
+    ) -> T:
+        """Run `work` on a unit of work of the tenant, or of the platform, and commit it.
+
+        With an idempotency key in `context` a repeated request does nothing and gets the first
+        one's result again.
+        """
+        written: list[WriteResult] = []
+
+        async def run(transaction: Transaction) -> T:
+            key = context.idempotency
+            if key is not None:
+                known, answer = await idempotency.earlier_answer(
+                    transaction, key, tenant_id, self.secret_box
+                )
+                if known:
+                    earlier: T = answer
+                    return earlier
+            unit = UnitOfWork(
+                transaction=transaction,
+                tenant_id=tenant_id,
+                context=context,
+                box=self.secret_box,
+                now=self._now(),
+                core_id=self._core_id,
+                next_sequence=lambda: next(self._sequence),
+                environment=self._environment,
+            )
+            await unit.enter()
+            result = await work(unit)
+            written.append(await unit.finish())
+            if key is not None:
+                await idempotency.keep_answer(transaction, key, result, self.secret_box)
+            return result
+
+        result = await self.primary.transaction(run)
+        for it in written:
+            if it.deliveries:
+                for listener in self._on_deliveries:
+                    listener(it.deliveries)
+        return result
+
+    async def create(
+        self,
+        resource: Resource,
+        tenant_id: UUID | None,
+        body: Body,
+        context: ChangeContext,
+        answer: Callable[[Stored], T],
+    ) -> T:
+        """Make an object; what `answer` makes of it is returned, and kept for the idempotency
+        key. Raises what UnitOfWork.create raises."""
+
+        async def work(unit: UnitOfWork) -> T:
+            return answer(await unit.create(resource, body))
+
+        return await self.write(_owner(resource, tenant_id), context, work)
+
+    async def update(
+        self,
+        resource: Resource,
+        tenant_id: UUID | None,
+        identifier: UUID,
+        change: Callable[[Stored], Body],
+        context: ChangeContext,
+        *,
+        versions: frozenset[int] | None = None,
+        clear: frozenset[str] = frozenset(),
+    ) -> Stored:
+        """Give an object the body that `change` makes of it, PUT and PATCH alike. Raises what
+        UnitOfWork.update raises."""
+
+        async def work(unit: UnitOfWork) -> Stored:
+            return await unit.update(resource, identifier, change, versions=versions, clear=clear)
+
+        return await self.write(_owner(resource, tenant_id), context, work)
+
+    async def delete(
+        self,
+        resource: Resource,
+        tenant_id: UUID | None,
+        identifier: UUID,
+        context: ChangeContext,
+        *,
+        versions: frozenset[int] | None = None,
+    ) -> None:
+        """Remove an object. Raises what UnitOfWork.delete raises."""
+
+        async def work(unit: UnitOfWork) -> None:
+            await unit.delete(resource, identifier, versions=versions)
+
+        await self.write(_owner(resource, tenant_id), context, work)
+
+    async def transition(
+        self, tenant_id: UUID, command: str, context: ChangeContext, answer: Callable[[Stored], T]
+    ) -> T:
+        """Activate, suspend or terminate a tenant; InvalidTransition."""
+
+        async def work(unit: UnitOfWork) -> T:
+            return answer(await unit.transition(tenant_id, command))
+
+        return await self.write(None, context, work)
+
+    async def reveal(
+        self,
+        resource: Resource,
+        tenant_id: UUID | None,
+        identifier: UUID,
+        context: ChangeContext,
+    ) -> Mapping[str, str]:
+        """The secrets of an object in clear; the audit log says that they were asked for."""
+
+        async def work(unit: UnitOfWork) -> Mapping[str, str]:
+            return await unit.reveal(resource, identifier)
+
+        return await self.write(_owner(resource, tenant_id), context, work)
+
+    async def rotate(
+        self,
+        resource: Resource,
+        tenant_id: UUID | None,
+        identifier: UUID,
+        field: str,
+        keep_until: datetime,
+        context: ChangeContext,
+        answer: Callable[[Stored], T],
+    ) -> T:
+        """A fresh secret, in `revealed`; see UnitOfWork.rotate."""
+
+        async def work(unit: UnitOfWork) -> T:
+            return answer(await unit.rotate(resource, identifier, field, keep_until))
+
+        return await self.write(_owner(resource, tenant_id), context, work)
+
+
+def _owner(resource: Resource, tenant_id: UUID | None) -> UUID | None:
+    return tenant_id if resource.scope == "tenant" else None

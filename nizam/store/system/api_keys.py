@@ -1,0 +1,73 @@
+"""API keys across tenants: found by their hash when a request comes in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import attrs
+
+from nizam.model.api_key import ApiKey
+from nizam.model.identifiers import new_id
+from nizam.model.key_text import key_hash, new_key
+from nizam.store.pool import Pool, Transaction
+
+_FIND = """
+select k.id, k.body from api_keys k left join tenants t on t.id = k.tenant_id
+where k.key_hash = %s and k.enabled
+  and (k.tenant_id is null or t.status <> 'terminated')
+"""
+_TOUCH = "update api_keys set last_used_at = now(), last_used_from = %s where id = %s"
+_ADD = "insert into api_keys (id, body, key_hash) values (%s, %s, %s)"
+
+
+@attrs.frozen(kw_only=True)
+class FoundKey:
+    """What a key is allowed. Whether it has expired is for the caller's clock to say."""
+
+    id: UUID
+    name: str
+    tenant_id: UUID | None
+    scopes: frozenset[str]
+    rate_limit_per_minute: int | None
+    expires_at: datetime | None
+    allowed_cidrs: tuple[str, ...]
+
+
+async def find_api_key(pool: Pool, digest: str) -> FoundKey | None:
+    """The enabled key with this hash (model.key_text.key_hash), or None. A key whose tenant is
+    terminated is none any more."""
+    rows = await pool.query(_FIND, (digest,))
+    if not rows:
+        return None
+    identifier, body = rows[0]
+    key = ApiKey.model_validate(body, extra="ignore")
+    return FoundKey(
+        id=identifier,
+        name=key.name,
+        tenant_id=key.tenant_id,
+        scopes=frozenset(key.scopes),
+        rate_limit_per_minute=key.rate_limit_per_minute,
+        expires_at=key.expires_at,
+        allowed_cidrs=key.allowed_cidrs,
+    )
+
+
+async def touch_api_key(pool: Pool, key_id: UUID, address: str) -> None:
+    """Note that a key was used now, from this address."""
+    await pool.execute(_TOUCH, (address, key_id))
+
+
+async def create_platform_key(
+    pool: Pool, name: str, rate_limit_per_minute: int | None = None, environment: str = "dev"
+) -> str:
+    """Make a key of the platform that may do everything; its text, which is kept nowhere."""
+    key = new_key(environment)
+    body = ApiKey(name=name, scopes=("*",), rate_limit_per_minute=rate_limit_per_minute)
+    identifier = new_id()
+
+    async def add(transaction: Transaction) -> None:
+        await transaction.execute(_ADD, (identifier, body.model_dump(mode="json"), key_hash(key)))
+
+    await pool.transaction(add)
+    return key

@@ -1,0 +1,511 @@
+"""Every change to a resource, as one transaction.
+
+The row, its references and number, the tenant's revision, the change that snapshots follow, the
+audit log, the event with its webhook deliveries, and the answer kept for the idempotency key:
+all of it is committed, or none. Changes of one tenant happen one after another, under the lock of
+the tenant's row; changes to the platform's own objects under that of the platform's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import attrs
+import psycopg2
+
+from nizam.errors import (
+    Conflict,
+    FieldError,
+    InUse,
+    InvalidTransition,
+    NotFound,
+    QuotaExceeded,
+    ValidationFailed,
+    VersionMismatch,
+)
+from nizam.model.api_key import ApiKey
+from nizam.model.base import Body
+from nizam.model.events import Event
+from nizam.model.identifiers import new_id
+from nizam.model.key_text import key_hash, new_key
+from nizam.model.registry import resources
+from nizam.model.resource import Resource
+from nizam.model.tenant import TRANSITIONS
+from nizam.store.context import ChangeContext
+from nizam.store.deliveries import keep_previous_secret
+from nizam.store.pool import Transaction, scope_sql
+from nizam.store.references import (
+    forget_references,
+    free_number,
+    save_references,
+    take_number,
+)
+from nizam.store.secrets import SecretBox, generate
+from nizam.store.stored import REDACTED, Stored, columns, from_row
+from nizam.store.system.events import WriteResult, write_events
+
+__all__ = ["Stored", "UnitOfWork"]
+
+Operation = Literal["created", "updated", "deleted"]
+_LOCK_TENANT = "select body from tenants where id = %s for update"
+_LOCK_PLATFORM = "select revision from platform_state for update"
+_NEXT_TENANT = "update tenants set revision = revision + 1 where id = %s returning revision"
+_NEXT_PLATFORM = "update platform_state set revision = revision + 1 returning revision"
+_CHANGE = (
+    "insert into changes (tenant_id, revision, resource_type, resource_id, operation) "
+    "values (%s, %s, %s, %s, %s)"
+)
+_AUDIT = """
+insert into audit_logs (id, tenant_id, revision, occurred_at, actor_type, actor_id, actor_name,
+    address, request_id, action, resource_type, resource_id, before, after)
+values (%(id)s, %(tenant_id)s, %(revision)s, %(occurred_at)s, %(actor_type)s, %(actor_id)s,
+    %(actor_name)s, %(address)s, %(request_id)s, %(action)s, %(resource_type)s, %(resource_id)s,
+    %(before)s, %(after)s)
+"""
+_TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
+
+
+@attrs.define(kw_only=True)
+class UnitOfWork:
+    """One transaction's changes; `tenant_id` None is the platform. Made by Store."""
+
+    transaction: Transaction
+    tenant_id: UUID | None
+    context: ChangeContext
+    box: SecretBox
+    now: datetime
+    core_id: str
+    next_sequence: Callable[[], int]
+    environment: str
+    _events: list[Event] = attrs.field(factory=list, init=False)
+    _records: list[tuple[Operation, str, Stored | None, Stored | None]] = attrs.field(
+        factory=list, init=False
+    )
+    _locked: Mapping[str, Any] | None = attrs.field(default=None, init=False)
+
+    # -- what can be done -----------------------------------------------------------------------
+
+    async def create(self, resource: Resource, body: Body) -> Stored:
+        """Make an object; secrets that `body` lacks are generated and in `revealed`.
+
+        Raises NotFound for a tenant that does not exist, QuotaExceeded, Conflict naming the field
+        and ValidationFailed naming the references that are wrong.
+        """
+        tenant = await self._lock(resource)
+        await self._check_quota(resource, tenant)
+        identifier = new_id()
+        values = self._public(resource, body)
+        for name in resource.read_only:
+            values[name] = resource.body.model_fields[name].get_default(call_default_factory=True)
+        secrets, revealed = self._secrets(resource, identifier, body, {}, frozenset())
+        extra: dict[str, Any] = {}
+        if isinstance(body, ApiKey):
+            await self._check_tenant_of_key(body)
+            key = new_key(self.environment)
+            extra, revealed = {"key_hash": key_hash(key)}, {"key": key}
+        await self._link(resource, identifier, body)
+        stored = await self._insert(resource, identifier, values, secrets, extra)
+        await self._changed(resource, "created", None, stored)
+        return attrs.evolve(stored, revealed=revealed)
+
+    async def update(
+        self,
+        resource: Resource,
+        identifier: UUID,
+        change: Callable[[Stored], Body],
+        *,
+        versions: frozenset[int] | None = None,
+        clear: frozenset[str] = frozenset(),
+    ) -> Stored:
+        """Give an object the body that `change` makes of the present one.
+
+        Fields that are read-only keep their values, and secrets that the new body lacks stay,
+        except those in `clear`: they are removed, or generated again where there must be one. A
+        change that changes nothing is none. Raises NotFound, VersionMismatch when the version is
+        none of `versions`, and what `create` and `change` raise.
+        """
+        present = await self._present(resource, identifier, versions)
+        body = change(present)
+        values = self._public(resource, body)
+        for name in resource.read_only:
+            values[name] = present.body.get(name)
+        secrets, revealed = self._secrets(resource, identifier, body, present.secrets, clear)
+        if isinstance(body, ApiKey):
+            await self._check_tenant_of_key(body)
+        return await self._write(resource, present, body, values, secrets, revealed)
+
+    async def set_field(
+        self, resource: Resource, identifier: UUID, field: str, value: Any
+    ) -> Stored:
+        """Set a field that clients cannot write, such as a status."""
+        present = await self._present(resource, identifier, None)
+        values = {**present.body, field: value}
+        return await self._write(resource, present, None, values, present.secrets, {})
+
+    async def rotate(
+        self, resource: Resource, identifier: UUID, field: str, keep_until: datetime
+    ) -> Stored:
+        """A fresh secret in the place of the present one. A webhook's former secret goes on
+        signing beside it until `keep_until`."""
+        present = await self._present(resource, identifier, None)
+        kind = next(it.generate for it in resource.secrets if it.field == field)
+        text = generate(kind or "password")
+        sealed = self.box.encrypt(text, resource.name, identifier, field)
+        if resource.name == "webhook" and field in present.secrets:
+            await keep_previous_secret(self.transaction, identifier, keep_until)
+        secrets = {**present.secrets, field: sealed}
+        return await self._write(
+            resource, present, None, dict(present.body), secrets, {field: text}
+        )
+
+    async def transition(self, identifier: UUID, command: str) -> Stored:
+        """Activate, suspend or terminate a tenant; InvalidTransition from a state that has no
+        such step."""
+        tenants = resources()["tenant"]
+        present = await self._present(tenants, identifier, None)
+        status = present.body["status"]
+        following = TRANSITIONS[command].get(status)
+        if following is None:
+            raise InvalidTransition(f"a tenant that is {status} cannot {command}", status=status)
+        return await self._write(
+            tenants, present, None, {**present.body, "status": following}, present.secrets, {}
+        )
+
+    async def delete(
+        self, resource: Resource, identifier: UUID, *, versions: frozenset[int] | None = None
+    ) -> None:
+        """Remove an object. Raises NotFound, VersionMismatch, and InUse listing who refers to
+        it, or what a tenant still owns."""
+        present = await self._present(resource, identifier, versions)
+        if resource.name == "tenant":
+            await self._check_owns_nothing(identifier)
+        elif self.tenant_id is not None:
+            await forget_references(self.transaction, self.tenant_id, resource, identifier)
+            if resource.dialable:
+                await free_number(self.transaction, self.tenant_id, resource, identifier)
+        await self.transaction.execute(
+            f"delete from {resource.table} where id = %s",  # noqa: S608 - a declared name
+            (identifier,),
+        )
+        await self._changed(resource, "deleted", present, None)
+
+    async def reveal(self, resource: Resource, identifier: UUID) -> dict[str, str]:
+        """The secrets of an object in clear, and a line in the audit log that says so."""
+        present = await self._find(resource, identifier, lock=False)
+        self._records.append(("updated", "revealed", present, present))
+        return {
+            it.field: self.box.decrypt(
+                present.secrets[it.field], resource.name, identifier, it.field
+            )
+            for it in resource.secrets
+            if it.field in present.secrets
+        }
+
+    async def finish(self) -> WriteResult:
+        """Write revision, changes, audit log and events; called once, before the commit."""
+        if not self._records:
+            return WriteResult()
+        # Feed, log and events belong to the system: the tenant's role cannot write them.
+        await self.transaction.query(_TO_SYSTEM)
+        revisions: dict[UUID | None, int] = {}
+        for operation, action, before, after in self._records:
+            it = after or before
+            assert it is not None  # noqa: S101 - every record has one of them
+            owner = self._owner(it, operation)
+            if action != "revealed":
+                if owner not in revisions:
+                    revisions[owner] = await self._next_revision(owner)
+                await self.transaction.execute(
+                    _CHANGE, (owner, revisions[owner], it.resource.name, it.id, operation)
+                )
+            await self._audit(action, before, after, owner, revisions.get(owner))
+        return await write_events(self.transaction, self._events)
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    async def enter(self) -> None:
+        """Become the unprivileged role that sees this tenant's rows only."""
+        if self.tenant_id is not None:
+            await self.transaction.query(scope_sql(self.tenant_id))
+
+    async def _lock(self, resource: Resource) -> Mapping[str, Any]:
+        """Wait for changes of the same owner to end; the tenant's body."""
+        if self._locked is None:
+            if self.tenant_id is None:
+                await self.transaction.query(_LOCK_PLATFORM)
+                self._locked = {}
+            else:
+                rows = await self.transaction.query(_LOCK_TENANT, (self.tenant_id,))
+                if not rows:
+                    raise NotFound
+                self._locked = rows[0][0]
+        if resource.scope == "tenant":
+            if self.tenant_id is None:
+                raise NotFound
+            if self._locked.get("status") == "terminated":
+                raise InvalidTransition("the tenant is terminated", status="terminated")
+        return self._locked
+
+    async def _present(
+        self, resource: Resource, identifier: UUID, versions: frozenset[int] | None
+    ) -> Stored:
+        await self._lock(resource)
+        present = await self._find(resource, identifier, lock=True)
+        if versions is not None and present.version not in versions:
+            raise VersionMismatch(
+                f"the object is at version {present.version} now", current_version=present.version
+            )
+        return present
+
+    async def _find(self, resource: Resource, identifier: UUID, *, lock: bool) -> Stored:
+        where, args = "id = %s", [identifier]
+        if resource.scope == "tenant":
+            if self.tenant_id is None:
+                raise NotFound
+            where, args = "id = %s and tenant_id = %s", [identifier, self.tenant_id]
+        rows = await self.transaction.query(
+            f"select {', '.join(columns(resource))} from {resource.table} "  # noqa: S608
+            f"where {where}{' for update' if lock else ''}",
+            args,
+        )
+        if not rows:
+            raise NotFound
+        return from_row(resource, rows[0])
+
+    async def _write(
+        self,
+        resource: Resource,
+        present: Stored,
+        body: Body | None,
+        values: dict[str, Any],
+        secrets: Mapping[str, str],
+        revealed: Mapping[str, str],
+    ) -> Stored:
+        if values == present.body and secrets == present.secrets:
+            return present
+        if body is not None:
+            await self._link(resource, present.id, body)
+        rows = await self._guarded(
+            resource,
+            f"update {resource.table} set version = version + 1, updated_at = %s, body = %s, "  # noqa: S608
+            f"secrets = %s where id = %s returning {', '.join(columns(resource))}",
+            (self.now, values, dict(secrets), present.id),
+        )
+        stored = from_row(resource, rows[0])
+        await self._changed(resource, "updated", present, stored)
+        return attrs.evolve(stored, revealed=revealed)
+
+    async def _insert(
+        self,
+        resource: Resource,
+        identifier: UUID,
+        values: dict[str, Any],
+        secrets: Mapping[str, str],
+        extra: Mapping[str, Any],
+    ) -> Stored:
+        given = {
+            "id": identifier,
+            "created_at": self.now,
+            "updated_at": self.now,
+            "body": values,
+            "secrets": dict(secrets),
+            **({"tenant_id": self.tenant_id} if resource.scope == "tenant" else {}),
+            **extra,
+        }
+        rows = await self._guarded(
+            resource,
+            f"insert into {resource.table} ({', '.join(given)}) "  # noqa: S608 - declared names
+            f"values ({', '.join(f'%({name})s' for name in given)}) "
+            f"returning {', '.join(columns(resource))}",
+            given,
+        )
+        return from_row(resource, rows[0])
+
+    async def _guarded(self, resource: Resource, sql: str, args: Any) -> list[tuple[Any, ...]]:
+        """Run a statement; Conflict naming the field when a unique index stands in the way."""
+        try:
+            return await self.transaction.query(sql, args)
+        except psycopg2.errors.UniqueViolation as error:
+            index = error.diag.constraint_name or ""
+            unique = next(
+                (
+                    it
+                    for it in resource.unique
+                    if index == f"uq_{resource.table}_{'_'.join(it.columns)}"
+                ),
+                None,
+            )
+            if unique is None:
+                raise
+            fields = [
+                FieldError(f"/{name}", "taken", "is taken by another object")
+                for name in unique.columns
+            ]
+            raise Conflict(
+                f"another {_words(resource)} has this {' and '.join(unique.columns)}",
+                errors=fields,
+            ) from None
+
+    async def _link(self, resource: Resource, identifier: UUID, body: Body) -> None:
+        if resource.scope != "tenant" or self.tenant_id is None:
+            return
+        if resource.dialable:
+            number = getattr(body, "number", None)
+            await take_number(self.transaction, self.tenant_id, resource, identifier, number)
+        await save_references(self.transaction, self.tenant_id, resource, identifier, body)
+
+    def _public(self, resource: Resource, body: Body) -> dict[str, Any]:
+        hidden = {it.field for it in resource.secrets}
+        return body.model_dump(mode="json", by_alias=True, exclude=hidden)
+
+    def _secrets(
+        self,
+        resource: Resource,
+        identifier: UUID,
+        body: Body,
+        present: Mapping[str, str],
+        clear: frozenset[str],
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """The secrets as stored, and those in clear that the client has not seen yet."""
+        kept = {name: text for name, text in present.items() if name not in clear}
+        revealed: dict[str, str] = {}
+        for secret in resource.secrets:
+            text = getattr(body, secret.field)
+            if text is None and secret.field not in kept and secret.generate is not None:
+                text = revealed[secret.field] = generate(secret.generate)
+            if text is not None and not self._is_present(
+                resource, identifier, secret.field, text, kept
+            ):
+                kept[secret.field] = self.box.encrypt(text, resource.name, identifier, secret.field)
+                if not present and secret.generate is not None:
+                    revealed[secret.field] = text
+        return kept, revealed
+
+    def _is_present(
+        self, resource: Resource, identifier: UUID, field: str, text: str, kept: Mapping[str, str]
+    ) -> bool:
+        return field in kept and text == self.box.decrypt(
+            kept[field], resource.name, identifier, field
+        )
+
+    async def _check_quota(self, resource: Resource, tenant: Mapping[str, Any]) -> None:
+        limit = tenant.get("quotas", {}).get(resource.quota, 0) if resource.quota else 0
+        if not limit:
+            return
+        rows = await self.transaction.query(
+            f"select count(*) from {resource.table} where tenant_id = %s",  # noqa: S608
+            (self.tenant_id,),
+        )
+        if rows[0][0] >= limit:
+            raise QuotaExceeded(
+                f"the tenant may have {limit} {resource.table.replace('_', ' ')}",
+                quota=resource.quota,
+                limit=limit,
+            )
+
+    async def _check_tenant_of_key(self, body: ApiKey) -> None:
+        if body.tenant_id is None:
+            return
+        if not await self.transaction.query(
+            "select true from tenants where id = %s", (body.tenant_id,)
+        ):
+            raise ValidationFailed(
+                "references to what does not exist",
+                errors=[FieldError("/tenant_id", "not_found", "there is no tenant with this id")],
+            )
+
+    async def _check_owns_nothing(self, tenant_id: UUID) -> None:
+        owned = [it.table for it in resources().values() if it.scope == "tenant"]
+        for table in (*owned, "api_keys"):
+            rows = await self.transaction.query(
+                f"select id from {table} where tenant_id = %s limit 1",  # noqa: S608
+                (tenant_id,),
+            )
+            if rows:
+                raise InUse(
+                    f"the tenant still has {table.replace('_', ' ')}",
+                    referrers=[{"type": table, "id": str(rows[0][0])}],
+                )
+
+    async def _changed(
+        self, resource: Resource, operation: Operation, before: Stored | None, after: Stored | None
+    ) -> None:
+        self._records.append((operation, operation, before, after))
+        it = after or before
+        assert it is not None  # noqa: S101 - one of them is there
+        shown = it.recorded()
+        changed = (
+            sorted(name for name, value in after.body.items() if before.body.get(name) != value)
+            if before is not None and after is not None
+            else []
+        )
+        self._events.append(
+            Event(
+                type=f"{resource.name}.{operation}",
+                occurred_at=self.now,
+                core_id=self.core_id,
+                sequence=self.next_sequence(),
+                tenant_id=self._tenant_of(it),
+                data={"object": shown, **({"changed": changed} if operation == "updated" else {})},
+            )
+        )
+
+    def _tenant_of(self, it: Stored) -> UUID | None:
+        return it.id if it.resource.name == "tenant" else it.tenant_id
+
+    def _owner(self, it: Stored, operation: Operation) -> UUID | None:
+        """Whose revision counts the change; a tenant that is gone has none any more."""
+        if it.resource.name == "tenant" and operation == "deleted":
+            return None
+        return self._tenant_of(it)
+
+    async def _next_revision(self, owner: UUID | None) -> int:
+        if owner is None:
+            rows = await self.transaction.query(_NEXT_PLATFORM)
+        else:
+            rows = await self.transaction.query(_NEXT_TENANT, (owner,))
+        return int(rows[0][0])
+
+    async def _audit(
+        self,
+        action: str,
+        before: Stored | None,
+        after: Stored | None,
+        owner: UUID | None,
+        revision: int | None,
+    ) -> None:
+        it = after or before
+        assert it is not None  # noqa: S101 - one of them is there
+        await self.transaction.execute(
+            _AUDIT,
+            {
+                "id": new_id(),
+                "tenant_id": owner,
+                "revision": revision,
+                "occurred_at": self.now,
+                "actor_type": self.context.actor_type,
+                "actor_id": self.context.actor_id,
+                "actor_name": self.context.actor_name,
+                "address": self.context.address,
+                "request_id": self.context.request_id,
+                "action": action,
+                "resource_type": it.resource.name,
+                "resource_id": it.id,
+                "before": _with_secrets(before),
+                "after": _with_secrets(after),
+            },
+        )
+
+
+def _with_secrets(it: Stored | None) -> dict[str, Any] | None:
+    """As the audit log keeps it: that there is a secret, and not which."""
+    if it is None:
+        return None
+    return {**it.recorded(), **dict.fromkeys(it.secrets, REDACTED)}
+
+
+def _words(resource: Resource) -> str:
+    return resource.name.replace("_", " ")
