@@ -7,10 +7,11 @@ change events, quota and its place in the snapshots that calls are routed from.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import attrs
+from pydantic.fields import FieldInfo
 
 from nizam.model.base import Body
 from nizam.model.destination import Destination
@@ -104,7 +105,7 @@ def _references(value: object, path: str) -> Iterator[Reference]:
     elif isinstance(value, Body) or hasattr(type(value), "model_fields"):
         for name, field in type(value).model_fields.items():  # type: ignore[attr-defined]
             item = getattr(value, name)
-            marker = next((m for m in field.metadata if isinstance(m, RefersTo)), None)
+            marker = _marker(field)
             if marker is not None and isinstance(item, UUID):
                 yield Reference(f"{path}/{name}", marker.type, item)
             else:
@@ -112,6 +113,13 @@ def _references(value: object, path: str) -> Iterator[Reference]:
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield from _references(item, f"{path}/{index}")
+
+
+def _marker(field: FieldInfo) -> RefersTo | None:
+    """The field's RefersTo, also where only one side of a union has it."""
+    sides = [getattr(side, "__metadata__", ()) for side in get_args(field.annotation)]
+    found = [it for part in (field.metadata, *sides) for it in part]
+    return next((it for it in found if isinstance(it, RefersTo)), None)
 
 
 @attrs.frozen

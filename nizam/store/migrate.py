@@ -24,6 +24,8 @@ from nizam.store.tables import all_tables
 
 # Two that migrate at once wait for each other; the number has no meaning.
 _MIGRATION_LOCK = 7_216_544
+# Partitions come and go with the months; their parents are what the migrations make.
+_PARTITIONS = "select relname from pg_class where relispartition and relkind = 'r'"
 # Months come and go; their shape is that of the table they are part of.
 _PARTITION = re.compile(r"_(\d{4}_\d{2}|default)$")
 

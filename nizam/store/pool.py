@@ -130,6 +130,7 @@ class Pool:
         self._waiting: deque[Deferred[Connection]] = deque()
         self._running = False
         self._filling = False
+        self._filled: Deferred[None] | None = None
         self._first: Deferred[None] | None = None
         self._retry: tuple[Any, Deferred[None]] | None = None
         self._quiet: Deferred[None] | None = None
@@ -161,6 +162,9 @@ class Pool:
             await quiet
             if timer.active():
                 timer.cancel()
+        if self._filled is not None:
+            # A connection being made has no transport that could be closed yet.
+            await self._filled
         for call in list(self._abandonments):
             call.cancel()
         self._abandonments.clear()
@@ -363,6 +367,7 @@ class Pool:
             self._filling = True
             filling = Deferred.fromCoroutine(self._connect_all())
             filling.addErrback(lambda failure: self._log.failure("in the pool", failure))
+            self._filled = filling
 
     async def _connect_all(self) -> None:
         delay = _FIRST_RETRY
