@@ -71,7 +71,7 @@ class Directory:
         encrypted = entry.secrets.get("sip_password")
         a1_hash = None
         if encrypted is not None:
-            password = self.reveal("extension", entry.id, "sip_password", encrypted)
+            password = self.reveal(encrypted, "extension", entry.id, "sip_password")
             a1_hash = digest_a1(extension.number, domain, password)
         voicemail = extension.voicemail
         mailto = voicemail.email

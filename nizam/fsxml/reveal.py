@@ -5,5 +5,5 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-Reveal = Callable[[str, UUID, str, str], str]
-"""(resource, id, field, encrypted text) -> the secret itself."""
+Reveal = Callable[[str, str, UUID, str], str]
+"""(encrypted text, resource, id, field) -> the secret itself."""

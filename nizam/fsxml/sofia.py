@@ -105,7 +105,7 @@ def _addresses(ip: str | None, port: int, sip: SipSettings) -> tuple[tuple[str, 
 def _gateway(parent: Element, view: TenantView, entry: Entry[Gateway], reveal: Reveal) -> None:
     gateway = entry.body
     encrypted = entry.secrets.get("password")
-    password = None if encrypted is None else reveal("gateway", entry.id, "password", encrypted)
+    password = None if encrypted is None else reveal(encrypted, "gateway", entry.id, "password")
     element = child(parent, "gateway", name=str(entry.id))
     ping = str(gateway.ping_seconds) if gateway.ping_seconds else None
     pairs(

@@ -21,6 +21,7 @@ _MAX_TEXT = 200
 _WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,260}\Z")
 _DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
 _SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)\Z")
+_MAX_SOUND = 255
 _CAUSE = re.compile(r"\A[A-Z][A-Z0-9_]{2,40}\Z")
 
 
@@ -57,7 +58,7 @@ def domain(value: str) -> str:
 
 def sound(value: str) -> str:
     """A sound file or tone stream, in an application's data. Raises UnsafeValue."""
-    if _SOUND.match(value) is None or ".." in value:
+    if _SOUND.match(value) is None or ".." in value or len(value) > _MAX_SOUND:
         raise UnsafeValue("sound", value)
     return value
 

@@ -69,7 +69,7 @@ class NodeCredentials:
             return None
         known = self._revealed.get(entry.id)
         if known is None or known[0] != encrypted:
-            secret = self._reveal("switch_node", entry.id, "xml_password", encrypted)
+            secret = self._reveal(encrypted, "switch_node", entry.id, "xml_password")
             known = self._revealed[entry.id] = (encrypted, secret.encode())
         return known[1]
 

@@ -13,6 +13,9 @@ from phonenumbers import PhoneNumberType
 _DIALLED = re.compile(r"\A\+?[0-9*#]{1,32}\Z", re.ASCII)
 _E164 = re.compile(r"\A\+[1-9][0-9]{4,14}\Z", re.ASCII)
 
+_SHORTEST = 5
+"""Shorter numbers are short codes (110, 911), which mean nothing in another country."""
+
 Kind = Literal["local", "international", "premium"]
 
 
@@ -30,7 +33,7 @@ def to_e164(dialled: str, country: str) -> str | None:
     """
     if _E164.match(dialled):
         return dialled
-    if not dialled.isdigit() or not dialled.isascii():
+    if not dialled.isdigit() or not dialled.isascii() or len(dialled) < _SHORTEST:
         return None
     try:
         number = phonenumbers.parse(dialled, country)
@@ -78,11 +81,12 @@ def kind(e164: str, country: str) -> Kind:
     Satellite and other numbers of no country count as international. So does what is shared
     between countries (+1) when its area code belongs to another one.
     """
-    number = phonenumbers.parse(e164)
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return "international"
     region = _region(number)
-    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE or _looks_premium(
-        number, region
-    ):
+    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE or _looks_premium(number):
         return "premium"
     return "local" if region == country else "international"
 
@@ -102,7 +106,7 @@ def _region(number: phonenumbers.PhoneNumber) -> str | None:
     return str(regions[0]) if regions else None
 
 
-def _looks_premium(number: phonenumbers.PhoneNumber, region: str | None) -> bool:
+def _looks_premium(number: phonenumbers.PhoneNumber) -> bool:
     # 1-900 and 1-976 cost the caller whether or not the exchange behind them is assigned.
     national = phonenumbers.national_significant_number(number)
     return number.country_code == 1 and national.startswith(("900", "976"))

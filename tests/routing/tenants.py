@@ -29,7 +29,7 @@ def identifier(name: str) -> UUID:
     return uuid5(SPACE, name)
 
 
-def reveal(resource_name: str, object_id: UUID, field: str, encrypted: str) -> str:
+def reveal(encrypted: str, resource_name: str, object_id: UUID, field: str) -> str:
     """Stands in for decryption: the tests' secrets are stored as `sealed:` and the secret."""
     return encrypted.removeprefix("sealed:")
 
@@ -52,7 +52,7 @@ class Tenants:
         self._version += 1
         tenant = name.partition("/")[0] if "/" in name and kind != "tenant" else None
         declared = resource(kind)
-        valid = declared.body.model_validate_json(orjson.dumps(body))
+        valid = declared.body.model_validate(body)
         sealed = {field: f"sealed:{secret}" for field, secret in (secrets or {}).items()}
         self.snapshot.put(
             Row(
