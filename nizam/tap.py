@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
-from twisted.application.service import IService
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.web.resource import IResource, Resource
 
+from nizam import __version__, metrics
+from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.http.api import Api
+from nizam.http.app import build_root
+from nizam.http.cdr import CdrResource
+from nizam.http.node_credentials import NodeCredentials
+from nizam.http.server import BoundedSite
+from nizam.http.xmlcurl import XmlCurlResource
+from nizam.kv.single import SingleRedis
+from nizam.model.gateway import Gateway
+from nizam.model.identifiers import new_id
+from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
+from nizam.ops.notify import SystemdNotifier
+from nizam.ops.prometheus import MetricsResource, StallMeter
 from nizam.options import Options
-from nizam.settings import Settings
+from nizam.routing.snapshot import Snapshot
+from nizam.settings import Role, Settings
+from nizam.store.pool import Pool
+from nizam.store.secrets import SecretBox
+from nizam.store.store import Store
+from nizam.store.system.secret_keys import stored_key
+from nizam.switch.channel_index import ChannelIndex
+from nizam.switch.intake import Intake
+from nizam.switch.live import LiveState
+from nizam.switch.nodes import SwitchNodes
+from nizam.switch.snapshots import SnapshotService
+from nizam.webhooks.egress import EgressAgent
+from nizam.webhooks.queue import DeliveryQueue
+from nizam.webhooks.worker import WebhookWorker
 
 __all__ = ["Options", "build_daemon", "makeService"]
+
+KEY_RETRY_SECONDS = 1.0
+READY_POLL_SECONDS = 0.1
+REQUESTS_SECONDS = 5.0
+"""How long a stop waits for the requests that are being answered."""
+
+XML_BODY_BYTES = 4 * 1024 * 1024
+
+Deliveries = Iterable[tuple[UUID, UUID]]
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
@@ -21,4 +65,313 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
 def build_daemon(settings: Settings, reactor: Any) -> IService:
     """The daemon with the roles that the settings name; it serves once it was started."""
-    raise SystemExit("the parts of the daemon are not put together yet")
+    daemon: IService = Daemon(settings, reactor)
+    return daemon
+
+
+class Daemon(Service):
+    """Starts the parts in the order in which they need each other, and stops them in reverse.
+
+    The HTTP port listens from the start: until the routing data is loaded it answers the probes,
+    and 503 to everything else.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        self.name = "nizam"
+        self._settings = settings
+        self._reactor = reactor
+        self._site = BoundedSite(
+            _NotReady(),  # type: ignore[no-untyped-call]
+            reactor,
+            body_limits={b"/freeswitch/": XML_BODY_BYTES},
+        )
+        self._port: Any = None
+        self._parts: _Parts | None = None
+        self._starting: Deferred[None] | None = None
+        self._notifier = SystemdNotifier(reactor, os.environ)
+        self._stalls = StallMeter(reactor)
+
+    def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
+        """Listen, while the process still may use the port."""
+        http = self._settings.http
+        self._port = self._reactor.listenTCP(
+            http.port, self._site, interface=http.host, backlog=socket.SOMAXCONN
+        )
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Start every part; what is away is waited for."""
+        super().startService()  # type: ignore[no-untyped-call]
+        metrics.BUILD_INFO.labels(__version__).set(1)
+        self._stalls.startService()
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._failed)
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """Take no more work, finish what is under way, give back the rest."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _start(self) -> None:
+        parts = self._parts = _Parts(self._settings, self._reactor)
+        await parts.connect()
+        while not await parts.unlock():
+            await deferLater(self._reactor, KEY_RETRY_SECONDS)
+            if not self.running:
+                return
+        self._site.resource = parts.build()
+        parts.start()
+        while self.running and not parts.health.ready:
+            await deferLater(self._reactor, READY_POLL_SECONDS)
+        if self.running:
+            self._notifier.ready()
+            self._log.info("ready: {roles}", roles=", ".join(sorted(self._settings.roles)))
+
+    async def _stop(self) -> None:
+        self._notifier.stopService()
+        if self._starting is not None:
+            await self._starting
+        if self._parts is not None:
+            self._parts.health.drain()
+        if self._port is not None:
+            await self._port.stopListening()
+        await self._site.finish(REQUESTS_SECONDS)
+        if self._parts is not None:
+            await self._parts.stop()
+        self._stalls.stopService()
+
+    def _failed(self, failure: Any) -> None:
+        self._log.failure("the daemon could not start", failure)
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+class _NotReady(Resource):
+    """What the port answers before the parts are put together."""
+
+    isLeaf = True  # noqa: N815 - Twisted's name
+
+    def render(self, request: Any) -> bytes:
+        """200 for the question whether the process lives, 503 for everything else."""
+        alive = request.path == b"/livez"
+        request.setResponseCode(200 if alive else 503)
+        request.setHeader(b"content-type", b"application/json")
+        if not alive:
+            request.setHeader(b"retry-after", b"1")
+        return b'{"status": "ok"}' if alive else b'{"status": "unavailable"}'
+
+
+class _Parts:
+    """The object graph of one process."""
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        self.settings = settings
+        self.reactor = reactor
+        database, redis = settings.database, settings.redis
+        self.primary = Pool(reactor, database.dsn(), database.pool_size, "primary")
+        self.replicas = [
+            Pool(reactor, dsn, database.read_pool_size, f"replica{number}")
+            for number, dsn in enumerate(database.read_dsns(), 1)
+        ]
+        self.key_value = SingleRedis(
+            reactor,
+            redis.host,
+            redis.port,
+            redis.password.reveal() if redis.password else None,
+            redis.database,
+            username=redis.username,
+        )
+        self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
+        self._services: list[Service] = []
+        self._egress: EgressAgent | None = None
+        self._box: SecretBox | None = None
+
+    async def connect(self) -> None:
+        """Begin to connect to PostgreSQL and Redis; what is away is tried again by itself."""
+        for pool in (self.primary, *self.replicas):
+            await pool.start()
+        await self.key_value.start()
+
+    async def unlock(self) -> bool:
+        """Find the keys that decrypt stored secrets; False when nobody can say them yet."""
+        keys = self.settings.secret_keys
+        if not keys:
+            try:
+                keys = (await stored_key(self.primary, self.key_value),)
+            except (DatabaseUnavailable, KeyValueUnavailable):
+                return False
+        self._box = SecretBox(keys)
+        return True
+
+    def build(self) -> Resource:
+        """Put the services of this process's roles together; the root of its HTTP tree."""
+        if self._box is None:
+            raise RuntimeError("the keys have to be there first")
+        settings, reactor, box, roles = self.settings, self.reactor, self._box, self.settings.roles
+        environment = "live" if settings.production else "test"
+        store = Store(self.primary, self.replicas, box, environment=environment)
+        snapshot = Snapshot()
+        snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
+        live = LiveState(reactor, self.key_value)
+        index = ChannelIndex(reactor, self.key_value)
+        queue = DeliveryQueue(self.key_value)
+        worker = self._worker(queue, box) if Role.DELIVER in roles else None
+        enqueue = worker.enqueue if worker else _Pusher(queue).enqueue
+        store.on_deliveries(enqueue)
+
+        async def committed(deliveries: Deliveries) -> None:
+            enqueue(deliveries)
+
+        intake = Intake(
+            reactor,
+            self.primary,
+            self.key_value,
+            live,
+            index,
+            tenant_of_domain=lambda domain: _tenant_of_domain(snapshot, domain),
+            gateway_owner=lambda name: _gateway_owner(snapshot, name),
+            on_deliveries=committed,
+        )
+        # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
+        self._services = [snapshots, live, intake]
+        if worker is not None:
+            self._services.append(worker)
+        nodes: SwitchNodes | None = None
+        if Role.INTAKE in roles:
+            nodes = SwitchNodes(reactor, intake, snapshot, box, self.key_value, settings.nodes)
+            snapshots.on_change(nodes.changed)
+            self._services.append(nodes)
+
+        self.health = self._health(snapshots, live, nodes)
+        self._services.append(self.health)
+
+        mounted: dict[str, IResource] = {"/api/health": HealthResource(self.health)}
+        for name, probe in probe_resources(self.health).items():
+            mounted[f"/{name.decode()}"] = probe
+        token = settings.http.metrics_token
+        mounted["/metrics"] = MetricsResource(
+            token.reveal() if token else None,
+            [lambda: metrics.SNAPSHOT_AGE_SECONDS.set(snapshots.age_seconds)],
+        )
+        if Role.XML in roles:
+            credentials = NodeCredentials(
+                snapshot, box.decrypt, settings.xml_clients, settings.http.xml_allowed_networks
+            )
+            mounted["/freeswitch/xml"] = XmlCurlResource(
+                snapshot,
+                credentials,
+                index,
+                box.decrypt,
+                reactor,
+                settings.sip,
+                lambda: snapshots.ready,
+            )
+            mounted["/freeswitch/cdr"] = CdrResource(credentials, intake.accept_cdr, reactor)
+        api = Api.over(
+            reactor=reactor,
+            settings=settings,
+            store=store,
+            key_value=self.key_value,
+            snapshot=snapshot,
+            live=live,
+            queue=queue,
+        )
+        return build_root(api, reactor, mounted, None if Role.API in roles else ())
+
+    def start(self) -> None:
+        """Start every service."""
+        for service in self._services:
+            service.startService()  # type: ignore[no-untyped-call]
+
+    async def stop(self) -> None:
+        """Stop every service, what makes work before what does it, then the connections."""
+        for service in reversed(self._services):
+            stopping: Any = service.stopService()  # type: ignore[no-untyped-call]
+            if isinstance(stopping, Deferred):
+                await stopping
+        if self._egress is not None:
+            await self._egress.close()
+        await self.key_value.stop()
+        pools = (self.primary, *self.replicas)
+        await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
+
+    def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:
+        settings = self.settings.webhooks
+        self._egress = EgressAgent(self.reactor, settings.allowed_networks)
+
+        def reveal(webhook_id: UUID, sealed: str) -> str:
+            return box.decrypt(sealed, "webhook", webhook_id, "secret")
+
+        return WebhookWorker(
+            self.reactor,
+            self.primary,
+            queue,
+            self._egress,
+            reveal,
+            name=f"{socket.gethostname()}-{new_id()}",
+            concurrency=settings.concurrency,
+            endpoint_concurrency=settings.endpoint_concurrency,
+        )
+
+    def _health(
+        self, snapshots: SnapshotService, live: LiveState, nodes: SwitchNodes | None
+    ) -> Health:
+        def esl() -> Finding:
+            links = (
+                nodes.connected
+                if nodes is not None
+                else {name: bool(it.get("connected")) for name, it in live.links().items()}
+            )
+            connected = bool(links) and all(links.values())
+            state = State.OK if connected or not links else State.DEGRADED
+            return Finding(state, {"connected": connected})
+
+        def gateways() -> Finding:
+            shown = [{"name": it["gateway"], "state": it["state"]} for it in live.gateways()]
+            down = any(not it["up"] for it in live.gateways())
+            return Finding(State.DEGRADED if down else State.OK, {"gateways": shown})
+
+        def loaded() -> Finding:
+            state = State.OK if snapshots.ready else State.FAILED
+            return Finding(state, {"age_seconds": round(snapshots.age_seconds, 3)})
+
+        probes: dict[str, Callable[[], Awaitable[object]]] = {
+            "database": lambda: self.primary.query("select 1", deadline=1.0),
+            "redis": self.key_value.ping,
+        }
+        checks = {"esl": esl, "gateways": gateways, "snapshot": loaded}
+        return Health(self.reactor, checks, probes)
+
+
+class _Pusher:
+    """Hands deliveries to the workers of other processes; their sweep finds what was missed."""
+
+    _log = Logger()
+
+    def __init__(self, queue: DeliveryQueue) -> None:
+        self._queue = queue
+
+    def enqueue(self, deliveries: Deliveries) -> None:
+        """Push committed deliveries, as (delivery id, webhook id), without waiting."""
+        Deferred.fromCoroutine(self._push(list(deliveries)))
+
+    async def _push(self, deliveries: Sequence[tuple[UUID, UUID]]) -> None:
+        try:
+            await self._queue.push(deliveries)
+        except KeyValueUnavailable:
+            self._log.warn("{count} webhook deliveries wait for the sweep", count=len(deliveries))
+
+
+def _tenant_of_domain(snapshot: Snapshot, domain: str) -> UUID | None:
+    tenant = snapshot.tenant_by_domain(domain)
+    return None if tenant is None else tenant.id
+
+
+def _gateway_owner(snapshot: Snapshot, name: str) -> UUID | None:
+    """The tenant whose gateway this is; FreeSWITCH knows gateways by their ids."""
+    try:
+        identifier = UUID(name)
+    except ValueError:
+        return None
+    return next((it.id for it in snapshot.tenants() if it.get(Gateway, identifier)), None)

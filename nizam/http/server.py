@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -19,6 +20,7 @@ HEADER_SECONDS = 10.0
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 75.0
 MAX_CONNECTIONS = 4096
+FINISH_POLL_SECONDS = 0.02
 MAX_BODY_BYTES = 1024 * 1024
 _DISCARD_BYTES = 16 * 1024 * 1024
 
@@ -56,6 +58,17 @@ class BoundedChannel(HTTPChannel):
     maxHeaders = 100
     _deadline: IDelayedCall | None = None
 
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """A new connection."""
+        self.site.channels.add(self)
+        super().connectionMade()
+
+    def finish(self) -> None:
+        """Answer what is being answered, and close the connection then; an idle one now."""
+        self.persistent = False
+        if not self._handlingRequest:
+            self.loseConnection()
+
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """The first byte of a request starts the deadline of its headers."""
         if self._deadline is None and not self._handlingRequest:
@@ -76,6 +89,7 @@ class BoundedChannel(HTTPChannel):
         """The connection is gone."""
         self._disarm()
         self.site.connections -= 1
+        self.site.channels.discard(self)
         super().connectionLost(reason)
 
     def _arm(self, seconds: float) -> None:
@@ -117,6 +131,8 @@ class BoundedSite(Site):
             reactor=reactor,
         )
         self.connections = 0
+        self.channels: set[BoundedChannel] = set()
+        self._reactor = reactor
         self._body_limits = dict(body_limits or {})
         self._max_connections = max_connections
 
@@ -126,6 +142,19 @@ class BoundedSite(Site):
             return None
         self.connections += 1
         return super().buildProtocol(addr)
+
+    async def finish(self, seconds: float) -> None:
+        """Let the requests that are being answered end; cut off what takes longer than `seconds`.
+
+        The port must not listen any more.
+        """
+        deadline = self._reactor.seconds() + seconds
+        while self.channels and self._reactor.seconds() < deadline:
+            for channel in list(self.channels):
+                channel.finish()
+            await deferLater(self._reactor, FINISH_POLL_SECONDS)
+        for channel in list(self.channels):
+            channel.transport.abortConnection()
 
     def body_limit(self, path: bytes) -> int:
         """The largest body in bytes that `path` takes."""
