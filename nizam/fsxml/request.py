@@ -7,9 +7,15 @@ in the raw bytes when they are asked for. Values are percent-encoded except comm
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import unquote_plus
 
 from nizam.routing.request import CallRequest
+
+
+@cache
+def _needle(name: str) -> bytes:
+    return b"&%b=" % name.encode()
 
 
 class XmlRequest:
@@ -23,7 +29,7 @@ class XmlRequest:
     def field(self, name: str) -> str:
         """The decoded value of a field, empty if it is not there. Broken UTF-8 is replaced."""
         body = self._body
-        start = body.find(b"&%b=" % name.encode())
+        start = body.find(_needle(name))
         if start < 0:
             return ""
         start += len(name) + 2

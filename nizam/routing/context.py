@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -60,11 +61,18 @@ CONFIGURED = Rights("the tenant's configuration", TOLL_CLASSES[-1])
 """Destinations that the tenant itself wrote down; its dialling policy still holds."""
 
 
+@lru_cache(maxsize=100_000)
+def destination_to(kind: str, identifier: UUID) -> Destination:
+    """The destination that is the object of this type and id; made once, since that is slow."""
+    return Destination.model_construct(type=kind, id=identifier)
+
+
 @attrs.define
 class Routing:
     """One call on its way through a tenant's configuration; trace and route grow as it goes."""
 
     view: TenantView
+    tenant: Tenant
     request: CallRequest
     now: datetime
     random: Random
@@ -75,11 +83,6 @@ class Routing:
     outcome: str = "routed"
     forwards: int = 0
     _depth: int = 0
-
-    @property
-    def tenant(self) -> Tenant:
-        """The tenant whose call this is."""
-        return self.view.tenant
 
     def note(
         self, step: str, result: Result, detail: str, resource: Entry[Any] | None = None

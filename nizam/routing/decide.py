@@ -8,11 +8,10 @@ from uuid import UUID
 
 import attrs
 
-from nizam.model.destination import Destination
 from nizam.model.did import Did
 from nizam.model.extension import Extension
 from nizam.routing import numbers
-from nizam.routing.context import OUTSIDER, Random, Rights, Routing
+from nizam.routing.context import OUTSIDER, Random, Rights, Routing, destination_to
 from nizam.routing.destinations import did as did_destination
 from nizam.routing.destinations import extension as extension_destination
 from nizam.routing.destinations import ivr as ivr_destination
@@ -113,8 +112,8 @@ def _routing(view: TenantView, request: CallRequest, now: datetime, random: Rand
     caller = None if request.context == PUBLIC_CONTEXT else _caller(view, request)
     rights = OUTSIDER if caller is None else Rights.of(caller)
     name = request.caller_name or request.caller_number
-    routing = Routing(view, request, now, random, rights, name)
-    routing.note("tenant", "matched", f"{view.tenant.domain}, revision {view.revision}")
+    routing = Routing(view, view.tenant, request, now, random, rights, name)
+    routing.note("tenant", "matched", f"{routing.tenant.domain}, revision {view.revision}")
     routing.note("caller", "matched", f"the call is made by {rights.words}", caller)
     return routing
 
@@ -159,7 +158,7 @@ def _dialled(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
     entry = routing.view.by_number(dialled)
     if entry is not None:
         routing.note("number", "matched", f"{dialled} is a number of the tenant", entry)
-        return routing.follow(Destination.model_construct(type=entry.resource, id=entry.id))
+        return routing.follow(destination_to(entry.resource, entry.id))
     routing.note("number", "passed", f"{dialled} is no number of the tenant")
     e164 = numbers.to_e164(dialled, routing.tenant.country) if numbers.is_dialled(dialled) else None
     found = None if e164 is None else snapshot.did(e164)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nizam.model.destination import Destination
 from nizam.model.extension import Extension
-from nizam.routing.context import MAX_FORWARDS, Rights, Routing
+from nizam.routing.context import MAX_FORWARDS, Rights, Routing, destination_to
 from nizam.routing.legs import leg_to
 from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Transfer, UserLeg
 from nizam.routing.snapshot import Entry
@@ -76,7 +76,7 @@ def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
 def _fallback_destination(entry: Entry[Extension], why: str) -> Destination | None:
     forward: Destination | None = getattr(entry.body.forward, why)
     if forward is None and entry.body.voicemail.enabled:
-        return Destination.model_construct(type="voicemail", id=entry.id)
+        return destination_to("voicemail", entry.id)
     return forward
 
 

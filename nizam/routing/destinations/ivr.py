@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nizam.model.destination import Destination
 from nizam.model.ivr import Ivr
-from nizam.routing.context import Routing
+from nizam.routing.context import Routing, destination_to
 from nizam.routing.plan import Answer, Hangup, Plan, RunIvr, Sleep
 from nizam.routing.tokens import IvrChoice, menu_name
 
@@ -43,5 +43,5 @@ def _destination(routing: Routing, ivr: Ivr, token: IvrChoice) -> Destination | 
         found = routing.view.by_number(token.digits) if ivr.direct_dial else None
         if found is None or found.resource != "extension":
             return None
-        return Destination.model_construct(type="extension", id=found.id)
+        return destination_to("extension", found.id)
     return next((it.destination for it in ivr.entries if it.digits == token.digits), None)
