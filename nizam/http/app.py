@@ -27,7 +27,7 @@ from nizam.errors import (
     TimeoutExceeded,
     Unauthenticated,
 )
-from nizam.http.api import Api, routes_of
+from nizam.http.api import Api
 from nizam.http.auth import NOBODY, Principal, require, require_platform, require_tenant
 from nizam.http.cors import Cors
 from nizam.http.problems import problem
@@ -74,7 +74,7 @@ def build_root(
     app = Klein()
     app.url_map.merge_slashes = False
     front = Front(api, reactor)
-    for route in routes_of(api) if routes is None else routes:
+    for route in api.routes() if routes is None else routes:
         app.route(
             _PARAMETER.sub(r"<\1>", route.path),
             methods=[route.method],
@@ -138,7 +138,9 @@ class Front:
         """The function that Klein calls for `route`."""
 
         def called(request: Any, **path: str) -> Deferred[None]:
-            return self._serve(request, route.path, lambda it: self._answer(request, route, path, it))
+            return self._serve(
+                request, route.path, lambda it: self._answer(request, route, path, it)
+            )
 
         called.__name__ = route.operation
         return called
@@ -238,9 +240,7 @@ class Front:
         try:
             principal = await self._principal(request, route, remote)
         except Unauthenticated:
-            usage = await self._api.limiter.take(
-                f"ip:{remote}", self._api.settings.api_rate_limit
-            )
+            usage = await self._api.limiter.take(f"ip:{remote}", self._api.settings.api_rate_limit)
             progress.headers = usage.headers()
             raise
         progress.principal = principal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from uuid import UUID
@@ -59,6 +59,18 @@ def require_tenant(principal: Principal, tenant_id: UUID) -> None:
     """Raise NotFound for another tenant: to a key, other tenants do not exist."""
     if principal.tenant_id not in (None, tenant_id):
         raise NotFound
+
+
+def require_covers(principal: Principal, scopes: Iterable[str]) -> None:
+    """Raise ScopeMissing for scopes beyond those that the key has itself."""
+    for scope in scopes:
+        area, _, action = scope.partition(":")
+        if scope == "*" or action == "*":
+            covered = "*" in principal.scopes or (scope != "*" and scope in principal.scopes)
+        else:
+            covered = allows(principal.scopes, f"{area}:{action}")
+        if not covered:
+            raise ScopeMissing(f"a key can only give away scopes it has: {scope}", scope=scope)
 
 
 Lookup = Callable[[str], Awaitable[Principal | None]]

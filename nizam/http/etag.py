@@ -23,7 +23,9 @@ def if_match(header: str | None) -> frozenset[int] | None:
     if header is None or header.strip() == "*":
         return None
     tags = _tags(header)
-    return frozenset(int(tag) for weak, tag in tags if not weak and re.fullmatch("[0-9]{1,18}", tag))
+    return frozenset(
+        int(tag) for weak, tag in tags if not weak and re.fullmatch("[0-9]{1,18}", tag)
+    )
 
 
 def if_none_match(header: str | None, version: int) -> bool:

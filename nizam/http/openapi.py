@@ -148,9 +148,7 @@ def resource_schemas(resource: Resource) -> dict[str, Any]:
     written = resource.body.model_json_schema(ref_template=_REF, mode="validation")
     found: dict[str, Any] = dict(written.pop("$defs", {}))
     name = schema_name(resource)
-    fields = {
-        key: it for key, it in written["properties"].items() if key not in resource.read_only
-    }
+    fields = {key: it for key, it in written["properties"].items() if key not in resource.read_only}
     secret = {it.field for it in resource.secrets}
     for key in secret & fields.keys():
         fields[key] = {**fields[key], "writeOnly": True}
@@ -224,7 +222,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "schema": {"type": "string"}
-            if route.path.endswith("/redispatch")  and name == "id"
+            if route.path.endswith("/redispatch") and name == "id"
             else {"type": "string", "format": "uuid"},
         }
         for name in _PARAMETER.findall(route.path)

@@ -266,3 +266,18 @@ async def _move(database: Queries, webhook_id: UUID, present: Sequence[str], wan
 
 def _pairs(rows: list[tuple[Any, ...]]) -> Pairs:
     return [(row[0], row[1]) for row in rows]
+
+
+async def wake(database: Queries, webhook_id: UUID) -> Pairs:
+    """Forget a webhook's failures, now that it is active again; what waits for it."""
+    await database.query(
+        "update webhook_states set failing_since = null where webhook_id = %(id)s",
+        {"id": webhook_id},
+    )
+    return _pairs(
+        await database.query(
+            "select id, webhook_id from webhook_deliveries"
+            " where webhook_id = %(id)s and status = 'pending' order by id",
+            {"id": webhook_id},
+        )
+    )

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from nizam.errors import NotFound
+from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.store.listing import Field, Listing, Page, page_of, page_statement
 from nizam.store.pool import Pool
@@ -18,10 +19,14 @@ from nizam.store.stored import Stored, columns, from_row
 from nizam.store.tables.resources import table
 
 
-@cache
 def listing_fields(resource: Resource) -> Mapping[str, Field]:
     """What lists of a resource can be filtered and sorted by: its columns and its times."""
-    its = table(resource.name)
+    return _listing_fields(resource.name)
+
+
+@cache
+def _listing_fields(name: str) -> Mapping[str, Field]:
+    resource, its = resources()[name], table(name)
     times = {name: Field(its.c[name], "time") for name in ("created_at", "updated_at")}
     return MappingProxyType(
         times

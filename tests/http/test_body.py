@@ -50,9 +50,19 @@ def test_a_nul_is_named_by_its_path() -> None:
     ("fields", "wrong"),
     [
         ({"number": 1001, "display_name": "Ada"}, {"/number": "string_type"}),
-        ({"number": "1001", "display_name": "Ada", "ring_seconds": "20"}, {"/ring_seconds": "int_type"}),
+        (
+            {"number": "1001", "display_name": "Ada", "ring_seconds": "20"},
+            {"/ring_seconds": "int_type"},
+        ),
         ({"number": "1001", "display_name": "Ada", "enabled": 1}, {"/enabled": "bool_type"}),
-        ({"number": "1", "colour": "red"}, {"/number": "string_pattern_mismatch", "/display_name": "missing", "/colour": "unknown_field"}),
+        (
+            {"number": "1", "colour": "red"},
+            {
+                "/number": "string_pattern_mismatch",
+                "/display_name": "missing",
+                "/colour": "unknown_field",
+            },
+        ),
         (
             {"number": "1001", "display_name": "Ada", "voicemail": {"pin": "x", "a/b": 1}},
             {"/voicemail/pin": "string_pattern_mismatch", "/voicemail/a~1b": "unknown_field"},

@@ -1,0 +1,125 @@
+"""What happened: call events, the trace of a call, CDRs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from nizam.errors import NotFound
+from nizam.http.listing import list_parameters, list_reply
+from nizam.http.openapi import list_of, ref
+from nizam.http.reply import Reply
+from nizam.http.route import TENANT, Call, Route
+from nizam.store.history import (
+    CALL_EVENT_FIELDS,
+    CDR_FIELDS,
+    call_trace,
+    get_call_event,
+    get_cdr,
+    list_call_events,
+    list_cdrs,
+)
+from nizam.store.listing import parse_listing
+from nizam.store.pool import Pool
+
+_EVENTS_SORT = "-occurred_at"
+_CDRS_SORT = "-started_at"
+_OBJECT = {"type": "object"}
+
+
+@attrs.frozen
+class History:
+    """The handlers; `reading` chooses the pool that lists are read from."""
+
+    reading: Callable[[], Pool]
+
+    async def list_events(self, call: Call) -> Reply:
+        """Events, the newest first."""
+        listing = parse_listing(call.query, CALL_EVENT_FIELDS, _EVENTS_SORT, id_kind="text")
+        return list_reply(await list_call_events(self.reading(), call.tenant, listing))
+
+    async def get_event(self, call: Call) -> Reply:
+        """One event."""
+        return Reply(await get_call_event(self.reading(), call.tenant, call.path["id"]))
+
+    async def trace(self, call: Call) -> Reply:
+        """Every event of one call."""
+        call_id = call.id("call_id")
+        events = await call_trace(self.reading(), call.tenant, call_id)
+        if not events:
+            raise NotFound
+        return Reply({"call_id": call_id, "events": events})
+
+    async def list_cdrs(self, call: Call) -> Reply:
+        """Summaries of calls, the newest first."""
+        listing = parse_listing(call.query, CDR_FIELDS, _CDRS_SORT)
+        return list_reply(await list_cdrs(self.reading(), call.tenant, listing))
+
+    async def get_cdr(self, call: Call) -> Reply:
+        """One call with its legs."""
+        return Reply(await get_cdr(self.reading(), call.tenant, call.id("call_id")))
+
+    def routes(self) -> list[Route]:
+        """The routes of this file."""
+        return [
+            Route(
+                method="GET",
+                path=f"{TENANT}/call-events",
+                handler=self.list_events,
+                summary="What happened, the newest first.",
+                operation="list_call_events",
+                tag="calls",
+                permission="call_events:read",
+                parameters=list_parameters(CALL_EVENT_FIELDS, _EVENTS_SORT),
+                response=list_of(ref("Event")),
+            ),
+            Route(
+                method="GET",
+                path=f"{TENANT}/call-events/{{id}}",
+                handler=self.get_event,
+                summary="One event.",
+                operation="get_call_event",
+                tag="calls",
+                permission="call_events:read",
+                response=ref("Event"),
+            ),
+            Route(
+                method="GET",
+                path=f"{TENANT}/calls/{{call_id}}/trace",
+                handler=self.trace,
+                summary="Every event of one call, in order.",
+                operation="trace_call",
+                tag="calls",
+                permission="call_events:read",
+                response={
+                    "type": "object",
+                    "required": ["call_id", "events"],
+                    "properties": {
+                        "call_id": {"type": "string", "format": "uuid"},
+                        "events": {"type": "array", "items": ref("Event")},
+                    },
+                },
+            ),
+            Route(
+                method="GET",
+                path=f"{TENANT}/cdrs",
+                handler=self.list_cdrs,
+                summary="Summaries of calls, the newest first.",
+                operation="list_cdrs",
+                tag="calls",
+                permission="cdrs:read",
+                parameters=list_parameters(CDR_FIELDS, _CDRS_SORT),
+                response=list_of(_OBJECT),
+            ),
+            Route(
+                method="GET",
+                path=f"{TENANT}/cdrs/{{call_id}}",
+                handler=self.get_cdr,
+                summary="One call with its legs.",
+                operation="get_cdr",
+                tag="calls",
+                permission="cdrs:read",
+                response=_OBJECT,
+            ),
+        ]

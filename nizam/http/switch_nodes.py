@@ -1,0 +1,41 @@
+"""Switch nodes: as every resource, with the state of the link to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from nizam.http.crud import Crud
+from nizam.http.etag import etag
+from nizam.http.reply import Reply
+from nizam.http.route import Call
+from nizam.switch.live import LiveState
+
+_NO_LINK: dict[str, Any] = {
+    "connected": False,
+    "since": None,
+    "last_event_at": None,
+    "lag_seconds": None,
+}
+
+
+@attrs.frozen
+class SwitchNodes(Crud):
+    """The handlers; `link` is what this instance, or the one that listens to it, says."""
+
+    live: LiveState
+
+    async def list_page(self, call: Call) -> Reply:
+        """One page, each node with its link."""
+        reply = await Crud.list_page(self, call)
+        data = [self._with_link(it) for it in reply.body["data"]]
+        return attrs.evolve(reply, body={**reply.body, "data": data})
+
+    async def get(self, call: Call) -> Reply:
+        """One node with its link: never 304, for the link has no version."""
+        found = await self.store.get(self.resource, None, call.id())
+        return Reply(self._with_link(found.shown()), 200, (("ETag", etag(found.version)),))
+
+    def _with_link(self, node: dict[str, Any]) -> dict[str, Any]:
+        return {**node, "link": self.live.links().get(node["name"], _NO_LINK)}
