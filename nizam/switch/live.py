@@ -58,9 +58,18 @@ class LiveState(Service):
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, key_value: IKeyValue | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        key_value: IKeyValue | None = None,
+        *,
+        mirror_seconds: float = MIRROR_SECONDS,
+        follow_seconds: float = FOLLOW_SECONDS,
+    ) -> None:
         self._clock = clock
         self._key_value = key_value
+        self._mirror_seconds = mirror_seconds
+        self._follow_seconds = follow_seconds
         self._nodes: dict[str, _Node] = {}
         self._dirty: dict[tuple[str, str], set[str]] = {}
         self._whole: set[tuple[str, str]] = set()
@@ -71,8 +80,8 @@ class LiveState(Service):
         """Begin to mirror and to follow."""
         super().startService()  # type: ignore[no-untyped-call]
         if self._key_value is not None:
-            self._mirroring.start(MIRROR_SECONDS, now=False).addErrback(self._failed)
-            self._following.start(FOLLOW_SECONDS, now=True).addErrback(self._failed)
+            self._mirroring.start(self._mirror_seconds, now=False).addErrback(self._failed)
+            self._following.start(self._follow_seconds, now=True).addErrback(self._failed)
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Mirror what is left, then stop."""

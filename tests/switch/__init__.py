@@ -1,0 +1,1 @@
+"""Tests of the switch nodes: links, intake, live state, reconciliation."""
