@@ -109,7 +109,7 @@ class Pool:
         server_timeouts: bool = True,
     ) -> None:
         self._reactor = reactor
-        self._dsn = dsn
+        self.dsn = dsn
         self._deadline = deadline
         self._wait = wait
         self._queue_limit = queue_limit
@@ -375,7 +375,7 @@ class Pool:
             while self._running and len(self._all) < self.size:
                 connection = Connection(self._reactor, self._lost)
                 try:
-                    await connection.connect(self._dsn, CONNECT_SECONDS, self._options)
+                    await connection.connect(self.dsn, CONNECT_SECONDS, self._options)
                 except DatabaseUnavailable as error:
                     self._log.warn("{pool}: {error}", pool=self.name, error=str(error))
                     self._tell_first()

@@ -1,0 +1,347 @@
+"""Keeps the resident snapshot current: loads it, and follows every change.
+
+It is loaded from PostgreSQL, or from the copy in Redis while PostgreSQL is away. A notification
+brings a change at once; one cheap query a second finds what a lost notification would have told.
+Changes are applied row by row, in the order of the owner's revisions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.kv.interface import IKeyValue
+from nizam.metrics import SNAPSHOT_AGE_SECONDS
+from nizam.model.registry import resources
+from nizam.routing.snapshot import Row, Snapshot
+from nizam.store.listener import NotificationListener
+from nizam.store.store import Store
+from nizam.store.system import snapshots as stored
+from nizam.switch.snapshot_copy import SnapshotCopy
+
+POLL_SECONDS = 1.0
+COPY_CHECK_SECONDS = 10.0
+CHANNEL = "nizam_changes"
+Changed = tuple[str, UUID | None, UUID, str]
+"""(resource, tenant id, id, operation: created, updated, deleted or reloaded)."""
+ChangeListener = Callable[[list[Changed]], None]
+
+
+class SnapshotService(Service):
+    """Fills `snapshot` and keeps it current for as long as it runs.
+
+    `listen_dsn` is a direct connection to PostgreSQL for notifications, by default the primary's;
+    `wall_clock` gives seconds since 1970.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        store: Store,
+        key_value: IKeyValue,
+        snapshot: Snapshot,
+        *,
+        listen_dsn: str | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._pool = store.primary
+        self._copy = SnapshotCopy(key_value)
+        self._snapshot = snapshot
+        self._poll_seconds = poll_seconds
+        self._wall_clock = wall_clock
+        self._listener = NotificationListener(
+            clock, listen_dsn or store.primary.dsn, CHANNEL, self._notified
+        )
+        self._listeners: list[ChangeListener] = []
+        self._held: dict[UUID, int] = {}
+        self._platform_revision = -1
+        self._loaded = False
+        self._ready = False
+        self._current_at: float | None = None
+        self._nudged = False
+        self._wake: Deferred[None] | None = None
+        self._timer: Any = None
+        self._finished: Deferred[None] | None = None
+        self._copy_dirty = True
+        self._copy_checked_at: float | None = None
+        self._reported: str | None = None
+
+    # -- what others see ------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether the snapshot has been loaded, from PostgreSQL or from the copy in Redis."""
+        return self._ready
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the snapshot was last known to be current; infinite before that."""
+        if self._current_at is None:
+            return float("inf")
+        return max(0.0, self._wall_clock() - self._current_at)
+
+    @property
+    def from_database(self) -> bool:
+        """Whether the snapshot has been loaded from PostgreSQL in this process."""
+        return self._loaded
+
+    def on_change(self, listener: ChangeListener) -> None:
+        """Call `listener` with the changes that the snapshot has just taken in."""
+        self._listeners.append(listener)
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Load, then follow."""
+        super().startService()  # type: ignore[no-untyped-call]
+        SNAPSHOT_AGE_SECONDS.set_function(lambda: self.age_seconds)
+        self._listener.start()
+        self._finished = Deferred.fromCoroutine(self._run())
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """Stop following; the snapshot stays as it is."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._continue()
+        await self._listener.stop()
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            await finished
+
+    async def _run(self) -> None:
+        while self.running:
+            self._nudged = False
+            try:
+                await self._refresh()
+            except DatabaseUnavailable as error:
+                self._report(f"following changes: {error}")
+                await self._fall_back()
+            except Exception:
+                # One object that cannot be taken in must not end the following of all others.
+                self._log.failure("while following changes")
+                self._loaded = False
+            if self.running and not self._nudged:
+                await self._sleep()
+
+    async def _refresh(self) -> None:
+        asked_at = self._wall_clock()
+        if not self._loaded:
+            await self._load()
+        await self._follow()
+        self._current_at = asked_at
+        self._report(None)
+        await self._keep_copy()
+
+    # -- loading --------------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        """Everything from PostgreSQL, a page at a time; what is no longer there is dropped."""
+        state = await stored.state(self._pool)
+        revisions = await stored.revisions(self._pool)
+        gone = {(row.resource, row.tenant_id, row.id) for row in self._snapshot.rows()}
+        for resource in stored.routed():
+            async for page in stored.pages(self._pool, resource):
+                for row in page:
+                    self._snapshot.put(row)
+                    gone.discard((row.resource, row.tenant_id, row.id))
+        for name, tenant_id, identifier in gone:
+            self._snapshot.remove(name, tenant_id, identifier)
+        for tenant_id, revision in revisions.items():
+            self._snapshot.set_revision(tenant_id, revision)
+        self._held = revisions
+        self._platform_revision = state.platform_revision
+        self._loaded = self._ready = True
+        self._copy_dirty = True
+
+    async def _fall_back(self) -> None:
+        """Start from the copy in Redis, if nothing better is there."""
+        if self._ready:
+            return
+        try:
+            owners = await self._copy.load()
+            current_at = await self._copy.current_at()
+        except KeyValueUnavailable as error:
+            self._report(f"neither PostgreSQL nor the copy in Redis: {error}")
+            return
+        if not owners:
+            return
+        for owner, revision, rows in owners:
+            if owner is None:
+                for row in rows:
+                    self._snapshot.put(row)
+            else:
+                self._snapshot.replace_tenant(owner, rows, revision)
+        self._current_at = current_at
+        self._ready = True
+        self._log.warn("routing from the copy in Redis: {n} owners", n=len(owners))
+
+    # -- following ------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        state = await stored.state(self._pool)
+        held = stored.State(self._platform_revision, len(self._held), sum(self._held.values()))
+        if state == held:
+            return
+        if state.platform_revision != self._platform_revision:
+            await self._follow_platform(state.platform_revision)
+        present = await stored.revisions(self._pool)
+        for tenant_id in self._held.keys() - present.keys():
+            await self._drop(tenant_id)
+        for tenant_id, revision in present.items():
+            if revision != self._held.get(tenant_id, 0):
+                await self._follow_tenant(tenant_id, revision)
+
+    async def _follow_platform(self, revision: int) -> None:
+        if revision < self._platform_revision:
+            # The database was restored to an earlier state.
+            self._loaded = False
+            raise DatabaseUnavailable("the database has gone back in time; loading all of it")
+        changes = await stored.changes(self._pool, None, self._platform_revision)
+        await self._apply(None, self._platform_revision, changes)
+        self._platform_revision = max([revision, *(it.revision for it in changes)])
+
+    async def _follow_tenant(self, tenant_id: UUID, revision: int) -> None:
+        before = self._held.get(tenant_id, 0)
+        changes = await stored.changes(self._pool, tenant_id, before)
+        if revision < before or not changes or changes[0].revision > before + 1:
+            await self._reload(tenant_id)
+            return
+        await self._apply(tenant_id, before, changes)
+        self._held[tenant_id] = changes[-1].revision
+        self._snapshot.set_revision(tenant_id, changes[-1].revision)
+
+    async def _reload(self, tenant_id: UUID) -> None:
+        """The whole tenant: the feed does not reach back far enough."""
+        found = await stored.tenant_rows(self._pool, tenant_id)
+        if found is None:
+            await self._drop(tenant_id)
+            return
+        revision, rows = found
+        self._snapshot.replace_tenant(tenant_id, rows, revision)
+        self._held[tenant_id] = revision
+        self._copy_dirty = True
+        self._tell([(row.resource, tenant_id, row.id, "reloaded") for row in rows])
+
+    async def _apply(
+        self, owner: UUID | None, before: int, changes: Iterable[stored.Change]
+    ) -> None:
+        """Take in the rows as they are now, once each, however often they were changed."""
+        last = {(it.resource, it.id): it for it in changes}
+        wanted: defaultdict[str, list[UUID]] = defaultdict(list)
+        for (name, identifier), change in last.items():
+            if name in resources() and resources()[name].routed and change.operation != "deleted":
+                wanted[name].append(identifier)
+        rows: list[Row] = []
+        for name, ids in wanted.items():
+            rows += await stored.rows_by_id(self._pool, resources()[name], ids)
+        present = {(row.resource, row.id) for row in rows}
+        removed = [key for key in last if key not in present and _is_routed(key[0])]
+        for name, identifier in removed:
+            self._snapshot.remove(name, owner, identifier)
+        for row in rows:
+            self._snapshot.put(row)
+        after = max((it.revision for it in last.values()), default=before)
+        await self._patch_copy(owner, before, after, rows, removed)
+        self._tell([(it.resource, owner, it.id, it.operation) for it in last.values()])
+
+    async def _drop(self, tenant_id: UUID) -> None:
+        self._snapshot.remove("tenant", None, tenant_id)
+        self._held.pop(tenant_id, None)
+        self._copy_dirty = True
+        self._tell([("tenant", tenant_id, tenant_id, "deleted")])
+
+    def _tell(self, changed: list[Changed]) -> None:
+        for listener in self._listeners:
+            try:
+                listener(changed)
+            except Exception:
+                self._log.failure("a listener to changes failed")
+
+    # -- the copy in Redis ----------------------------------------------------------------------
+
+    async def _patch_copy(
+        self,
+        owner: UUID | None,
+        before: int,
+        after: int,
+        rows: list[Row],
+        removed: list[tuple[str, UUID]],
+    ) -> None:
+        try:
+            if not await self._copy.patch(owner, before, after, rows, removed):
+                self._copy_dirty = True
+                self._copy_checked_at = None
+        except KeyValueUnavailable:
+            self._copy_dirty = True
+
+    async def _keep_copy(self) -> None:
+        """Every few seconds: mend what the copy lacks, and note until when it is current."""
+        now = self._clock.seconds()
+        if self._copy_checked_at is not None and now - self._copy_checked_at < COPY_CHECK_SECONDS:
+            return
+        self._copy_checked_at = now
+        try:
+            if self._copy_dirty:
+                self._copy_dirty = False
+                await self._mend_copy()
+            if self._current_at is not None:
+                await self._copy.note_current(self._current_at)
+        except KeyValueUnavailable as error:
+            self._copy_dirty = True
+            self._report(f"writing the copy in Redis: {error}")
+
+    async def _mend_copy(self) -> None:
+        rows: defaultdict[UUID | None, list[Row]] = defaultdict(list)
+        for row in self._snapshot.rows():
+            rows[row.id if row.resource == "tenant" else row.tenant_id].append(row)
+        wanted: dict[UUID | None, int] = {None: self._platform_revision}
+        wanted.update(self._held)
+        for owner, revision in wanted.items():
+            if await self._copy.revision(owner) != revision:
+                await self._copy.replace(owner, revision, rows[owner])
+        for owner in await self._copy.owners() - wanted.keys():
+            if owner is not None:
+                await self._copy.remove(owner)
+
+    # -- waiting --------------------------------------------------------------------------------
+
+    def _notified(self, payload: str) -> None:
+        self._nudged = True
+        self._continue()
+
+    async def _sleep(self) -> None:
+        wake: Deferred[None] = Deferred()
+        self._wake = wake
+        self._timer = self._clock.callLater(self._poll_seconds, self._continue)
+        await wake
+
+    def _continue(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake.callback(None)
+
+    def _report(self, problem: str | None) -> None:
+        """Log a problem when it begins, not every second while it lasts."""
+        if problem is not None and self._reported is None:
+            self._log.warn("{problem}", problem=problem)
+        self._reported = problem
+
+
+def _is_routed(name: str) -> bool:
+    return name in resources() and resources()[name].routed
