@@ -212,7 +212,7 @@ class _Parts:
         environment = "live" if settings.production else "test"
         store = Store(self.primary, self.replicas, box, environment=environment)
         snapshot = Snapshot()
-        snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
+        snapshots = SnapshotService(reactor, store, self.key_value, snapshot)
         live = LiveState(reactor, self.key_value)
         index = ChannelIndex(reactor, self.key_value)
         queue = DeliveryQueue(self.key_value)

@@ -84,7 +84,7 @@ class Resource:
     routed: bool = True
     quota: str | None = None
     read_only: tuple[str, ...] = ()
-    example: dict[str, Any] = attrs.field(factory=dict)
+    example: dict[str, Any] = attrs.field(factory=dict, eq=False)
 
     @property
     def table(self) -> str:
