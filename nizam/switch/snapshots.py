@@ -309,7 +309,8 @@ class SnapshotService(Service):
         for row in self._snapshot.rows():
             rows[row.id if row.resource == "tenant" else row.tenant_id].append(row)
         wanted: dict[UUID | None, int] = {None: self._platform_revision}
-        wanted.update(self._held)
+        for tenant_id, revision in self._held.items():
+            wanted[tenant_id] = revision
         for owner, revision in wanted.items():
             if await self._copy.revision(owner) != revision:
                 await self._copy.replace(owner, revision, rows[owner])
