@@ -26,37 +26,6 @@ _PAST = "d.status in ('succeeded', 'dead')"
 
 
 @attrs.frozen(kw_only=True)
-class DeliveryView:
-    """A delivery as the API shows it."""
-
-    id: UUID
-    event_id: str
-    event_type: str
-    webhook_id: UUID
-    call_id: UUID | None
-    status: Status
-    attempt_count: int
-    next_attempt_at: datetime | None
-    last_error: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
-@attrs.frozen(kw_only=True)
-class AttemptView:
-    """An attempt as the API shows it. `response_head` is the beginning of the answer's body."""
-
-    id: int
-    delivery_id: UUID
-    number: int
-    started_at: datetime
-    duration_ms: int
-    response_status: int | None
-    response_head: str | None
-    error: str | None
-
-
-@attrs.frozen(kw_only=True)
 class Stats:
     """Deliveries by status, and the attempts of the last 24 hours."""
 
@@ -68,59 +37,6 @@ class Stats:
     failed_attempts: int
     average_ms: float | None
     failing_since: datetime | None
-
-
-async def list_deliveries(
-    database: Queries,
-    webhook_id: UUID,
-    *,
-    status: Status | None = None,
-    before: tuple[datetime, UUID] | None = None,
-    limit: int = 50,
-) -> list[DeliveryView]:
-    """Deliveries of a webhook, the newest first; `before` is (created_at, id) of the last seen."""
-    names = [field.name for field in attrs.fields(DeliveryView)]
-    rows = await database.query(
-        f"select {', '.join(names)} from webhook_deliveries"  # noqa: S608 - our own field names
-        " where webhook_id = %(webhook)s and (%(status)s::text is null or status = %(status)s)"
-        " and (%(at)s::timestamptz is null or (created_at, id) < (%(at)s, %(id)s::uuid))"
-        " order by created_at desc, id desc limit %(limit)s",
-        {
-            "webhook": webhook_id,
-            "status": status,
-            "at": before[0] if before else None,
-            "id": before[1] if before else None,
-            "limit": limit,
-        },
-    )
-    return [DeliveryView(**dict(zip(names, row, strict=True))) for row in rows]
-
-
-async def list_attempts(
-    database: Queries,
-    webhook_id: UUID,
-    *,
-    delivery_id: UUID | None = None,
-    before: tuple[datetime, int] | None = None,
-    limit: int = 50,
-) -> list[AttemptView]:
-    """Attempts, the newest first; `before` is (started_at, id) of the last one seen."""
-    names = [field.name for field in attrs.fields(AttemptView)]
-    rows = await database.query(
-        f"select {', '.join(names)} from webhook_attempts"  # noqa: S608 - our own field names
-        " where webhook_id = %(webhook)s"
-        " and (%(delivery)s::uuid is null or delivery_id = %(delivery)s)"
-        " and (%(at)s::timestamptz is null or (started_at, id) < (%(at)s, %(id)s::bigint))"
-        " order by started_at desc, id desc limit %(limit)s",
-        {
-            "webhook": webhook_id,
-            "delivery": delivery_id,
-            "at": before[0] if before else None,
-            "id": before[1] if before else None,
-            "limit": limit,
-        },
-    )
-    return [AttemptView(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 async def stats(database: Queries, webhook_id: UUID) -> Stats:
@@ -195,54 +111,6 @@ async def redispatch(database: Queries, event_id: str, occurred_at: datetime) ->
     return _pairs(rows)
 
 
-async def pause(database: Queries, webhook_id: UUID) -> bool:
-    """Hold a webhook's deliveries from now on; False unless it was active."""
-    return await _move(database, webhook_id, ("active",), "paused")
-
-
-async def resume(database: Queries, webhook_id: UUID) -> Pairs | None:
-    """Let a paused or disabled webhook go on; what waited for it. None when it was active.
-
-    What was given up when it was disabled stays dead until it is replayed.
-    """
-    if not await _move(database, webhook_id, ("paused", "disabled"), "active"):
-        return None
-    await database.query(
-        "update webhook_states set failing_since = null where webhook_id = %(id)s",
-        {"id": webhook_id},
-    )
-    return _pairs(
-        await database.query(
-            "select id, webhook_id from webhook_deliveries"
-            " where webhook_id = %(id)s and status = 'pending' order by id",
-            {"id": webhook_id},
-        )
-    )
-
-
-async def rotate_secret(
-    database: Queries, webhook_id: UUID, encrypted: str, until: datetime
-) -> bool:
-    """Replace the stored secret; the previous one signs too until that moment.
-
-    `encrypted` is the new secret as SecretBox gives it. False when there is no such webhook.
-    """
-    rows = await database.query(
-        "with old as (select id, tenant_id, secrets ->> 'secret' as secret from webhooks"
-        " where id = %(id)s for update"
-        "), kept as (insert into webhook_states as s"
-        " (webhook_id, tenant_id, previous_secret, previous_secret_until)"
-        " select id, tenant_id, secret, %(until)s from old"
-        " on conflict (webhook_id) do update set previous_secret = excluded.previous_secret,"
-        " previous_secret_until = excluded.previous_secret_until"
-        ") update webhooks w set secrets = w.secrets || jsonb_build_object('secret',"
-        " %(encrypted)s::text), version = version + 1, updated_at = now()"
-        " from old where w.id = old.id returning w.id",
-        {"id": webhook_id, "encrypted": encrypted, "until": until},
-    )
-    return bool(rows)
-
-
 async def keep_previous_secret(database: Queries, webhook_id: UUID, until: datetime) -> None:
     """Let the present secret go on signing until that moment, beside the one that follows."""
     await database.query(
@@ -252,16 +120,6 @@ async def keep_previous_secret(database: Queries, webhook_id: UUID, until: datet
         " previous_secret_until = excluded.previous_secret_until",
         {"id": webhook_id, "until": until},
     )
-
-
-async def _move(database: Queries, webhook_id: UUID, present: Sequence[str], wanted: str) -> bool:
-    rows = await database.query(
-        "update webhooks set body = body || jsonb_build_object('status', %(wanted)s::text),"
-        " version = version + 1, updated_at = now()"
-        " where id = %(id)s and status = any(%(present)s) returning id",
-        {"id": webhook_id, "present": list(present), "wanted": wanted},
-    )
-    return bool(rows)
 
 
 def _pairs(rows: list[tuple[Any, ...]]) -> Pairs:

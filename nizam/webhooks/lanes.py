@@ -28,17 +28,23 @@ class Lane:
     limit: int
     waiting: deque[Delivery] = attrs.Factory(deque)
     in_flight: int = 0
+    slow: int = 0
     breaker: Breaker = attrs.Factory(Breaker)
     next_start: float = 0.0
-    seconds: float = 0.1
+    seconds: float = 0.05
     """How long a request takes, smoothed."""
     next_return: float = 0.0
     in_turn: bool = False
 
     @property
     def room(self) -> int:
-        """How many more deliveries may wait here: enough to keep the endpoint busy."""
-        return max(0, 2 * self.limit + 8 - len(self.waiting))
+        """How many more deliveries may wait here: enough to keep the endpoint busy.
+
+        While a request takes long, only those that can be sent at once: what waits for a slow
+        endpoint must not fill the worker.
+        """
+        most = self.limit - self.in_flight if self.slow else 4 * self.limit + 32
+        return max(0, most - len(self.waiting))
 
     @property
     def busy(self) -> bool:
@@ -91,9 +97,9 @@ class Lanes:
         self._slow = 0
 
     @property
-    def in_flight(self) -> int:
-        """Requests under way."""
-        return self._quick + self._slow
+    def quick(self) -> int:
+        """Requests under way that count against the shared limit."""
+        return self._quick
 
     @property
     def waiting(self) -> int:
@@ -139,30 +145,34 @@ class Lanes:
             return lane, delivery
         return None
 
-    def slow_down(self) -> bool:
-        """A request takes long: whether it stops counting against the shared limit."""
+    def slow_down(self, lane: Lane) -> bool:
+        """A request of the lane takes long: whether it stops counting against the shared limit."""
         if self._slow >= SLOW_FACTOR * self._concurrency:
             return False
         self._quick -= 1
         self._slow += 1
+        lane.slow += 1
         return True
 
     def finish(self, lane: Lane, now: float, seconds: float, *, slow: bool, alive: bool) -> None:
         """A request of the lane has ended."""
         if slow:
             self._slow -= 1
+            lane.slow -= 1
         else:
             self._quick -= 1
         lane.finish(now, seconds, alive=alive)
         self.consider(lane, now)
 
     def turn_away(self, lane: Lane, now: float) -> list[Delivery]:
-        """What waits in a lane whose breaker is open: it should come back later."""
-        if lane.breaker.wait(now) <= 0:
+        """What waits in a lane that is down or slow and should come back later instead."""
+        if lane.breaker.wait(now) > 0:
+            keep = 0
+        elif lane.slow:
+            keep = max(0, lane.limit - lane.in_flight)
+        else:
             return []
-        waiting = list(lane.waiting)
-        lane.waiting.clear()
-        return waiting
+        return [lane.waiting.pop() for _ in range(len(lane.waiting) - keep)][::-1]
 
     def take_all(self) -> list[Delivery]:
         """Everything that waits, which then waits no more."""

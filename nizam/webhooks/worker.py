@@ -18,6 +18,7 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nizam import __version__, metrics
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
@@ -25,7 +26,7 @@ from nizam.model.events import envelope_bytes
 from nizam.store.pool import Pool
 from nizam.store.system import deliveries
 from nizam.store.system.deliveries import Attempt, Delivery, Endpoint, Status
-from nizam.webhooks.control import disable_webhook
+from nizam.webhooks.disabling import disable_webhook
 from nizam.webhooks.interface import EgressError, IEgressAgent, Reply
 from nizam.webhooks.lanes import Lane, Lanes
 from nizam.webhooks.queue import PARTITIONS, DeliveryQueue, Fate, partition_of
@@ -88,7 +89,7 @@ class WebhookWorker(Service):
         self._reveal = reveal
         self._random = random
         self._give_up_seconds = give_up_seconds
-        self._most_waiting = 8 * concurrency
+        self._most_waiting = 16 * concurrency
         self._lanes = Lanes(concurrency, endpoint_concurrency)
         self._recovery = Recovery(clock, database, queue, name, self.wake)
         self._keys: dict[tuple[UUID, str], bytes] = {}
@@ -211,7 +212,7 @@ class WebhookWorker(Service):
 
     @property
     def _room(self) -> int:
-        held = self._lanes.waiting + self._lanes.in_flight + len(self._done)
+        held = self._lanes.waiting + self._lanes.quick + len(self._done)
         return max(0, self._most_waiting - held)
 
     async def _claim(self, partitions: set[int]) -> None:
@@ -242,7 +243,9 @@ class WebhookWorker(Service):
 
     async def _admit(self, claimed: dict[UUID, int]) -> None:
         self._doubtful |= claimed
-        found = await deliveries.claim(self._database, self.worker, list(claimed))
+        # The queue's moments are cut to milliseconds, and a little early is no harm.
+        now = datetime.fromtimestamp(self._clock.seconds() + 0.1, UTC)
+        found = await deliveries.claim(self._database, self.worker, list(claimed), now)
         for delivery_id in claimed:
             self._doubtful.pop(delivery_id, None)
         taken = {delivery.id for delivery in found}
@@ -294,6 +297,15 @@ class WebhookWorker(Service):
             self._unsettled[partition_of(delivery.webhook_id)][delivery.id] = moment
         self._record_soon()
 
+    def _turn_away(self, lane: Lane) -> None:
+        waiting = self._lanes.turn_away(lane, self._clock.seconds())
+        if waiting:
+            request = Deferred.fromCoroutine(self._postpone(waiting))
+            self._requests.add(request)
+            # What could not be given back is doubtful, and settled before the next claim.
+            request.addErrback(_unavailable)
+            request.addBoth(self._ended, request)
+
     async def _give_back(self, held: Sequence[Delivery]) -> None:
         """Before stopping: let any other worker have them at once."""
         if not held:
@@ -314,10 +326,10 @@ class WebhookWorker(Service):
             request = Deferred.fromCoroutine(self._send(lane, delivery))
             self._requests.add(request)
             request.addErrback(lambda it: self._log.failure("a webhook was not sent", it))
-            request.addCallback(self._ended, request)
+            request.addBoth(self._ended, request)
             self._time_lane(lane)
 
-    def _ended(self, _: None, request: Deferred[None]) -> None:
+    def _ended(self, _: Any, request: Deferred[None]) -> None:
         self._requests.discard(request)
 
     def _time_lane(self, lane: Lane) -> None:
@@ -340,9 +352,10 @@ class WebhookWorker(Service):
         slow: list[bool] = []
 
         def is_slow() -> None:
-            if self._lanes.slow_down():
+            if self._lanes.slow_down(lane):
                 slow.append(True)
                 self._start_requests()
+                self._turn_away(lane)
 
         timer = self._clock.callLater(SLOW_SECONDS, is_slow)
         reply: Reply | None = None
@@ -362,12 +375,7 @@ class WebhookWorker(Service):
         alive = status is not None and status < 500 and status != 429
         self._lanes.finish(lane, ended, ended - began, slow=bool(slow), alive=alive)
         self._conclude(endpoint, delivery, began, ended, reply, error)
-        waiting = self._lanes.turn_away(lane, ended)
-        if waiting:
-            try:
-                await self._postpone(waiting)
-            except DatabaseUnavailable:
-                self._log.warn("deliveries of an endpoint that is down are given back later")
+        self._turn_away(lane)
         self._start_requests()
         self._time_lane(lane)
         self._record_soon()
@@ -492,6 +500,11 @@ class WebhookWorker(Service):
     async def _disable(self, webhook_id: UUID, tenant_id: UUID, reason: str) -> None:
         now = datetime.fromtimestamp(self._clock.seconds(), UTC)
         self.enqueue(await disable_webhook(self._database, webhook_id, tenant_id, reason, now))
+
+
+def _unavailable(failure: Failure) -> None:
+    if not isinstance(failure.value, DatabaseUnavailable):
+        failure.raiseException()
 
 
 def _fate(outcome: Outcome, ended: float) -> tuple[Status, Fate]:

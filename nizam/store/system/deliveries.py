@@ -126,6 +126,7 @@ with claimed as (
     update webhook_deliveries d
     set status = 'delivering', claimed_by = %(worker)s, updated_at = now()
     where d.id = any(%(ids)s::uuid[]) and d.status = 'pending'
+      and (d.next_attempt_at is null or d.next_attempt_at <= %(now)s)
       and not exists (
         select from webhooks w where w.id = d.webhook_id and w.enabled and w.status = 'paused'
       )
@@ -152,14 +153,16 @@ order by c.event_occurred_at, c.event_id
 """
 
 
-async def claim(database: Queries, worker: str, ids: Sequence[UUID]) -> list[Delivery]:
+async def claim(
+    database: Queries, worker: str, ids: Sequence[UUID], now: datetime
+) -> list[Delivery]:
     """Claim these deliveries for `worker`: those that are pending, and whose turn it is.
 
-    Left out are the ones already claimed or ended, those of paused webhooks, and those of an
-    ordered webhook for which an earlier one of the same call has not ended. They come in the
-    order of their events.
+    Left out are the ones already claimed or ended, or not due yet at `now`, those of paused
+    webhooks, and those of an ordered webhook for which an earlier one of the same call has not
+    ended. They come in the order of their events.
     """
-    rows = await database.query(_CLAIM, {"worker": worker, "ids": list(ids)})
+    rows = await database.query(_CLAIM, {"worker": worker, "ids": list(ids), "now": now})
     return [_delivery(row) for row in rows]
 
 
@@ -268,15 +271,12 @@ async def record(
     return [(row[0], row[1]) for row in await database.query(_RECORD, arguments)]
 
 
-async def release(
-    database: Queries, worker: str, ids: Sequence[UUID], next_attempt_at: datetime | None = None
-) -> None:
+async def release(database: Queries, worker: str, ids: Sequence[UUID]) -> None:
     """Give back deliveries that `worker` claimed and did not send."""
     await database.query(
-        "update webhook_deliveries set status = 'pending', claimed_by = null, updated_at = now(),"
-        " next_attempt_at = coalesce(%(at)s, next_attempt_at)"
+        "update webhook_deliveries set status = 'pending', claimed_by = null, updated_at = now()"
         " where id = any(%(ids)s::uuid[]) and status = 'delivering' and claimed_by = %(worker)s",
-        {"worker": worker, "ids": list(ids), "at": next_attempt_at},
+        {"worker": worker, "ids": list(ids)},
     )
 
 
