@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+import operator as comparison
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -26,6 +27,13 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 OPERATORS = ("gte", "lte", "gt", "lt", "in", "prefix")
 _IN_LIMIT = 100
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "eq": comparison.eq,
+    "gte": comparison.ge,
+    "lte": comparison.le,
+    "gt": comparison.gt,
+    "lt": comparison.lt,
+}
 _OWN = frozenset({"limit", "cursor", "sort", "q"})
 
 
@@ -101,7 +109,9 @@ def parse_listing(
             errors.append(FieldError(name, "unknown_operator", message))
         else:
             try:
-                filters.append(Filter(field, operator, _operand(operator, text, fields[field].kind)))
+                filters.append(
+                    Filter(field, operator, _operand(operator, text, fields[field].kind))
+                )
             except ValueError as error:
                 errors.append(FieldError(name, "invalid_value", str(error)))
     limit = DEFAULT_LIMIT
@@ -184,18 +194,12 @@ def _following(
 
 def _condition(field: Field, it: Filter) -> ColumnElement[bool]:
     column = field.column
-    conditions: dict[str, ColumnElement[bool]] = {
-        "eq": column == it.value,
-        "gte": column >= it.value,
-        "lte": column <= it.value,
-        "gt": column > it.value,
-        "lt": column < it.value,
-    }
     if it.operator == "in":
         return column.in_(it.value)
     if it.operator == "prefix":
         return column.startswith(it.value, autoescape=True)
-    return conditions[it.operator]
+    condition: ColumnElement[bool] = _COMPARISONS[it.operator](column, it.value)
+    return condition
 
 
 def _operand(operator: str, text: str, kind: Kind) -> Any:

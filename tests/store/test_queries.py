@@ -1,0 +1,123 @@
+"""Reading resources: filters, order, search and pages, from the replicas where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from nizam.errors import ValidationFailed
+from nizam.model.registry import resource, resources
+from nizam.store.listing import Page, parse_listing
+from nizam.store.pool import Pool
+from nizam.store.queries import listing_fields
+from nizam.store.store import Store
+from tests.store.conftest import BOX, Workshop
+
+NAMES = {"1001": "Ada", "1002": "Grace", "1003": "Alan", "1004": "100%"}
+
+
+@pytest_twisted.async_yield_fixture
+async def staffed(acme: Workshop, rival: Workshop) -> AsyncIterator[Workshop]:
+    for number, name in NAMES.items():
+        await acme.create("extension", number=number, display_name=name)
+    await acme.create("extension", number="1005", display_name="Off", enabled=False)
+    await rival.create("extension", number="1001", display_name="Mallory")
+    yield acme
+
+
+async def listed(workshop: Workshop, store: Store | None = None, **parameters: str) -> Page:
+    it = resource("extension")
+    query = [
+        (name.replace("__", "[") + "]" if "__" in name else name, value)
+        for name, value in parameters.items()
+    ]
+    listing = parse_listing(query, listing_fields(it), "created_at", searchable=True)
+    return await (store or workshop.store).list(it, workshop.tenant_id, listing)
+
+
+def numbers(page: Page) -> list[str]:
+    return [row["number"] for row in page.rows]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, ["1001", "1002", "1003", "1004", "1005"]),
+        ({"number": "1002"}, ["1002"]),
+        ({"number__in": "1001,1003"}, ["1001", "1003"]),
+        ({"display_name__prefix": "A"}, ["1001", "1003"]),
+        ({"display_name__prefix": "100%"}, ["1004"]),
+        ({"number__gte": "1003", "enabled": "true"}, ["1003", "1004"]),
+        ({"enabled": "false"}, ["1005"]),
+        ({"created_at__gt": "2100-01-01T00:00:00Z"}, []),
+        ({"sort": "-number"}, ["1005", "1004", "1003", "1002", "1001"]),
+        ({"sort": "display_name"}, ["1004", "1001", "1003", "1002", "1005"]),
+        ({"q": "a", "sort": "number"}, ["1001", "1002", "1003"]),
+        ({"q": "100", "sort": "-number", "limit": "2"}, ["1005", "1004"]),
+    ],
+)
+async def test_lists_are_filtered_sorted_and_searched(
+    staffed: Workshop, parameters: dict[str, str], expected: list[str]
+) -> None:
+    assert numbers(await listed(staffed, **parameters)) == expected
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "number", "-display_name"])
+async def test_pages_make_the_whole_list_even_while_it_changes(
+    staffed: Workshop, sort: str
+) -> None:
+    whole = numbers(await listed(staffed, sort=sort))
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await listed(staffed, sort=sort, limit="2", **cursor)
+        seen += numbers(page)
+        if page.next_cursor is None:
+            break
+        cursor = {"cursor": page.next_cursor}
+        first = (await listed(staffed, sort=sort, limit="1")).rows[0]
+        await staffed.change("extension", first["id"], ring_seconds=len(seen) + 10)
+    assert seen == whole
+
+
+async def test_an_unknown_parameter_is_refused(staffed: Workshop) -> None:
+    with pytest.raises(ValidationFailed):
+        await listed(staffed, sip_password="x")
+
+
+async def test_what_is_listed_is_what_is_shown(staffed: Workshop) -> None:
+    (row,) = (await listed(staffed, number="1001")).rows
+    assert row == (await staffed.get("extension", row["id"])).shown()
+
+
+async def test_every_resource_can_be_listed_and_searched(acme: Workshop, store: Store) -> None:
+    for it in resources().values():
+        query = [("q", "nothing has this")] if it.search else []
+        listing = parse_listing(query, listing_fields(it), "created_at", searchable=bool(it.search))
+        page = await store.list(it, acme.tenant_id, listing)
+        assert page.rows == []
+
+
+async def test_lists_are_read_from_a_replica_and_from_the_primary_when_it_fails(
+    staffed: Workshop, pool: Pool, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = Pool(reactor, database, size=1, name="replica", wait=0.1)
+    await replica.start()
+    asked: list[str] = []
+    original = Pool.tenant_query
+
+    async def noted(self: Pool, *args: Any, **options: Any) -> Any:
+        asked.append(self.name)
+        return await original(self, *args, **options)
+
+    monkeypatch.setattr(Pool, "tenant_query", noted)
+    store = Store(pool, [replica], BOX)
+    assert len((await listed(staffed, store)).rows) == 5
+    assert asked == ["replica"]
+    await replica.stop()
+    assert len((await listed(staffed, store)).rows) == 5
+    assert asked[1:] == ["test"]
