@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
@@ -318,6 +320,8 @@ class _Bytes:
 def _reason(error: Exception) -> str:
     if isinstance(error, ResponseFailed):
         inner = error.reasons[0].value if error.reasons else error
+        if isinstance(inner, SSL.Error | VerificationError):
+            return f"TLS is not possible: {inner}"[:300]
         if isinstance(inner, PotentialDataLoss | ConnectionClosed):
             return "the connection ended before the answer"
         return f"not an HTTP answer: {type(inner).__name__}: {inner}"[:300]

@@ -1,0 +1,224 @@
+"""What the egress agent does with answers, certificates, proxies and peers that never end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+import pytest_twisted
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
+
+from nizam.webhooks.egress import EgressAgent
+from nizam.webhooks.interface import EgressError
+
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class _Speaker(Protocol):
+    """Answers each request with what it is told; it may go on for ever."""
+
+    def __init__(self, answer: bytes, then: bytes) -> None:
+        self._answer = answer
+        self._then = then
+        self._calls: Any = None
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        assert self.transport is not None
+        self.transport.write(self._answer)
+        if self._then:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        from twisted.internet import reactor
+
+        assert self.transport is not None
+        self.transport.write(self._then)
+        self._calls = reactor.callLater(0.001, self._go_on)
+
+    def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
+        if self._calls is not None and self._calls.active():
+            self._calls.cancel()
+
+
+class Servers:
+    """Listens on loopback with raw answers."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        self.ports: list[Any] = []
+        self.connections = 0
+
+    def listen(
+        self, answer: bytes, then: bytes = b"", *, tls: Any = None, interface: str = "127.0.0.1"
+    ) -> int:
+        def build(_: Any) -> Protocol:
+            self.connections += 1
+            return _Speaker(answer, then)
+
+        factory: Any = Factory()
+        factory.noisy = False
+        factory.buildProtocol = build
+        if tls is None:
+            port = self.reactor.listenTCP(0, factory, interface=interface)
+        else:
+            port = self.reactor.listenSSL(0, factory, tls.options(), interface=interface)
+        self.ports.append(port)
+        number: int = port.getHost().port
+        return number
+
+
+@pytest_twisted.async_yield_fixture
+async def servers() -> AsyncIterator[Servers]:
+    from twisted.internet import reactor
+
+    it = Servers(reactor)
+    yield it
+    for port in it.ports:
+        await port.stopListening()
+
+
+@pytest_twisted.async_yield_fixture
+async def agent() -> AsyncIterator[EgressAgent]:
+    from twisted.internet import reactor
+
+    it = EgressAgent(reactor, LOOPBACK)
+    yield it
+    await it.close()
+
+
+async def test_a_connection_is_used_again(servers: Servers, agent: EgressAgent) -> None:
+    port = servers.listen(OK)
+    for _ in range(3):
+        reply = await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 5.0)
+        assert (reply.status, reply.head) == (200, b"ok")
+    assert servers.connections == 1
+
+
+async def test_an_ipv6_literal_is_reached(servers: Servers, agent: EgressAgent) -> None:
+    port = servers.listen(OK, interface="::1")
+    assert (await agent.post(f"http://[::1]:{port}/", {}, b"{}", 5.0)).status == 200
+
+
+async def test_a_redirect_is_an_answer_and_not_followed(
+    servers: Servers, agent: EgressAgent
+) -> None:
+    inside = servers.listen(OK)
+    answer = f"HTTP/1.1 307 No\r\nLocation: http://127.0.0.1:{inside}/\r\nContent-Length: 0\r\n\r\n"
+    port = servers.listen(answer.encode())
+    assert (await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 5.0)).status == 307
+    assert servers.connections == 1
+
+
+async def test_a_proxy_of_the_environment_is_not_used(
+    servers: Servers, agent: EgressAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = servers.listen(b"HTTP/1.1 502 Proxy\r\nContent-Length: 0\r\n\r\n")
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
+    port = servers.listen(OK)
+    assert (await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 5.0)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "then", "timeout", "reason"),
+    [
+        (b"", b"", 0.3, "no complete answer within 0.3 s"),
+        (b"HTTP/1.1 200 OK\r\n", b"", 0.3, "no complete answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"", 0.3, "no complete answer"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Endless: yes\r\n" * 500, 10.0, "ended before the answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", b"", 5.0, "not an HTTP answer"),
+    ],
+    ids=["silence", "half a head", "half a body", "headers without end", "another protocol"],
+)
+async def test_a_bad_peer_costs_a_bounded_wait(
+    servers: Servers, agent: EgressAgent, answer: bytes, then: bytes, timeout: float, reason: str
+) -> None:
+    port = servers.listen(answer, then)
+    with pytest.raises(EgressError, match=reason):
+        await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", timeout)
+
+
+async def test_a_body_without_end_is_read_up_to_the_limit(
+    servers: Servers, agent: EgressAgent
+) -> None:
+    port = servers.listen(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 5000)
+    reply = await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 10.0)
+    assert (reply.status, reply.head) == (200, b"x" * 4096)
+
+
+async def test_a_closed_port_is_said_so(servers: Servers, agent: EgressAgent) -> None:
+    port = servers.listen(OK)
+    await servers.ports.pop().stopListening()
+    with pytest.raises(EgressError, match="refused"):
+        await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 5.0)
+
+
+def _certificate(host: str, *, days: int) -> PrivateCertificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    try:
+        alternative: x509.GeneralName = x509.IPAddress(ip_address(host))
+    except ValueError:
+        alternative = x509.DNSName(host)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    load: Callable[[bytes], PrivateCertificate] = PrivateCertificate.loadPEM
+    return load(pem)
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "trusted", "accepted"),
+    [
+        ("127.0.0.1", 30, True, True),
+        ("127.0.0.1", 30, False, False),
+        ("127.0.0.1", -1, True, False),
+        ("127.0.0.2", 30, True, False),
+        ("example.com", 30, True, False),
+    ],
+    ids=["good", "unknown authority", "expired", "another address", "another name"],
+)
+async def test_the_certificate_is_verified(
+    servers: Servers, host: str, days: int, trusted: bool, accepted: bool
+) -> None:
+    certificate = _certificate(host, days=days)
+    other = _certificate("other", days=30)
+    authority = certificate if trusted else other
+    pem: Callable[[], bytes] = authority.dumpPEM
+    trust: Callable[[list[Certificate]], Any] = trustRootFromCertificates
+    root = trust([Certificate.loadPEM(pem())])
+    port = servers.listen(OK, tls=certificate)
+    agent = EgressAgent(servers.reactor, LOOPBACK, trust_root=root)
+    try:
+        if accepted:
+            reply = await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 5.0)
+            assert reply.status == 200
+        else:
+            with pytest.raises(EgressError, match="TLS is not possible"):
+                await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 5.0)
+    finally:
+        await agent.close()
