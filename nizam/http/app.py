@@ -89,12 +89,12 @@ def build_root(
 
 
 class _Root(Resource):
-    isLeaf = True
+    isLeaf = True  # noqa: N815 - Twisted's name
 
-    def __init__(self, klein: IResource, mounted: Mapping[str, IResource], front: Front) -> None:
-        super().__init__()
+    def __init__(self, klein: Any, mounted: Mapping[str, IResource], front: Front) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._klein = klein
-        self._mounted = {path.encode(): it for path, it in mounted.items()}
+        self._mounted: dict[bytes, Any] = {path.encode(): it for path, it in mounted.items()}
         self._front = front
 
     def render(self, request: Any) -> Any:
@@ -290,7 +290,7 @@ class Front:
             await self._api.store.get(resource("tenant"), None, tenant_id)
 
     def _error_of(self, request: Any, failure: Failure) -> BaseException:
-        error = failure.value
+        error: BaseException = failure.value or NotFound()
         methods = getattr(error, "valid_methods", None)
         if methods:
             allowed = ", ".join(sorted({*methods, "OPTIONS"}))

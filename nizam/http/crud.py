@@ -31,7 +31,7 @@ from nizam.model.resource import Resource
 from nizam.store.listing import parse_listing
 from nizam.store.queries import listing_fields
 from nizam.store.store import Store
-from nizam.store.stored import Stored
+from nizam.store.stored import EXTRA_COLUMNS, Stored
 
 DEFAULT_SORT = "created_at"
 ADDED = ("id", "tenant_id", "version", "created_at", "updated_at")
@@ -53,6 +53,11 @@ class Crud:
     store: Store
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """What is shown of an object and is no part of its body."""
+        return EXTRA_COLUMNS.get(self.resource.name, ())
+
+    @property
     def collection(self) -> str:
         """The path of the list."""
         start = TENANT if self.resource.scope == "tenant" else BASE
@@ -63,10 +68,6 @@ class Crud:
         """The path of one object; a tenant's own is named as in the paths below it."""
         name = "tenant_id" if self.resource.name == "tenant" else "id"
         return f"{self.collection}/{{{name}}}"
-
-    def show(self, it: Stored) -> dict[str, Any]:
-        """The object as the API shows it."""
-        return it.shown()
 
     async def list_page(self, call: Call) -> Reply:
         """One page."""
@@ -88,8 +89,7 @@ class Crud:
         """Validate and make one; generated secrets are in this answer and in no other."""
         given = call.json()
         self._refuse_foreign(given, {})
-        body = validate(self.resource.body, given)
-
+        body = self._accepted(call, given)
         return await self.store.create(
             self.resource, call.tenant_id, body, change_context(call), self._created
         )
@@ -168,10 +168,20 @@ class Crud:
         return call.id("tenant_id" if self.resource.name == "tenant" else "id")
 
     def _without_own(self, given: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
-        """`given` without what only NIZAM writes, which must be as it is now."""
+        """`given` without what only NIZAM writes, which must be as it is now.
+
+        A body with another version was read before somebody else's change: VersionMismatch.
+        What is shown beside the body, such as when a key was last used, changes by itself and is
+        passed over.
+        """
+        if given.get("version", present["version"]) != present["version"]:
+            raise VersionMismatch(
+                f"the object is at version {present['version']} now",
+                current_version=present["version"],
+            )
         self._refuse_foreign(given, present)
-        own = {*ADDED, *self.resource.read_only} - self._writable()
-        return {name: value for name, value in given.items() if name not in own}
+        own = {*ADDED, *self.resource.read_only, *self.beside}
+        return {name: value for name, value in given.items() if name not in own - self._writable()}
 
     def _refuse_foreign(self, given: dict[str, Any], present: dict[str, Any]) -> None:
         own = {*ADDED, *self.resource.read_only} - self._writable()

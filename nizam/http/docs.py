@@ -21,8 +21,9 @@ vertical-align: top } nav a { margin-right: 1rem }
 _INTRODUCTION = """
 <p>JSON over HTTP. Sign in with <code>Authorization: Bearer nzm_...</code>. Ids are UUIDv7, times
 RFC 3339 in UTC.</p>
-<p>Lists take <code>limit</code> (1-200), <code>cursor</code>, <code>sort</code> (<code>-field</code>
-for descending), <code>q</code> and filters by field: <code>enabled=true</code>,
+<p>Lists take <code>limit</code> (1-200), <code>cursor</code>, <code>sort</code>
+(<code>-field</code> for descending), <code>q</code> and filters by field:
+<code>enabled=true</code>,
 <code>created_at[gte]=2026-01-01T00:00:00Z</code>. They answer
 <code>{"data": [...], "next_cursor": ..., "has_more": ...}</code>.</p>
 <p>An <code>Idempotency-Key</code> on a POST makes it safe to send again. <code>ETag</code> and

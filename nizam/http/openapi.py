@@ -159,7 +159,7 @@ def resource_schemas(resource: Resource) -> dict[str, Any]:
     shown = {
         "id": {"type": "string", "format": "uuid", "readOnly": True},
         **({"tenant_id": _uuid()} if resource.scope == "tenant" else {}),
-        **{key: it for key, it in written["properties"].items()},
+        **written["properties"],
         "version": {"type": "integer", "readOnly": True},
         "created_at": {"type": "string", "format": "date-time", "readOnly": True},
         "updated_at": {"type": "string", "format": "date-time", "readOnly": True},
@@ -221,9 +221,9 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string"}
-            if route.path.endswith("/redispatch") and name == "id"
-            else {"type": "string", "format": "uuid"},
+            "schema": {"type": "string", "format": "uuid"}
+            if (name, "/call-events/" in route.path) != ("id", True)
+            else {"type": "string", "pattern": "^evt_[0-9a-f]{32}$"},
         }
         for name in _PARAMETER.findall(route.path)
     ]

@@ -46,6 +46,4 @@ def _plain(value: object) -> Any:
         return float(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
-    if attrs.has(type(value)):
-        return {it.name: getattr(value, it.name) for it in attrs.fields(type(value))}
     raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
@@ -31,6 +32,7 @@ class BoundedRequest(Request):
     A handler looks at `too_large`, so that a client that sends too much is told so.
     """
 
+    channel: Any
     too_large = False
     _kept = 0
 
@@ -39,7 +41,7 @@ class BoundedRequest(Request):
         path = getattr(self.channel, "_path", b"")
         self._limit = self.channel.site.body_limit(path)
         self.too_large = length is not None and length > self._limit
-        super().gotLength(0 if self.too_large else length)
+        super().gotLength(0 if self.too_large else length)  # type: ignore[no-untyped-call]
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """Called with each piece of the body."""
@@ -49,52 +51,54 @@ class BoundedRequest(Request):
             if self._kept > _DISCARD_BYTES:
                 self.channel.transport.abortConnection()
         if not self.too_large:
-            super().handleContentChunk(data)
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
 
 class BoundedChannel(HTTPChannel):
     """A connection whose requests must arrive within their deadlines."""
 
-    maxHeaders = 100
+    maxHeaders = 100  # noqa: N815 - Twisted's name
+    site: BoundedSite
+    transport: Any
     _deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """A new connection."""
         self.site.channels.add(self)
-        super().connectionMade()
+        super().connectionMade()  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:
         """Answer what is being answered, and close the connection then; an idle one now."""
         self.persistent = False
         if not self._handlingRequest:
-            self.loseConnection()
+            self.loseConnection()  # type: ignore[no-untyped-call]
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """The first byte of a request starts the deadline of its headers."""
         if self._deadline is None and not self._handlingRequest:
             self._arm(HEADER_SECONDS)
-        super().dataReceived(data)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
         """The body has a deadline of its own."""
         self._arm(BODY_SECONDS)
-        super().allHeadersReceived()
+        super().allHeadersReceived()  # type: ignore[no-untyped-call]
 
     def allContentReceived(self) -> None:  # noqa: N802 - Twisted's name
         """From here on the time is ours."""
         self._disarm()
-        super().allContentReceived()
+        super().allContentReceived()  # type: ignore[no-untyped-call]
 
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
+    def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """The connection is gone."""
         self._disarm()
         self.site.connections -= 1
         self.site.channels.discard(self)
-        super().connectionLost(reason)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def _arm(self, seconds: float) -> None:
         self._disarm()
-        self._deadline = self.callLater(seconds, self._late)
+        self._deadline = self.site.reactor.callLater(seconds, self._late)
 
     def _disarm(self) -> None:
         if self._deadline is not None and self._deadline.active():
@@ -123,7 +127,7 @@ class BoundedSite(Site):
         body_limits: Mapping[bytes, int] | None = None,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             resource,
             requestFactory=BoundedRequest,
             parsePOSTFormSubmission=False,
@@ -141,7 +145,7 @@ class BoundedSite(Site):
         if self.connections >= self._max_connections:
             return None
         self.connections += 1
-        return super().buildProtocol(addr)
+        return super().buildProtocol(addr)  # type: ignore[no-untyped-call]
 
     async def finish(self, seconds: float) -> None:
         """Let the requests that are being answered end; cut off what takes longer than `seconds`.

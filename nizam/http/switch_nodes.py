@@ -26,6 +26,11 @@ class SwitchNodes(Crud):
 
     live: LiveState
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What is shown of a node and is no part of its body."""
+        return ("link",)
+
     async def list_page(self, call: Call) -> Reply:
         """One page, each node with its link."""
         reply = await Crud.list_page(self, call)

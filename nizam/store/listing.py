@@ -12,6 +12,7 @@ import binascii
 import operator as comparison
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import eq, ge, gt, le, lt
 from typing import Any, Literal
 from uuid import UUID
 
@@ -198,7 +199,9 @@ def _condition(field: Field, it: Filter) -> ColumnElement[bool]:
         return column.in_(it.value)
     if it.operator == "prefix":
         return column.startswith(it.value, autoescape=True)
-    condition: ColumnElement[bool] = _COMPARISONS[it.operator](column, it.value)
+    # SQLAlchemy compares booleans only for equality, so nothing is built that is not asked for.
+    compare = {"gte": ge, "lte": le, "gt": gt, "lt": lt}.get(it.operator, eq)
+    condition: ColumnElement[bool] = compare(column, it.value)
     return condition
 
 

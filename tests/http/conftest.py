@@ -139,13 +139,13 @@ async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
         queue=DeliveryQueue(key_value),
     )
     port = reactor.listenTCP(0, build_site(api, reactor, {}), interface="127.0.0.1")
-    connections = HTTPConnectionPool(reactor, persistent=False)
+    connections = HTTPConnectionPool(reactor, persistent=False)  # type: ignore[no-untyped-call]
     yield Server(
         base=f"http://127.0.0.1:{port.getHost().port}",
         api=api,
         pool=pool,
         store=store,
-        agent=Agent(reactor, pool=connections),
+        agent=Agent(reactor, pool=connections),  # type: ignore[no-untyped-call]
         key=await create_platform_key(pool, "tests", PLENTY),
         key_value=key_value,
     )

@@ -1,0 +1,76 @@
+"""API keys: shown once, refused at once, limited in time and place."""
+
+from __future__ import annotations
+
+import pytest
+
+from nizam.model.key_text import is_well_formed, key_hash, new_key
+from tests.http.conftest import Server
+
+
+async def test_a_key_is_shown_once_and_stored_as_its_hash(server: Server) -> None:
+    made = await server.make("/api/v1/api-keys", {"name": "CRM", "scopes": ["calls:read"]})
+    assert is_well_formed(made["key"])
+    assert "key" not in (await server.request("GET", f"/api/v1/api-keys/{made['id']}")).json
+    rows = await server.pool.query("select key_hash, row_to_json(k)::text from api_keys k")
+    assert key_hash(made["key"]) in {row[0] for row in rows}
+    assert not any(made["key"] in row[1] for row in rows)
+
+
+async def test_me_tells_what_a_key_may(server: Server) -> None:
+    tenant = await server.make_tenant()
+    key = await server.make_key("extensions:read", tenant=tenant)
+    me = (await server.request("GET", "/api/v1/me", key=key)).json
+    assert me["tenant_id"] == tenant.rpartition("/")[2]
+    assert me["scopes"] == ["extensions:read"]
+    used = await server.request("GET", f"/api/v1/api-keys/{me['key_id']}")
+    assert used.json["last_used_from"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "nzm_test_short_000000", new_key("test"), new_key("test")[:-1] + "!", "x" * 5000],
+)
+async def test_a_key_that_is_none_is_refused(server: Server, key: str) -> None:
+    answer = await server.request("GET", "/api/v1/me", key=key)
+    assert (answer.status, answer.json["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_mistyped_key_never_reaches_the_database(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*args: object) -> None:
+        raise AssertionError("looked up")
+
+    monkeypatch.setattr(type(server.store), "find_api_key", never)
+    good = new_key("test")
+    wrong = good[:10] + ("A" if good[10] != "A" else "B") + good[11:]
+    assert (await server.request("GET", "/api/v1/me", key=wrong)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        ({"expires_at": "2020-01-01T00:00:00Z"}, 401),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, 200),
+        ({"allowed_cidrs": ["192.0.2.0/24"]}, 401),
+        ({"allowed_cidrs": ["192.0.2.0/24", "127.0.0.0/8"]}, 200),
+        ({"allowed_cidrs": ["::1/128"]}, 401),
+        ({"enabled": False}, 401),
+    ],
+)
+async def test_a_key_holds_within_its_limits(
+    server: Server, limits: dict[str, object], status: int
+) -> None:
+    key = await server.make_key("*", **limits)
+    assert (await server.request("GET", "/api/v1/me", key=key)).status == status
+
+
+async def test_a_disabled_or_deleted_key_is_refused_at_once(server: Server) -> None:
+    for method, body in (("PATCH", {"enabled": False}), ("DELETE", None)):
+        made = await server.make("/api/v1/api-keys", {"name": "x", "scopes": ["*"]})
+        assert (await server.request("GET", "/api/v1/me", key=made["key"])).status == 200
+        changed = await server.request(method, f"/api/v1/api-keys/{made['id']}", body)
+        assert changed.status in (200, 204)
+        assert (await server.request("GET", "/api/v1/me", key=made["key"])).status == 401
