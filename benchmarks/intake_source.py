@@ -44,7 +44,7 @@ def templates() -> list[bytes]:
 
 
 def _marked(event: SwitchEvent) -> dict[str, object]:
-    headers = dict(event.headers)
+    headers: dict[str, object] = dict(event.headers)
     for name in _TIMES:
         if headers.get(name, "0") != "0":
             headers[name] = "@@@@@@TIME@@@@@@"
@@ -64,11 +64,19 @@ class Source:
     async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection: accept any password and any subscription."""
         writer.write(b"Content-Type: auth/request\n\n")
-        while command := (await reader.readuntil(b"\n\n")).strip():
+        while command := await self.command(reader):
             text = b"+OK accepted" if command.startswith(b"auth") else b"+OK event listener enabled"
             writer.write(b"Content-Type: command/reply\nReply-Text: " + text + b"\n\n")
             if command.startswith(b"event"):
                 self.listener = writer
+
+    @staticmethod
+    async def command(reader: asyncio.StreamReader) -> bytes:
+        """The next command; empty at the end."""
+        try:
+            return (await reader.readuntil(b"\n\n")).strip()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
 
     def frames(self, due: float) -> list[bytes]:
         """The frames of one call whose events are due now."""

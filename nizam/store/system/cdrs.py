@@ -62,7 +62,9 @@ def _summary_sql() -> str:
     changes = [f"{name} = excluded.{name}" for name in names if name not in ("call_id",)]
     columns = [name for name in names if name != "extension_ids"]
     return (
-        f"insert into cdrs as c ({', '.join(columns)}, extension_ids)"  # noqa: S608
+        "with forgotten as (delete from cdrs"  # noqa: S608 - no values from outside
+        " where call_id = any(%(strangers)s::uuid[]))"
+        f" insert into cdrs as c ({', '.join(columns)}, extension_ids)"
         f" select {', '.join(columns)},"
         " array(select jsonb_array_elements_text(extension_ids)::uuid)"
         f" from jsonb_to_recordset(%(cdrs)s::jsonb) as it({_recordset(CDRS, columns)},"
@@ -83,8 +85,6 @@ _READ: Final = f"""
 select {", ".join(f'"{name}"' for name in _LEG_FIELDS)} from cdr_legs
 where call_id = any(%(calls)s::uuid[]) and started_at between %(first)s and %(last)s
 """  # noqa: S608 - no values from outside
-
-_FORGET: Final = "delete from cdrs where call_id = any(%(calls)s::uuid[])"
 
 
 async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
@@ -124,19 +124,15 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
         for call_id, of_call in by_call.items()
         if any(leg.leg_id == call_id for leg in of_call)
     ]
-    strangers = [
-        leg.leg_id
-        for legs_of_call in by_call.values()
-        for leg in legs_of_call
-        if leg.leg_id in merged and leg.leg_id != leg.call_id
-    ]
-    if strangers:
-        # While nothing told otherwise, such a leg may have been taken for a call of its own.
-        await database.query(_FORGET, {"calls": strangers})
     if not summaries:
         return WriteResult()
+    # While nothing told otherwise, a leg may have been taken for a call of its own.
+    strangers = [
+        leg.leg_id for of_call in by_call.values() for leg in of_call if leg.leg_id != leg.call_id
+    ]
     await database.query(
-        _UPSERT_SUMMARIES, {"cdrs": json_argument([attrs.asdict(it) for it in summaries])}
+        _UPSERT_SUMMARIES,
+        {"cdrs": json_argument([attrs.asdict(it) for it in summaries]), "strangers": strangers},
     )
     return await repair_tenants(database, _tenants(summaries, merged.values()))
 

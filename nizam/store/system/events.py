@@ -18,7 +18,7 @@ import orjson
 from nizam.model.events import Event, timestamp
 from nizam.store.system.deliveries import MATCH_DELIVERIES
 
-ONCE_PER_CALL: Final = ("call.started", "call.ended", "call.missed")
+ONCE_PER_CALL: Final = ("call.started", "call.answered", "call.ended", "call.missed")
 """A call has at most one of each: reconciliation and a late event may both tell of it."""
 
 
@@ -50,11 +50,13 @@ with given as (
 ), inserted as (
     insert into call_events ({_EVENT_COLUMNS})
     select {_EVENT_COLUMNS} from given g
-    where g.call_id is null or g.type <> all(%(once)s) or not exists (
-        select from call_events e
+    where g.call_id is null or g.type <> all(%(once)s) or (
+        -- A scalar subquery, because `not exists` may become a join that reads a whole day.
+        select 1 from call_events e
         where e.call_id = g.call_id and e.type = g.type
           and e.occurred_at between %(first)s::timestamptz - interval '1 day'
-                                and %(last)s::timestamptz + interval '1 day')
+                                and %(last)s::timestamptz + interval '1 day'
+        limit 1) is null
     on conflict do nothing
     returning id, occurred_at, type, tenant_id, call_id, data
 ), deliveries as (
