@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import psycopg2
 import pytest
+from twisted.internet import reactor
 
+from nizam.embedded.postgres import PrivatePostgres
 from nizam.errors import DatabaseUnavailable
+from nizam.model.identifiers import new_id
 from nizam.store.migrate import current, differences, pending, upgrade
+from nizam.store.pool import Pool
+from nizam.store.store import Store
+from tests.store.conftest import BOX, make_tenant
 
 
 def test_an_empty_database_is_brought_up_to_date_once(empty_database: str) -> None:
@@ -32,6 +40,35 @@ def test_every_table_with_a_tenant_has_forced_row_level_security(database: str) 
             "and c.relname <> 'api_keys' and not (relrowsecurity and relforcerowsecurity)"
         )
         assert cursor.fetchall() == []
+    connection.close()
+
+
+async def test_a_login_without_superuser_rights_is_enough(
+    postgres: PrivatePostgres, empty_database: str
+) -> None:
+    address = f"{postgres.host}:{postgres.port}/{urlsplit(empty_database).path[1:]}"
+    plain = f"postgresql://plain:plain-password@{address}"
+    with psycopg2.connect(empty_database) as connection, connection.cursor() as cursor:
+        cursor.execute("create role plain login createrole password 'plain-password'")
+        cursor.execute("grant all on schema public to plain")
+        # The role is there already, as it is where another database of the server has it.
+        cursor.execute(
+            "do $$ begin if exists (select from pg_roles where rolname = 'nizam_tenant') then "
+            "grant nizam_tenant to plain; end if; end $$"
+        )
+    connection.close()
+    upgrade(plain)
+    pool = Pool(reactor, plain, size=2, name="test")
+    await pool.start()
+    acme = await make_tenant(Store(pool, (), BOX), "acme")
+    made = await acme.create("extension", number="1001", display_name="Ada")
+    assert (await acme.get("extension", made.id)).body["number"] == "1001"
+    assert await pool.query("select count(*) from extensions") == [(1,)]
+    assert await pool.tenant_query(new_id(), "select count(*) from extensions") == [(0,)]
+    await pool.stop()
+    with psycopg2.connect(empty_database) as connection, connection.cursor() as cursor:
+        cursor.execute("drop owned by plain cascade")
+        cursor.execute("drop role plain")
     connection.close()
 
 

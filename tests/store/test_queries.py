@@ -29,14 +29,14 @@ async def staffed(acme: Workshop, rival: Workshop) -> AsyncIterator[Workshop]:
     yield acme
 
 
-async def listed(workshop: Workshop, store: Store | None = None, **parameters: str) -> Page:
+async def listed(workshop: Workshop, *, using: Store | None = None, **parameters: Any) -> Page:
     it = resource("extension")
     query = [
         (name.replace("__", "[") + "]" if "__" in name else name, value)
         for name, value in parameters.items()
     ]
     listing = parse_listing(query, listing_fields(it), "created_at", searchable=True)
-    return await (store or workshop.store).list(it, workshop.tenant_id, listing)
+    return await (using or workshop.store).list(it, workshop.tenant_id, listing)
 
 
 def numbers(page: Page) -> list[str]:
@@ -61,7 +61,7 @@ def numbers(page: Page) -> list[str]:
     ],
 )
 async def test_lists_are_filtered_sorted_and_searched(
-    staffed: Workshop, parameters: dict[str, str], expected: list[str]
+    staffed: Workshop, parameters: dict[str, Any], expected: list[str]
 ) -> None:
     assert numbers(await listed(staffed, **parameters)) == expected
 
@@ -72,7 +72,7 @@ async def test_pages_make_the_whole_list_even_while_it_changes(
 ) -> None:
     whole = numbers(await listed(staffed, sort=sort))
     seen: list[str] = []
-    cursor: dict[str, str] = {}
+    cursor: dict[str, Any] = {}
     while True:
         page = await listed(staffed, sort=sort, limit="2", **cursor)
         seen += numbers(page)
@@ -116,8 +116,8 @@ async def test_lists_are_read_from_a_replica_and_from_the_primary_when_it_fails(
 
     monkeypatch.setattr(Pool, "tenant_query", noted)
     store = Store(pool, [replica], BOX)
-    assert len((await listed(staffed, store)).rows) == 5
+    assert len((await listed(staffed, using=store)).rows) == 5
     assert asked == ["replica"]
     await replica.stop()
-    assert len((await listed(staffed, store)).rows) == 5
+    assert len((await listed(staffed, using=store)).rows) == 5
     assert asked[1:] == ["test"]
