@@ -21,6 +21,9 @@ from nizam.routing.snapshot import Entry, Snapshot, TenantView
 CACHE_MILLISECONDS = 60_000
 """How long FreeSWITCH keeps a user; changes are flushed at once, this bounds a lost flush."""
 
+A1_HASHES = 20_000
+"""How many hashes are kept; a password that stays the same is decrypted once."""
+
 _UNSERVED_ACTIONS = frozenset({"reverse-auth-lookup", "event_socket_auth"})
 
 
@@ -30,6 +33,7 @@ class Directory:
 
     snapshot: Snapshot
     reveal: Reveal
+    _a1_hashes: dict[tuple[str, str, str], str] = attrs.field(factory=dict, repr=False)
 
     def answer(self, request: XmlRequest) -> bytes:
         """The document for one question, the not-found one for what is not served."""
@@ -68,11 +72,7 @@ class Directory:
 
     def _fill(self, user: Element, view: TenantView, entry: Entry[Extension]) -> None:
         extension, domain = entry.body, view.tenant.domain
-        encrypted = entry.secrets.get("sip_password")
-        a1_hash = None
-        if encrypted is not None:
-            password = self.reveal(encrypted, "extension", entry.id, "sip_password")
-            a1_hash = digest_a1(extension.number, domain, password)
+        a1_hash = self._a1_hash(entry, domain)
         voicemail = extension.voicemail
         mailto = voicemail.email
         yes_no = {True: "true", False: "false"}
@@ -114,6 +114,20 @@ class Directory:
                 ("callgroup", extension.pickup_group),
             ),
         )
+
+    def _a1_hash(self, entry: Entry[Extension], domain: str) -> str | None:
+        encrypted = entry.secrets.get("sip_password")
+        if encrypted is None:
+            return None
+        key = (encrypted, entry.body.number, domain)
+        known = self._a1_hashes.get(key)
+        if known is None:
+            password = self.reveal(encrypted, "extension", entry.id, "sip_password")
+            known = digest_a1(entry.body.number, domain, password)
+            if len(self._a1_hashes) >= A1_HASHES:
+                del self._a1_hashes[next(iter(self._a1_hashes))]
+            self._a1_hashes[key] = known
+        return known
 
     def _group(self, view: TenantView, name: str) -> bytes:
         members = sorted(
