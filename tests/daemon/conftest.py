@@ -1,0 +1,24 @@
+"""A site for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_twisted
+
+from nizam.sim.settings import Durations
+from tests.daemon.site import Site, build_site, demo_scenery, stop_site
+
+DURATIONS = Durations(ring=(0.5, 2.0), talk=(4.0, 12.0), message=(2.0, 4.0), give_up=(0.5, 2.0))
+PACE = 0.15
+
+
+@pytest_twisted.async_yield_fixture
+async def site(database: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """A daemon that serves the demo tenant, and a switch with its phones registered."""
+    from twisted.internet import reactor
+
+    site = await build_site(reactor, database, redis_url, tmp_path, demo_scenery(PACE, DURATIONS))
+    yield site
+    await stop_site(site)
