@@ -76,6 +76,7 @@ class SnapshotService(Service):
         self._finished: Deferred[None] | None = None
         self._copy_dirty = True
         self._copy_checked_at: float | None = None
+        self._copying: Deferred[None] | None = None
         self._reported: str | None = None
 
     # -- what others see ------------------------------------------------------------------------
@@ -121,6 +122,8 @@ class SnapshotService(Service):
         finished, self._finished = self._finished, None
         if finished is not None:
             await finished
+        if self._copying is not None:
+            await self._copying
 
     async def _run(self) -> None:
         while self.running:
@@ -144,7 +147,7 @@ class SnapshotService(Service):
         await self._follow()
         self._current_at = asked_at
         self._report(None)
-        await self._keep_copy()
+        self._keep_copy()
 
     # -- loading --------------------------------------------------------------------------------
 
@@ -288,23 +291,41 @@ class SnapshotService(Service):
         except KeyValueUnavailable:
             self._copy_dirty = True
 
-    async def _keep_copy(self) -> None:
-        """Every few seconds: mend what the copy lacks, and note until when it is current."""
+    def _keep_copy(self) -> None:
+        """Every few seconds, beside the following of changes, see to the copy."""
         now = self._clock.seconds()
-        if self._copy_checked_at is not None and now - self._copy_checked_at < COPY_CHECK_SECONDS:
+        if self._copying is not None or (
+            self._copy_checked_at is not None and now - self._copy_checked_at < COPY_CHECK_SECONDS
+        ):
             return
         self._copy_checked_at = now
-        try:
-            if self._copy_dirty:
-                self._copy_dirty = False
+
+        async def copy() -> None:
+            try:
                 await self._mend_copy()
-            if self._current_at is not None:
-                await self._copy.note_current(self._current_at)
-        except KeyValueUnavailable as error:
-            self._copy_dirty = True
-            self._report(f"writing the copy in Redis: {error}")
+            except KeyValueUnavailable as error:
+                self._copy_dirty = True
+                self._log.warn("writing the copy in Redis: {error}", error=str(error))
+            except Exception:
+                self._copy_dirty = True
+                self._log.failure("while writing the copy in Redis")
+            finally:
+                self._copying = None
+
+        copying: Deferred[None] = Deferred()
+        self._copying = copying
+        Deferred.fromCoroutine(copy()).addCallback(copying.callback)
 
     async def _mend_copy(self) -> None:
+        """Write what the copy lacks, and note until when it is current."""
+        current_at = self._current_at
+        if self._copy_dirty:
+            self._copy_dirty = False
+            await self._write_stale()
+        if current_at is not None and not self._copy_dirty:
+            await self._copy.note_current(current_at)
+
+    async def _write_stale(self) -> None:
         rows: defaultdict[UUID | None, list[Row]] = defaultdict(list)
         for row in self._snapshot.rows():
             rows[row.id if row.resource == "tenant" else row.tenant_id].append(row)
@@ -312,10 +333,14 @@ class SnapshotService(Service):
         for tenant_id, revision in self._held.items():
             wanted[tenant_id] = revision
         for owner, revision in wanted.items():
+            if not self.running:
+                self._copy_dirty = True
+                return
             if await self._copy.revision(owner) != revision:
                 await self._copy.replace(owner, revision, rows[owner])
         for owner in await self._copy.owners() - wanted.keys():
-            if owner is not None:
+            # One that came after the list was made is not stale.
+            if owner is not None and owner not in self._held:
                 await self._copy.remove(owner)
 
     # -- waiting --------------------------------------------------------------------------------
