@@ -222,7 +222,7 @@ class Writer:
             result = await self._database.transaction(
                 lambda transaction: _write(transaction, batch), STORE_SECONDS
             )
-        except psycopg2.Error as error:
+        except (psycopg2.Error, TypeError, ValueError) as error:
             await self._store_in_parts(batch, error)
             return
         kinds = {event.id: event.type for event in batch.events}
@@ -255,7 +255,7 @@ class Writer:
             try:
                 await self._key_value.rpush(REJECTED_KEY, encode(batch))
                 await self._key_value.ltrim(REJECTED_KEY, -_MOST_REJECTED, -1)
-            except KeyValueUnavailable:
+            except (KeyValueUnavailable, TypeError, ValueError):
                 return
 
     def _shed(self) -> None:

@@ -1,0 +1,156 @@
+"""When PostgreSQL is away batches wait in Redis, when Redis is away too in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+import pytest_twisted
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from nizam.errors import DatabaseUnavailable
+from nizam.kv.single import SingleRedis
+from nizam.model.events import Event
+from nizam.store.pool import Pool, Transaction
+from nizam.switch.batch import Batch
+from nizam.switch.writer import REJECTED_KEY, SPILL_KEY, Writer
+
+T = TypeVar("T")
+
+
+@attrs.define
+class Switchable:
+    """The pool, which can be away."""
+
+    pool: Pool
+    away: bool = False
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        if self.away:
+            raise DatabaseUnavailable("away")
+        return await self.pool.transaction(work, deadline)
+
+
+@attrs.define
+class Bench:
+    """A pool that can be away, Redis, and what a writer needs besides."""
+
+    reactor: Any
+    database: Switchable
+    key_value: SingleRedis
+
+    def writer(self, key_value: SingleRedis | None, **changes: Any) -> Writer:
+        async def keep(_deliveries: Any) -> None:
+            return
+
+        return Writer(self.reactor, self.database, key_value, keep, **changes)
+
+    async def stored(self) -> list[int]:
+        rows = await self.database.pool.query("select sequence from call_events order by sequence")
+        return [row[0] for row in rows]
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        while not await condition():
+            await deferLater(self.reactor, 0.02)
+
+
+@pytest_twisted.async_yield_fixture
+async def bench(database: str, redis_url: str) -> AsyncIterator[Bench]:
+    from twisted.internet import reactor
+
+    url = urlsplit(redis_url)
+    key_value = SingleRedis(reactor, url.hostname or "", url.port or 0, url.password)
+    await key_value.start()
+    pool = Pool(reactor, database, 2, "test")
+    await pool.start()
+    yield Bench(reactor, Switchable(pool), key_value)
+    await pool.stop()
+    await key_value.stop()
+
+
+def events(first: int, count: int, kind: str = "call.bridged") -> Batch:
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    return Batch(
+        [Event(type=kind, occurred_at=at, core_id="c", sequence=first + it) for it in range(count)]
+    )
+
+
+async def test_what_came_while_postgresql_was_away_is_stored_when_it_is_back(bench: Bench) -> None:
+    bench.database.away = True
+    writer = bench.writer(bench.key_value, batch_items=10)
+    writer.start()
+    safe: Deferred[None] = Deferred()
+    batch = events(0, 35)
+    batch.waiters.append(safe)
+    writer.add(batch)
+    await safe
+    assert await bench.key_value.llen(SPILL_KEY) == 4
+    bench.database.away = False
+    writer.add(events(35, 5))
+
+    async def all_there() -> bool:
+        return await bench.stored() == list(range(40))
+
+    await bench.until(all_there)
+    await writer.stop()
+    assert await bench.key_value.llen(SPILL_KEY) == 0
+
+
+async def test_a_stopping_process_leaves_in_redis_what_the_next_one_stores(bench: Bench) -> None:
+    bench.database.away = True
+    writer = bench.writer(bench.key_value)
+    writer.start()
+    writer.add(events(0, 3))
+    await writer.stop()
+    assert await bench.stored() == []
+    bench.database.away = False
+    successor = bench.writer(bench.key_value)
+    successor.start()
+
+    async def all_there() -> bool:
+        return await bench.stored() == [0, 1, 2]
+
+    await bench.until(all_there)
+    await successor.stop()
+
+
+async def test_without_redis_too_the_least_important_goes_first_and_is_counted(
+    bench: Bench,
+) -> None:
+    bench.database.away = True
+    shed: list[int] = []
+    writer = bench.writer(None, capacity=10, on_shed=shed.append)
+    writer.start()
+    writer.add(events(100, 5, "call.dtmf"))
+    writer.add(events(0, 8))
+    assert (writer.buffered, shed) == (8, [5])
+    writer.add(events(8, 4))
+    assert (writer.buffered, shed) == (10, [5, 2])
+    bench.database.away = False
+
+    async def the_rest() -> bool:
+        return await bench.stored() == list(range(2, 12))
+
+    await bench.until(the_rest)
+    await writer.stop()
+
+
+async def test_one_item_that_postgresql_refuses_does_not_hold_up_the_others(bench: Bench) -> None:
+    batch = events(0, 6)
+    batch.events[3] = attrs.evolve(batch.events[3], sequence=2**63)
+    writer = bench.writer(bench.key_value)
+    writer.start()
+    writer.add(batch)
+
+    async def others_there() -> bool:
+        return await bench.stored() == [0, 1, 2, 4, 5]
+
+    await bench.until(others_there)
+    await writer.stop()
+    assert await bench.key_value.llen(REJECTED_KEY) == 1
