@@ -1,0 +1,82 @@
+"""What a node is asked after its link was away, and how fast a full one is understood."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import orjson
+from zope.interface import implementer
+
+from nizam.errors import SwitchError
+from nizam.esl.interface import ISwitchLink
+from nizam.switch.reconcile import reconcile
+from tests.events.replaying import recorded
+from tests.switch.conftest import Site
+
+
+@implementer(ISwitchLink)
+@attrs.define
+class FullSwitch:
+    """Answers as a switch with these channels; `gone` have ended before they are dumped."""
+
+    channels: dict[str, dict[str, Any]]
+    gone: frozenset[str] = frozenset()
+    connected: bool = True
+
+    async def api(self, command: str, timeout: float) -> str:
+        if command == "show channels as json":
+            rows = [{"uuid": uuid} for uuid in self.channels]
+            return orjson.dumps({"row_count": len(rows), "rows": rows}).decode()
+        if command.startswith("uuid_dump "):
+            uuid = command.split()[1]
+            if uuid in self.gone:
+                raise SwitchError("No such channel!")
+            return orjson.dumps(self.channels[uuid]).decode()
+        return '{"row_count":0}' if command.startswith("show ") else ""
+
+    async def bgapi(self, command: str, timeout: float) -> str:
+        return await self.api(command, timeout)
+
+
+def channel() -> tuple[str, dict[str, Any]]:
+    """An inbound channel as `uuid_dump` shows it."""
+    event = next(it for it in recorded("calls/esl/events-json-all") if it.name == "CHANNEL_CREATE")
+    uuid = str(uuid4())
+    return uuid, dict(event.headers) | {"Event-Name": "CHANNEL_DATA", "Unique-ID": uuid}
+
+
+async def test_a_thousand_channels_are_added_and_closed_in_time(site: Site) -> None:
+    reactor, intake = site.plant.reactor, site.plant.intake
+    channels = dict(channel() for _ in range(1000))
+    begin = time.monotonic()
+    found = await reconcile(reactor, FullSwitch(channels), intake, "fs2")
+    assert (found.added, found.closed) == (1000, 0)
+    assert len(site.plant.live.calls()) == 1000
+    found = await reconcile(reactor, FullSwitch({}), intake, "fs2")
+    assert (found.added, found.closed) == (0, 1000)
+    assert time.monotonic() - begin < 5.0
+    assert site.plant.live.calls() == []
+
+    async def stored() -> bool:
+        sql = "select count(*) from cdrs where source = 'reconciled'"
+        return await site.plant.count(sql) == 1000
+
+    await site.plant.until(stored)
+
+
+async def test_a_channel_that_ends_meanwhile_is_not_added(site: Site) -> None:
+    uuid, headers = channel()
+    switch = FullSwitch({uuid: headers}, frozenset({uuid}))
+    found = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
+    assert found.added == 0
+
+
+async def test_reconciling_again_changes_nothing(site: Site) -> None:
+    switch = FullSwitch(dict([channel()]))
+    first = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
+    again = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
+    assert (first.added, again.added, again.closed) == (1, 0, 0)
+    assert [it["call_id"] for it in site.plant.live.calls()] == list(switch.channels)
