@@ -187,8 +187,8 @@ class Pool:
     async def query(
         self, sql: str, args: Arguments = (), deadline: float | None = None
     ) -> list[Row]:
-        """Run one statement by itself; its rows. A select is tried once more on another
-        connection when the first one ends under it."""
+        """Run one statement by itself; its rows. A select is tried again on another connection
+        when the one it has ends under it."""
         return (await self._statement(sql, args, deadline, sql)).rows
 
     async def execute(self, sql: str, args: Arguments = (), deadline: float | None = None) -> int:
@@ -223,7 +223,8 @@ class Pool:
     async def _statement(
         self, sql: str, args: Arguments, deadline: float | None, inner: str
     ) -> Result:
-        retries = 1 if inner.lstrip()[:6].lower() == "select" else 0
+        # After a restart of the server every idle connection may be dead and not know it yet.
+        retries = self.size if inner.lstrip()[:6].lower() == "select" else 0
 
         async def work(job: _Job) -> Result:
             left = retries
@@ -244,9 +245,8 @@ class Pool:
         self, begin: str, work: Callable[[Transaction], Awaitable[T]], deadline: float | None
     ) -> T:
         async def run(job: _Job) -> T:
-            connection = job.connection = await self._checkout()
+            connection = await self._begin(begin, job)
             try:
-                await connection.run(begin)
                 job.transaction = transaction = Transaction(connection)
                 if job.overdue:
                     transaction.end()
@@ -264,6 +264,21 @@ class Pool:
                 self._release(connection)
 
         return await self._in_time(run, deadline)
+
+    async def _begin(self, begin: str, job: _Job) -> Connection:
+        """A connection with an open transaction; nothing is lost by trying the next one."""
+        left = self.size
+        while True:
+            connection = job.connection = await self._checkout()
+            try:
+                await connection.run(begin)
+            except BaseException:
+                self._release(connection)
+                if connection.live or not left or job.overdue:
+                    raise
+                left -= 1
+            else:
+                return connection
 
     async def _in_time(self, work: Callable[[_Job], Awaitable[T]], deadline: float | None) -> T:
         """The result of `work`, or DatabaseUnavailable after the deadline while it goes on."""

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from nizam.errors import DatabaseUnavailable
+from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool, Transaction
 
 TENANT = UUID("01937a5e-0000-7000-8000-0000000000aa")
@@ -148,3 +149,52 @@ async def test_tenant_statements_run_as_the_unprivileged_role(pool: Pool) -> Non
 
     assert await pool.tenant_transaction(TENANT, look) == [("nizam_tenant",)]
     assert await pool.query("select current_user::text") == [("nizam",)]
+
+
+async def test_a_connection_that_stays_silent_is_replaced(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nizam.store.pool.ABANDON_SECONDS", 0.05)
+    with pytest.raises(DatabaseUnavailable):
+        await pool.query("select pg_sleep(10)", deadline=0.05)
+    await until(lambda: pool.in_use == 0)
+    assert await pool.query("select 1") == [(1,)]
+
+
+async def test_notifications_arrive_in_order_and_again_after_the_connection_was_lost(
+    pool: Pool, database: str
+) -> None:
+    heard: list[str] = []
+    listener = NotificationListener(reactor, database, "some_channel", heard.append)
+    listener.start()
+    await until(lambda: listener.listening)
+    numbers = [str(n) for n in range(200)]
+    await pool.query("select pg_notify('some_channel', n::text) from generate_series(0, 199) as n")
+    await until(lambda: len(heard) == 200)
+    assert heard == numbers
+    await pool.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'"
+    )
+    await until(lambda: not listener.listening)
+    await until(lambda: listener.listening)
+    await pool.query("select pg_notify('some_channel', 'again')")
+    await until(lambda: heard[-1] == "again")
+    await listener.stop()
+
+
+async def test_a_transaction_begins_on_a_live_connection_after_a_restart(
+    pool: Pool, database: str
+) -> None:
+    await until(lambda: len(pool._all) == 2)
+    with psycopg2.connect(database) as other, other.cursor() as cursor:
+        cursor.execute(
+            "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    other.close()
+
+    async def add(transaction: Transaction) -> None:
+        await transaction.execute("update platform_state set revision = revision + 1")
+
+    await pool.transaction(add)
+    assert await pool.query("select revision from platform_state") == [(1,)]
