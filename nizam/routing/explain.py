@@ -8,7 +8,7 @@ from uuid import UUID
 
 import attrs
 
-from nizam.errors import NotFound
+from nizam.errors import NotFound, ValidationFailed
 from nizam.fsxml.dialplan import render
 from nizam.routing.context import Random
 from nizam.routing.decide import decide
@@ -49,8 +49,11 @@ def explain(
 
     Inside, `from_` is an extension's number; somebody without an extension dials with no rights.
     From outside, a number of another tenant is as unknown as one of nobody. Raises NotFound when
-    the tenant is not in the snapshot.
+    the tenant is not in the snapshot, ValidationFailed when `at` is in the first or the last year
+    that there is, where local time cannot be told.
     """
+    if not 1 < at.year < 9999:
+        raise ValidationFailed("/at is out of range")
     view = snapshot.tenant(tenant_id)
     if view is None:
         raise NotFound("the tenant is not known here yet")

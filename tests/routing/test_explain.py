@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import orjson
 import pytest
 
-from nizam.errors import NotFound
+from nizam.errors import NotFound, ValidationFailed
 from nizam.routing.explain import Explanation, explain
 from tests.routing.tenants import NOON, identifier, recorded_tenants
 
@@ -78,4 +78,19 @@ def test_an_unknown_tenant_is_not_found() -> None:
     with pytest.raises(NotFound):
         explain(
             recorded_tenants().snapshot, UUID(int=1), "1", "2", "internal", NOON, random.Random(1)
+        )
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_moment_without_local_time_is_refused(year: int) -> None:
+    at = NOON.replace(year=year)
+    with pytest.raises(ValidationFailed):
+        explain(
+            recorded_tenants().snapshot,
+            identifier("acme"),
+            "1001",
+            "1002",
+            "internal",
+            at,
+            random.Random(1),
         )
