@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nizam.model.key_text import is_well_formed, key_hash, new_key
@@ -61,7 +63,7 @@ async def test_a_mistyped_key_never_reaches_the_database(
     ],
 )
 async def test_a_key_holds_within_its_limits(
-    server: Server, limits: dict[str, object], status: int
+    server: Server, limits: dict[str, Any], status: int
 ) -> None:
     key = await server.make_key("*", **limits)
     assert (await server.request("GET", "/api/v1/me", key=key)).status == status

@@ -1,0 +1,184 @@
+"""What can be done beside changing fields: tenants' states, webhooks, events, explain, live."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from nizam.http.reply import to_json
+from nizam.model.events import Event
+from nizam.model.registry import resource
+from nizam.routing.snapshot import Row
+from nizam.store.system.events import write_events
+from tests.http.conftest import Server
+
+_CALL = UUID("6f0c8f2e-0000-4000-8000-000000000001")
+_HOOK = {"url": "https://example.com/hooks", "event_types": ["call.*"]}
+
+
+@pytest.mark.parametrize(
+    ("commands", "statuses", "status"),
+    [
+        (["activate"], [200], "active"),
+        (["suspend"], [409], "trial"),
+        (["activate", "activate"], [200, 409], "active"),
+        (["activate", "suspend", "activate"], [200, 200, 200], "active"),
+        (["activate", "terminate", "activate"], [200, 200, 409], "terminated"),
+    ],
+)
+async def test_a_tenant_moves_only_as_its_state_machine_says(
+    server: Server, commands: list[str], statuses: list[int], status: str
+) -> None:
+    tenant = await server.make_tenant()
+    answers = [await server.request("POST", f"{tenant}/{it}") for it in commands]
+    assert [it.status for it in answers] == statuses
+    assert {it.json["code"] for it in answers if it.status == 409} <= {"invalid_transition"}
+    assert (await server.request("GET", tenant)).json["status"] == status
+
+
+async def test_a_webhook_is_paused_resumed_and_given_a_new_secret(server: Server) -> None:
+    tenant = await server.make_tenant()
+    made = await server.make(f"{tenant}/webhooks", _HOOK)
+    path = f"{tenant}/webhooks/{made['id']}"
+    assert made["secret"].startswith("whsec_")
+    paused = await server.request("POST", f"{path}/pause")
+    assert (paused.status, paused.json["status"]) == (200, "paused")
+    resumed = await server.request("POST", f"{path}/resume")
+    assert (resumed.status, resumed.json["status"]) == (200, "active")
+    rotated = await server.request("POST", f"{path}/rotate-secret")
+    assert rotated.status == 200
+    assert rotated.json["secret"] not in ("", made["secret"])
+    assert "secret" not in (await server.request("GET", path)).json
+    kept = await server.pool.query("select previous_secret_until > now() from webhook_states")
+    assert kept == [(True,)]
+
+
+async def test_a_test_event_makes_one_delivery(server: Server) -> None:
+    tenant = await server.make_tenant()
+    hook = await server.make(f"{tenant}/webhooks", _HOOK)
+    await server.make(f"{tenant}/webhooks", {**_HOOK, "event_types": ["*"]})
+    path = f"{tenant}/webhooks/{hook['id']}"
+    sent = await server.request("POST", f"{path}/test")
+    assert sent.status == 202, sent.body
+    found = (await server.request("GET", f"{path}/deliveries?event_type=webhook.test")).json["data"]
+    assert [it["id"] for it in found] == [sent.json["delivery_id"]]
+    assert found[0]["status"] == "pending"
+    rows = await server.pool.query(
+        "select count(*) from webhook_deliveries where event_type = 'webhook.test'"
+    )
+    assert rows == [(1,)]
+    assert (await server.request("GET", f"{path}/stats")).json["pending"] >= 1
+
+
+async def test_ended_deliveries_are_replayed(server: Server) -> None:
+    tenant = await server.make_tenant()
+    hook = await server.make(f"{tenant}/webhooks", _HOOK)
+    path = f"{tenant}/webhooks/{hook['id']}"
+    await server.request("POST", f"{path}/test")
+    await server.pool.execute("update webhook_deliveries set status = 'dead', attempt_count = 9")
+    replayed = await server.request("POST", f"{path}/replay", {"statuses": ["dead"]})
+    assert (replayed.status, replayed.json["deliveries"]) == (202, 1), replayed.body
+    again = await server.request("POST", f"{path}/replay")
+    assert again.json["deliveries"] == 0
+    attempts = await server.request("GET", f"{path}/attempts")
+    assert (attempts.status, attempts.json["data"]) == (200, [])
+
+
+def _event(tenant: str, sequence: int, kind: str = "call.dtmf") -> Event:
+    return Event(
+        type=kind,
+        occurred_at=datetime.now(UTC),
+        core_id="core",
+        sequence=sequence,
+        tenant_id=UUID(tenant.rpartition("/")[2]),
+        node="fs1",
+        call_id=_CALL,
+        leg_id=_CALL,
+        data={"to": "1001"},
+    )
+
+
+async def test_call_events_are_listed_traced_and_dispatched_again(server: Server) -> None:
+    tenant = await server.make_tenant()
+    hook = await server.make(f"{tenant}/webhooks", _HOOK)
+    events = [_event(tenant, number) for number in range(3)]
+    await write_events(server.pool, events)
+    listed = await server.request("GET", f"{tenant}/call-events?call_id={_CALL}&limit=2")
+    assert [it["id"] for it in listed.json["data"]] == [events[2].id, events[1].id]
+    rest = await server.request(
+        "GET", f"{tenant}/call-events?call_id={_CALL}&cursor={listed.json['next_cursor']}"
+    )
+    assert [it["id"] for it in rest.json["data"]] == [events[0].id]
+    trace = await server.request("GET", f"{tenant}/calls/{_CALL}/trace")
+    assert [it["sequence"] for it in trace.json["events"]] == [0, 1, 2]
+    one = await server.request("GET", f"{tenant}/call-events/{events[0].id}")
+    assert one.json["data"] == {"to": "1001"}
+    await server.pool.execute("update webhook_deliveries set status = 'succeeded'")
+    sent = await server.request("POST", f"{tenant}/call-events/{events[0].id}/redispatch")
+    assert (sent.status, sent.json["deliveries"]) == (202, 1), sent.body
+    waiting = await server.request(
+        "GET", f"{tenant}/webhooks/{hook['id']}/deliveries?status=pending"
+    )
+    assert [it["event_id"] for it in waiting.json["data"]] == [events[0].id]
+    other = await server.make_tenant("other")
+    assert (await server.request("GET", f"{other}/call-events/{events[0].id}")).status == 404
+    assert (await server.request("GET", f"{other}/calls/{_CALL}/trace")).status == 404
+
+
+async def test_live_calls_and_registrations_are_those_of_the_tenant(server: Server) -> None:
+    tenant, other = await server.make_tenant(), await server.make_tenant("other")
+    call: dict[str, Any] = {
+        "call_id": str(_CALL),
+        "tenant_id": tenant.rpartition("/")[2],
+        "started_at": "2026-01-01T00:00:00Z",
+    }
+    server.api.live.put("calls", "fs1", str(_CALL), call)
+    assert (await server.request("GET", f"{tenant}/calls")).json["data"] == [call]
+    assert (await server.request("GET", f"{tenant}/calls/{_CALL}")).json == call
+    assert (await server.request("GET", f"{other}/calls")).json["data"] == []
+    assert (await server.request("GET", f"{other}/calls/{_CALL}")).status == 404
+    assert (await server.request("GET", f"{tenant}/registrations")).json["data"] == []
+
+
+async def test_explain_says_where_a_call_would_go(server: Server) -> None:
+    tenant = await server.make_tenant()
+    shown = (await server.request("GET", tenant)).json
+    fields = resource("tenant").body.model_fields
+    body = to_json({name: it for name, it in shown.items() if name in fields})
+    identifier = UUID(shown["id"])
+    server.api.snapshot.put(Row("tenant", identifier, None, 1, body))
+    answer = await server.request(
+        "POST", f"{tenant}/routing/explain", {"from": "1001", "to": "9999"}
+    )
+    assert answer.status == 200, answer.body
+    assert answer.json["trace"]
+    assert answer.json["xml"].startswith("<")
+    wrong = await server.request("POST", f"{tenant}/routing/explain", {"from": "${x}", "at": "now"})
+    assert {it["path"] for it in wrong.json["errors"]} == {"/from", "/to", "/at"}
+
+
+async def test_cdrs_are_listed_and_shown_with_their_legs(server: Server) -> None:
+    tenant = await server.make_tenant()
+    await server.pool.execute(
+        "insert into cdrs (call_id, started_at, tenant_id, direction, from_number, to_number,"
+        " duration_ms, billable_ms, result, hangup_by, source) values (%s, now(), %s, 'inbound',"
+        " '+12025550100', '1001', 5000, 3000, 'answered', 'caller', 'both')",
+        (_CALL, server.tenant_id(tenant)),
+    )
+    listed = await server.request("GET", f"{tenant}/cdrs?result=answered&from[prefix]=%2B1202")
+    assert [it["call_id"] for it in listed.json["data"]] == [str(_CALL)]
+    one = await server.request("GET", f"{tenant}/cdrs/{_CALL}")
+    assert (one.json["duration_ms"], one.json["legs"]) == (5000, [])
+    assert (await server.request("GET", f"{tenant}/cdrs?result=busy")).json["data"] == []
+
+
+async def test_a_switch_node_shows_its_link(server: Server) -> None:
+    made = await server.make("/api/v1/switch-nodes", resource("switch_node").example)
+    server.api.live.put("links", "fs1", "link", {"connected": True})
+    for path in (f"/api/v1/switch-nodes/{made['id']}", "/api/v1/switch-nodes"):
+        shown = (await server.request("GET", path)).json
+        node = shown["data"][0] if "data" in shown else shown
+        assert node["link"] == {"connected": True}
