@@ -18,7 +18,7 @@ from uuid import UUID
 import attrs
 
 from nizam.esl.event import SwitchEvent
-from nizam.events.fields import channel_id, identifier, integer, moment
+from nizam.events.fields import channel_id, destination, identifier, integer, moment
 from nizam.events.legs import LINKS, Leg
 from nizam.model.events import Event
 
@@ -243,7 +243,7 @@ def _channel(event: SwitchEvent, leg_id: UUID, call_id: UUID) -> Channel:
         call_id=call_id,
         core_id=get("Core-UUID") or "",
         direction=direction,
-        number=dialled or get("Caller-Destination-Number"),
+        number=dialled or destination(get("Caller-Destination-Number")),
         caller_number=get("Caller-Caller-ID-Number") or get("Caller-ANI"),
         caller_name=get("Caller-Caller-ID-Name"),
         context=get("Caller-Context"),

@@ -47,6 +47,11 @@ def identifier(text: str | None) -> UUID | None:
         return None
 
 
+def destination(text: str | None) -> str | None:
+    """A destination number without the domain that a dial-string `NUMBER%DOMAIN` leaves on it."""
+    return text.partition("%")[0] if text else text
+
+
 def channel_id(text: str) -> UUID:
     """The UUID that stands for a channel; `origination_uuid` lets a channel be called anything."""
     return identifier(text) or uuid5(NAMESPACE_OID, text)

@@ -18,7 +18,15 @@ import attrs
 
 from nizam.errors import ValidationFailed
 from nizam.esl.event import SwitchEvent
-from nizam.events.fields import channel_id, identifier, integer, milliseconds, moment, number
+from nizam.events.fields import (
+    channel_id,
+    destination,
+    identifier,
+    integer,
+    milliseconds,
+    moment,
+    number,
+)
 
 LINKS: Final = (
     "originator",
@@ -125,7 +133,7 @@ def leg_from_event(event: SwitchEvent, node: str | None) -> Leg | None:
         context=get("Caller-Context"),
         caller_number=_text(get("Caller-Caller-ID-Number") or get("Caller-ANI")),
         caller_name=_text(get("Caller-Caller-ID-Name")),
-        number=_text(get("Caller-Destination-Number")),
+        number=_text(destination(get("Caller-Destination-Number"))),
         other_leg_id=identifier(get("Other-Leg-Unique-ID")),
         originator_id=identifier(get("Other-Leg-Unique-ID"))
         if get("Other-Type") == "originator"
@@ -178,7 +186,7 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
         context=_string(_part(callflow[-1], "caller_profile"), "context"),
         caller_number=_text(_string(profile, "caller_id_number") or _string(profile, "ani")),
         caller_name=_text(_string(profile, "caller_id_name")),
-        number=_text(_string(profile, "destination_number")),
+        number=_text(destination(_string(profile, "destination_number"))),
         other_leg_id=identifier(_string(originator, "uuid") or _string(originatee, "uuid")),
         originator_id=identifier(_string(originator, "uuid")),
         ringing_at=moment(_string(times, "progress_time"))

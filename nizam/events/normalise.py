@@ -18,7 +18,7 @@ from nizam.esl.event import SwitchEvent
 from nizam.events import gateways, recordings, registrations, voicemail
 from nizam.events.cdr import summarise
 from nizam.events.channels import Call, Calls, Channel, Lookup, TenantOfDomain
-from nizam.events.fields import channel_id, integer, moment
+from nizam.events.fields import channel_id, destination, integer, moment
 from nizam.events.legs import Leg, leg_from_event
 from nizam.model.events import Event, timestamp
 
@@ -265,7 +265,7 @@ class Normaliser:
         if index <= channel.profile_index:
             return
         channel.profile_index = index
-        to = event.get("Caller-Destination-Number")
+        to = destination(event.get("Caller-Destination-Number"))
         source = event.get("variable_transfer_source")
         if not channel.bridged or not source or ":uuid_br:" in source:
             return  # our dialplan going on, or a queue, park or fifo joining two channels
