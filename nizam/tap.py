@@ -10,6 +10,7 @@ from uuid import UUID
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
@@ -65,6 +66,8 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
 
 def build_daemon(settings: Settings, reactor: Any) -> IService:
     """The daemon with the roles that the settings name; it serves once it was started."""
+    # Twisted would log two lines for each connection that is made.
+    Factory.noisy = False
     daemon: IService = Daemon(settings, reactor)
     return daemon
 
@@ -266,6 +269,7 @@ class _Parts:
                 reactor,
                 settings.sip,
                 lambda: snapshots.ready,
+                log_lookups=settings.log_level == "debug",
             )
             mounted["/freeswitch/cdr"] = CdrResource(credentials, intake.accept_cdr, reactor)
         api = Api.over(
