@@ -8,7 +8,7 @@ from uuid import UUID
 
 from nizam.errors import IdempotencyMismatch
 from nizam.store.context import Idempotency
-from nizam.store.pool import Pool, Transaction
+from nizam.store.pool import Transaction
 from nizam.store.secrets import SecretBox
 
 _CLAIM = """
@@ -21,8 +21,15 @@ where it.created_at < now() - interval '24 hours'
 returning true
 """
 _FIND = "select request_hash, answer from idempotency_keys where owner = %s and key = %s"
-_SAVE = "update idempotency_keys set answer = %s where owner = %s and key = %s"
-_FORGET = "delete from idempotency_keys where created_at < now() - interval '24 hours'"
+# Each key that is added takes a few that have ended with it: the table needs no other cleaning.
+_SAVE = """
+with ended as (
+    delete from idempotency_keys where (owner, key) in (
+        select owner, key from idempotency_keys
+        where created_at < now() - interval '24 hours' limit 20 for update skip locked)
+)
+update idempotency_keys set answer = %s where owner = %s and key = %s
+"""
 
 
 async def earlier_answer(
@@ -58,8 +65,3 @@ async def keep_answer(
     text = base64.b64encode(it.save(answer)).decode()
     sealed = box.encrypt(text, "idempotency", it.owner, it.key)
     await transaction.execute(_SAVE, (sealed, it.owner, it.key))
-
-
-async def forget_old_keys(pool: Pool) -> int:
-    """Remove keys older than 24 h; how many there were."""
-    return await pool.execute(_FORGET)

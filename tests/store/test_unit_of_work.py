@@ -23,7 +23,6 @@ from nizam.model.identifiers import new_id
 from nizam.model.key_text import is_well_formed, key_hash
 from nizam.model.registry import resource
 from nizam.store.context import ChangeContext, Idempotency
-from nizam.store.idempotency import forget_old_keys
 from nizam.store.pool import Pool
 from nizam.store.store import Store
 from nizam.store.system.api_keys import create_platform_key
@@ -444,4 +443,5 @@ async def test_keys_end_after_24_hours(acme: Workshop, pool: Pool) -> None:
     await pool.execute("update idempotency_keys set created_at = now() - interval '25 hours'")
     await create_once(acme, once("k", b"other"), "1002")
     await pool.execute("update idempotency_keys set created_at = now() - interval '25 hours'")
-    assert await forget_old_keys(pool) == 1
+    await create_once(acme, once("another"), "1003")
+    assert await pool.query("select key from idempotency_keys") == [("another",)]
