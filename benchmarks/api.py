@@ -80,7 +80,7 @@ async def measure(reactor: Any, dev: dict[str, Any], seconds: float) -> None:
         figure = percentile(times, fraction)
         run.add(Row(name, figure, "ms", times, must=must, aim=aim, lower_is_better=True))
     run.publish()
-    await pool.closeCachedConnections()
+    await pool.closeCachedConnections()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:
