@@ -56,6 +56,8 @@ class Recovery:
         self._running: Deferred[None] | None = None
         self._sleeping: Deferred[None] | None = None
         self._stopping = False
+        # What a process that died had not handed in yet goes at the first check after the start.
+        self._untouched_seconds = 0.0
 
     def start(self) -> None:
         """Begin to check."""
@@ -159,9 +161,10 @@ class Recovery:
         counts = await deliveries.count_pending(self._database, PARTITIONS)
         short = {p for p, count in counts.items() if count > depths[p].open}
         if short:
-            found = await self._hand_in(short, age_seconds=UNTOUCHED_SECONDS)
+            found = await self._hand_in(short, age_seconds=self._untouched_seconds)
             if found:
                 self._wake(short)
+        self._untouched_seconds = UNTOUCHED_SECONDS
         oldest = await deliveries.oldest_pending_seconds(self._database)
         metrics.WEBHOOK_OLDEST_SECONDS.set(oldest)
 

@@ -74,6 +74,12 @@ def problems(
     each webhook came exactly once. Without, as after a crash, events may be missing and webhooks
     may have come again under the same id.
     """
+    found = call_problems(truth, stored, whole=whole)
+    return found + delivery_problems(stored, receiver, whole=whole)
+
+
+def call_problems(truth: Iterable[CallTruth], stored: Stored, *, whole: bool = True) -> list[str]:
+    """The same of summaries, legs and events alone."""
     found: list[str] = []
     calls = {call.call_id: call for call in truth}
     for call in calls.values():
@@ -89,7 +95,7 @@ def problems(
         found += _event_problems(call, stored.events.get(call.call_id, []), whole)
     for unknown in stored.summaries.keys() - calls.keys():
         found.append(f"call {unknown} has a summary but did not happen")
-    return found + delivery_problems(stored, receiver, whole=whole)
+    return found
 
 
 def delivery_problems(

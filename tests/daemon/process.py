@@ -60,8 +60,7 @@ class DaemonProcess:
                     "--pidfile=",
                     "nizam",
                 ],
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
-                | self._environment,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)} | self._environment,
                 cwd=self._log.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

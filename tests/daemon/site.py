@@ -18,7 +18,7 @@ from nizam.sim.settings import Durations, Scenery
 from nizam.sim.switch import SimulatedSwitch
 from nizam.store.pool import Pool
 from nizam.store.system.api_keys import create_platform_key
-from tests.daemon.accounting import problems, read
+from tests.daemon.accounting import call_problems, problems, read
 from tests.daemon.process import DaemonProcess, until
 from tests.daemon.receiver import WebhookReceiver
 
@@ -117,10 +117,14 @@ class Site:
         truth = self.switch.truth.calls
         return problems(truth, read(self.database), self.receiver, whole=whole)
 
+    def call_problems(self) -> list[str]:
+        """What is wrong with summaries, legs and events at this moment, webhooks aside."""
+        return call_problems(self.switch.truth.calls, read(self.database), whole=False)
+
     async def post_spooled_cdrs(self, folder: Path) -> Sequence[int]:
         """Post the records that FreeSWITCH could not, as its operator does; the statuses."""
         statuses = []
-        for file in sorted(folder.glob("*.cdr.json")):
+        for file in _records(folder):
             status, _ = await self.daemon.request(
                 "POST",
                 "/freeswitch/cdr",
@@ -184,3 +188,5 @@ async def stop_site(site: Site) -> None:
     await site.receiver.stop()
 
 
+def _records(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.cdr.json"))

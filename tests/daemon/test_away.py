@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
+from lxml import etree
 
 from nizam.embedded.postgres import PrivatePostgres
 from tests.daemon.process import frozen, until
@@ -71,7 +71,7 @@ async def test_without_postgresql_it_starts_from_the_copy_in_redis(
             auth=(XML_USERNAME, XML_PASSWORD),
         )
         assert status == 200
-        user = ElementTree.fromstring(body).find(".//user")
+        user = etree.fromstring(body).find(".//user")
         assert user is not None
         assert user.get("id") == "1001"
 
