@@ -202,9 +202,7 @@ async def get_cdr(pool: Pool, tenant_id: UUID, call_id: UUID) -> dict[str, Any]:
     }
 
 
-async def list_deliveries(
-    pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing
-) -> Page:
+async def list_deliveries(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Deliveries of one webhook."""
     table = WEBHOOK_DELIVERIES
     return await _page(
