@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
 from nizam.sim.settings import Durations
 from nizam.store.migrate import upgrade
-from tests.daemon.accounting import Stored, read
+from tests.daemon.accounting import Stored, expected_events, read
 from tests.daemon.process import frozen
 from tests.daemon.site import Site, build_site, connected, demo_scenery, stop_site
 
@@ -124,6 +125,10 @@ class _Run:
         counts = site.receiver.counts
         calls = truth.by_id()
         missing = [it for it in stored.promised if it not in counts]
+        unheard = [
+            sum((expected_events(call) - _kinds(stored, call.call_id)).values())
+            for call in truth.calls
+        ]
         to_webhook = [
             site.receiver.arrived[event["id"]] - event["occurred_at"].timestamp()
             for events in stored.events.values()
@@ -143,6 +148,8 @@ class _Run:
         add("calls placed", truth.placed, "")
         add("calls that began", len(truth.calls), "")
         add("events of calls stored", sum(map(len, stored.events.values())), "")
+        add("events missing", sum(unheard), "", None if self._plan.kills else 0)
+        add("calls with an event missing", sum(1 for it in unheard if it), "")
         add("summaries", sum(map(len, stored.summaries.values())), "")
         add("legs", sum(map(len, stored.legs.values())), "")
         add("deliveries promised", len(stored.promised), "")
@@ -162,6 +169,10 @@ class _Run:
         report.notes["wrong"] = wrong[:20]
         report.notes["switch_problems"] = len(truth.problems)
         report.notes["log_errors"] = site.daemon.logged("error", "critical")[:10]
+
+
+def _kinds(stored: Stored, call_id: str) -> Counter[str]:
+    return Counter(event["type"] for event in stored.events.get(call_id, []))
 
 
 if __name__ == "__main__":
