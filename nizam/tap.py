@@ -187,7 +187,6 @@ class _Parts:
         )
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
-        self._egress: EgressAgent | None = None
         self._box: SecretBox | None = None
 
     async def connect(self) -> None:
@@ -237,9 +236,8 @@ class _Parts:
             on_deliveries=committed,
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
-        self._services = [snapshots, live, intake]
-        if worker is not None:
-            self._services.append(worker)
+        # The worker outlives the intake, whose last batch still makes deliveries.
+        self._services = [snapshots, live, *([worker] if worker else []), intake]
         nodes: SwitchNodes | None = None
         if Role.INTAKE in roles:
             nodes = SwitchNodes(reactor, intake, snapshot, box, self.key_value, settings.nodes)
@@ -294,15 +292,12 @@ class _Parts:
             stopping: Any = service.stopService()  # type: ignore[no-untyped-call]
             if isinstance(stopping, Deferred):
                 await stopping
-        if self._egress is not None:
-            await self._egress.close()
         await self.key_value.stop()
         pools = (self.primary, *self.replicas)
         await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
 
     def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:
         settings = self.settings.webhooks
-        self._egress = EgressAgent(self.reactor, settings.allowed_networks)
 
         def reveal(webhook_id: UUID, sealed: str) -> str:
             return box.decrypt(sealed, "webhook", webhook_id, "secret")
@@ -311,7 +306,7 @@ class _Parts:
             self.reactor,
             self.primary,
             queue,
-            self._egress,
+            EgressAgent(self.reactor, settings.allowed_networks),
             reveal,
             name=f"{socket.gethostname()}-{new_id()}",
             concurrency=settings.concurrency,
