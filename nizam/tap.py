@@ -26,6 +26,7 @@ from nizam.http.xmlcurl import XmlCurlResource
 from nizam.kv.single import SingleRedis
 from nizam.model.gateway import Gateway
 from nizam.model.identifiers import new_id
+from nizam.ops.deadline import within
 from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
 from nizam.ops.notify import SystemdNotifier
 from nizam.ops.prometheus import MetricsResource, StallMeter
@@ -51,6 +52,9 @@ KEY_RETRY_SECONDS = 1.0
 READY_POLL_SECONDS = 0.1
 REQUESTS_SECONDS = 5.0
 """How long a stop waits for the requests that are being answered."""
+
+STOP_SECONDS = 28.0
+"""How long a stop may take in all; systemd and Kubernetes are told to wait 35 s."""
 
 XML_BODY_BYTES = 4 * 1024 * 1024
 
@@ -112,9 +116,13 @@ class Daemon(Service):
         self._starting.addErrback(self._failed)
 
     def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
-        """Take no more work, finish what is under way, give back the rest."""
+        """Take no more work, finish what is under way, give back the rest, within 28 s."""
         super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
+        return Deferred.fromCoroutine(self._stop_in_time())
+
+    async def _stop_in_time(self) -> None:
+        if not await within(self._reactor, STOP_SECONDS, self._stop()):
+            self._log.warn("some parts did not stop in time; what they held is durable elsewhere")
 
     async def _start(self) -> None:
         parts = self._parts = _Parts(self._settings, self._reactor)

@@ -36,6 +36,7 @@ from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
 from nizam.errors import NizamError
+from nizam.ops.deadline import within
 from nizam.ops.logs import observer
 from nizam.settings import Settings
 from nizam.sim.switch import SimulatedSwitch
@@ -233,20 +234,11 @@ class _System:
             receiver=receiver_url,
         )
 
-    def _stop_in_time(self) -> Deferred[None]:
+    def _stop_in_time(self) -> Deferred[bool]:
         """Stop everything; what has not finished by the deadline is left to the process's end."""
-        stopping: Deferred[None] = Deferred.fromCoroutine(self._stop())
-        finished: Deferred[None] = Deferred()
-
-        def finish(result: object) -> None:
-            if not finished.called:
-                finished.callback(None)
-
-        overdue = self._reactor.callLater(STOP_SECONDS, finish, None)
+        stopping = within(self._reactor, STOP_SECONDS, self._stop())
         stopping.addErrback(lambda failure: self._log.failure("while stopping", failure))
-        stopping.addBoth(finish)
-        finished.addCallback(lambda _: overdue.cancel() if overdue.active() else None)
-        return finished
+        return stopping
 
     async def _stop(self) -> None:
         self._say("Stopping ...")

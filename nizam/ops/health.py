@@ -22,6 +22,8 @@ from twisted.internet.task import LoopingCall
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
+from nizam.ops.deadline import within
+
 PROBE_INTERVAL_SECONDS = 2.0
 PROBE_DEADLINE_SECONDS = 1.0
 
@@ -71,7 +73,9 @@ class Health(Service):
         """Begin to probe."""
         super().startService()  # type: ignore[no-untyped-call]
         for name, probe in self._probes.items():
-            loop = LoopingCall(self._probe_once, name, probe)
+            loop = LoopingCall(
+                lambda name=name, probe=probe: Deferred.fromCoroutine(self._probe_once(name, probe))
+            )
             loop.clock = self._clock
             self._loops.append(loop)
             loop.start(PROBE_INTERVAL_SECONDS)
@@ -116,34 +120,17 @@ class Health(Service):
         checks = {name: {"status": it.state.value, **it.facts} for name, it in findings.items()}
         return (503 if status == "unhealthy" else 200), {"status": status, "checks": checks}
 
-    def _probe_once(self, name: str, probe: Probe) -> Deferred[None]:
+    async def _probe_once(self, name: str, probe: Probe) -> None:
         async def ask() -> None:
             await probe()
 
-        asked: Deferred[None] = Deferred.fromCoroutine(ask())
-        finished: Deferred[None] = Deferred()
-
-        def conclude(finding: Finding) -> None:
-            if not finished.called:
-                self._seen[name] = finding
-                finished.callback(None)
-
-        # The probe itself is left to end by its own deadline: some peers must not be cancelled.
-        overdue = self._clock.callLater(
-            PROBE_DEADLINE_SECONDS,
-            conclude,
-            Finding(State.DEGRADED, {"reason": "no answer in time"}),
-        )
-
-        def answered(_: object) -> None:
-            conclude(Finding(State.OK))
-
-        def failed(failure: Any) -> None:
-            conclude(Finding(State.DEGRADED, {"reason": failure.value.__class__.__name__}))
-
-        asked.addCallbacks(answered, failed)
-        finished.addCallback(lambda _: overdue.cancel() if overdue.active() else None)
-        return finished
+        try:
+            in_time = await within(self._clock, PROBE_DEADLINE_SECONDS, ask())
+        except Exception as error:
+            self._seen[name] = Finding(State.DEGRADED, {"reason": type(error).__name__})
+            return
+        late = Finding(State.DEGRADED, {"reason": "no answer in time"})
+        self._seen[name] = Finding(State.OK) if in_time else late
 
 
 def _answer(request: Request, status: int, document: Mapping[str, Any]) -> bytes:
