@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import attrs
 import orjson
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nizam import metrics
 from nizam.errors import KeyValueUnavailable, NizamError
@@ -25,6 +27,7 @@ from nizam.events.fields import moment
 from nizam.kv.interface import IKeyValue
 from nizam.model.events import timestamp
 from nizam.switch.intake import Intake
+from nizam.switch.profiles import SipProfiles
 from nizam.switch.reconcile import Reconciled, reconcile
 
 RECONCILE_SECONDS: Final = 60.0
@@ -47,7 +50,10 @@ class NodeSpec:
 
 
 class Node(Service):
-    """Both links of one node, from startService to stopService."""
+    """Both links of one node, from startService to stopService.
+
+    `gateways` gives the ids of the gateways that it should have.
+    """
 
     _log = Logger()
 
@@ -58,6 +64,7 @@ class Node(Service):
         intake: Intake,
         key_value: IKeyValue | None = None,
         *,
+        gateways: Callable[[], Iterable[UUID]] = tuple,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.spec = spec
@@ -87,6 +94,8 @@ class Node(Service):
             on_refused=self._refused,
             name=f"{spec.name} commands",
         )
+        self._profiles = SipProfiles(reactor, self._commands, spec.name, gateways)
+        self._aligning: Deferred[None] | None = None
         self._ever_up = False
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
@@ -123,6 +132,8 @@ class Node(Service):
                 timer.cancel()
         self._timers.clear()
         stopping = [self._events.stopService(), self._commands.stopService()]
+        if self._aligning is not None:
+            self._aligning.cancel()
         if self._reconciling is not None:
             stopping.append(self._reconciling)
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _done: None)
@@ -135,6 +146,26 @@ class Node(Service):
         except NizamError as error:
             # Users are cached for a bounded time only.
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
+
+    def gateway_changed(self, identifier: UUID) -> None:
+        """A gateway is new, different or gone: make FreeSWITCH take that over."""
+        self._profiles.changed(identifier)
+        self._align()
+
+    def _align(self) -> None:
+        if not self.running:
+            return
+        aligning = Deferred.fromCoroutine(self._profiles.align())
+        if self._aligning is None:
+            # Further ones only make this one look again.
+            self._aligning = aligning
+            aligning.addBoth(self._aligned)
+        aligning.addErrback(self._failed)
+
+    def _aligned(self, result: Any) -> None:
+        self._aligning = None
+        if isinstance(result, Failure) and not isinstance(result.value, CancelledError):
+            self._failed(result)
 
     # -- the links ----------------------------------------------------------------------------
 
@@ -224,6 +255,8 @@ class Node(Service):
         except NizamError as error:
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
             delay = RECONCILE_RETRY_SECONDS
+        else:
+            self._align()
         finally:
             self._reconciling = None
             # A link that came up meanwhile asked for another one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from nizam.errors import SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
 from nizam.kv.interface import IKeyValue
 from nizam.model.extension import Extension
+from nizam.model.gateway import Gateway
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import NodeSettings
@@ -108,26 +109,53 @@ class SwitchNodes(Service):
                     self._intake.forget_node(name)
         for name, spec in wanted.items():
             if name not in self._nodes:
-                node = Node(self._reactor, spec, self._intake, self._key_value, now=self._now)
+                node = Node(
+                    self._reactor,
+                    spec,
+                    self._intake,
+                    self._key_value,
+                    gateways=self._gateways,
+                    now=self._now,
+                )
                 self._nodes[name] = node
                 node.startService()
 
     def changed(self, changes: Iterable[Change]) -> None:
-        """Something changed in the snapshot: nodes come and go, cached users are stale."""
+        """Something changed in the snapshot: nodes come and go, what FreeSWITCH holds is stale."""
         flush: set[tuple[str | None, str | None]] = set()
         for resource, tenant_id, identifier, operation in changes:
             if resource == "switch_node":
                 self.refresh()
             elif resource == "extension" and tenant_id is not None:
                 flush |= self._stale(tenant_id, identifier, operation)
+            elif resource == "gateway":
+                self._gateway_changed(identifier)
             elif resource == "tenant" and operation != "created":
                 flush.add((None, None))
+                self._tenant_changed(identifier)
         if (None, None) in flush:
             flush = {(None, None)}
         for node in self._nodes.values():
             if node.commands.connected:
                 for number, domain in flush:
                     Deferred.fromCoroutine(node.flush_directory(number, domain))
+
+    def _gateway_changed(self, identifier: UUID) -> None:
+        for node in self._nodes.values():
+            node.gateway_changed(identifier)
+
+    def _tenant_changed(self, tenant_id: UUID) -> None:
+        """Gateways go with a tenant that is terminated."""
+        view = self._snapshot.tenant(tenant_id)
+        if view is not None and view.tenant.status == "terminated":
+            for entry in view.all(Gateway):
+                self._gateway_changed(entry.id)
+
+    def _gateways(self) -> Iterator[UUID]:
+        """The gateways that sofia.conf has."""
+        for view in self._snapshot.tenants():
+            if view.tenant.status != "terminated":
+                yield from (entry.id for entry in view.all(Gateway) if entry.body.enabled)
 
     def _stale(
         self, tenant_id: UUID, identifier: UUID, operation: str

@@ -1,0 +1,123 @@
+"""Keeping a node's SIP profiles and gateways as the snapshot has them.
+
+FreeSWITCH asks for sofia.conf when a profile starts and when it is told to look again, and a look
+again only adds gateways: what has changed or is gone must be killed by name, which takes a second
+or two. A node that started while no instance answered has no profile at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from nizam.errors import NizamError, SwitchError
+from nizam.esl.interface import ISwitchLink
+
+PROFILES: Final = ("internal", "external")
+GATEWAY_PROFILE: Final = "external"
+COMMAND_SECONDS: Final = 10.0
+LOOKS: Final = 8
+"""Times that the node is looked at for one change. The instance that it asks may learn of the
+change up to a second later than this one."""
+BETWEEN_LOOKS_SECONDS: Final = 1.0
+
+
+@attrs.frozen
+class SofiaStatus:
+    """What `sofia status` shows: names of profiles, and names of gateways of all profiles."""
+
+    profiles: frozenset[str]
+    gateways: frozenset[str]
+
+
+def read_status(text: str) -> SofiaStatus:
+    """The content of `sofia status`: tab-separated lines of name, type, data and state."""
+    profiles, gateways = set(), set()
+    for line in text.splitlines():
+        name, _, rest = line.strip().partition("\t")
+        kind = rest.partition("\t")[0].strip()
+        if kind == "profile":
+            profiles.add(name)
+        elif kind == "gateway":
+            gateways.add(name.partition("::")[2])
+    return SofiaStatus(frozenset(profiles), frozenset(gateways))
+
+
+class SipProfiles:
+    """The SIP profiles of one node. `wanted` gives the ids of the gateways that it should have."""
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: Any, link: ISwitchLink, node: str, wanted: Callable[[], Iterable[UUID]]
+    ) -> None:
+        self._clock = clock
+        self._link = link
+        self._node = node
+        self._wanted = wanted
+        self._outdated: set[str] = set()
+        self._due = False
+        self._running = False
+
+    def changed(self, gateway: UUID) -> None:
+        """The gateway is not any more as FreeSWITCH may know it."""
+        self._outdated.add(str(gateway))
+
+    async def align(self) -> None:
+        """Bring the node in line; ends when it is, when it is disconnected, or after some looks.
+
+        While it runs, another call makes it look again and returns at once. Never raises.
+        """
+        self._due = True
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._due and self._link.connected:
+                self._due = False
+                await self._look_until_aligned()
+        finally:
+            self._running = False
+
+    async def _look_until_aligned(self) -> None:
+        for look in range(LOOKS):
+            if look:
+                await deferLater(self._clock, BETWEEN_LOOKS_SECONDS)
+            try:
+                if await self._step():
+                    return
+            except NizamError as error:
+                self._log.warn("{node}: {error}", node=self._node, error=str(error))
+                if not self._link.connected:
+                    return
+        self._log.warn("{node} has not taken over all gateways", node=self._node)
+
+    async def _step(self) -> bool:
+        """Look once, command what is missing; whether nothing was."""
+        status = read_status(await self._api("sofia status"))
+        absent = [profile for profile in PROFILES if profile not in status.profiles]
+        for profile in absent:
+            self._log.info("{node}: starts profile {name}", node=self._node, name=profile)
+            await self._api(f"sofia profile {profile} start")
+        if GATEWAY_PROFILE in absent:
+            self._outdated.clear()  # it has just read all of them
+            return False
+        # Others that are there and not wanted stay: a process that has only an old copy of the
+        # data would otherwise take away gateways that are in use.
+        gone = self._outdated = self._outdated & status.gateways
+        for name in gone:
+            with suppress(SwitchError):  # it is marked for deletion already
+                await self._api(f"sofia profile {GATEWAY_PROFILE} killgw {name}")
+        missing = {str(it) for it in self._wanted()} - status.gateways
+        if missing:
+            await self._api(f"sofia profile {GATEWAY_PROFILE} rescan")
+        return not (absent or gone or missing)
+
+    async def _api(self, command: str) -> str:
+        return await self._link.api(command, COMMAND_SECONDS)
