@@ -25,6 +25,7 @@ _NO_ANSWER: Final = frozenset(
         "SUBSCRIBER_ABSENT",
     }
 )
+_BARRED: Final = frozenset({"CALL_REJECTED", "OUTGOING_CALL_BARRED", "INCOMING_CALL_BARRED"})
 _CALLER_HUNG_UP: Final = frozenset({"recv_bye", "recv_cancel"})
 _CALLEE_HUNG_UP: Final = frozenset({"recv_bye", "recv_refuse"})
 
@@ -111,7 +112,7 @@ def result_of(first: Leg, others: Sequence[Leg]) -> str:
             return "busy"
         if reason in _NO_ANSWER:
             return "no_answer"
-        if reason == "CALL_REJECTED":
+        if reason in _BARRED:
             return "rejected"
     return "failed"
 
