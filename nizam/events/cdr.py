@@ -121,8 +121,14 @@ def _direction(first: Leg, others: Sequence[Leg]) -> str:
     if first.direction == "inbound":
         if first.extension_id is None and first.context == "public":
             return "inbound"
-        return "outbound" if any(leg.gateway for leg in others) else "internal"
+        outside = any(leg.gateway for leg in others) or _took_a_route_out(first)
+        return "outbound" if outside else "internal"
     return "outbound" if first.gateway else "internal"
+
+
+def _took_a_route_out(first: Leg) -> bool:
+    """Whether an outbound route was taken, even if its gateway was down and made no leg."""
+    return any(part.startswith("route ") for part in (first.route or "").split(" to "))
 
 
 def _hangup_by(first: Leg, others: Sequence[Leg]) -> str:

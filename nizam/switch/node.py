@@ -95,7 +95,7 @@ class Node(Service):
             name=f"{spec.name} commands",
         )
         self._profiles = SipProfiles(reactor, self._commands, spec.name, gateways)
-        self._aligning: Deferred[None] | None = None
+        self._aligning: Deferred[Any] | None = None
         self._ever_up = False
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
@@ -162,10 +162,14 @@ class Node(Service):
             aligning.addBoth(self._aligned)
         aligning.addErrback(self._failed)
 
-    def _aligned(self, result: Any) -> None:
+    def _aligned(self, result: bool | Failure) -> None:
         self._aligning = None
-        if isinstance(result, Failure) and not isinstance(result.value, CancelledError):
-            self._failed(result)
+        if isinstance(result, Failure):
+            if not isinstance(result.value, CancelledError):
+                self._failed(result)
+        elif result:
+            # FreeSWITCH tells of a gateway only when its state changes, not when it is new.
+            self._reconcile_again()
 
     # -- the links ----------------------------------------------------------------------------
 

@@ -69,34 +69,38 @@ class SipProfiles:
         """The gateway is not any more as FreeSWITCH may know it."""
         self._outdated.add(str(gateway))
 
-    async def align(self) -> None:
+    async def align(self) -> bool:
         """Bring the node in line; ends when it is, when it is disconnected, or after some looks.
 
-        While it runs, another call makes it look again and returns at once. Never raises.
+        Whether there was anything to do. While it runs, another call makes it look again and
+        returns at once.
         """
         self._due = True
         if self._running:
-            return
+            return False
         self._running = True
+        acted = False
         try:
             while self._due and self._link.connected:
                 self._due = False
-                await self._look_until_aligned()
+                acted = await self._look_until_aligned() or acted
         finally:
             self._running = False
+        return acted
 
-    async def _look_until_aligned(self) -> None:
+    async def _look_until_aligned(self) -> bool:
         for look in range(LOOKS):
             if look:
                 await deferLater(self._clock, BETWEEN_LOOKS_SECONDS)
             try:
                 if await self._step():
-                    return
+                    return look > 0
             except NizamError as error:
                 self._log.warn("{node}: {error}", node=self._node, error=str(error))
                 if not self._link.connected:
-                    return
+                    return True
         self._log.warn("{node} has not taken over all gateways", node=self._node)
+        return False
 
     async def _step(self) -> bool:
         """Look once, command what is missing; whether nothing was."""
