@@ -53,6 +53,9 @@ READY_POLL_SECONDS = 0.1
 REQUESTS_SECONDS = 5.0
 """How long a stop waits for the requests that are being answered."""
 
+API_SECONDS = 1.0
+"""How long a request of the API waits for PostgreSQL before it is answered 503."""
+
 STOP_SECONDS = 28.0
 """How long a stop may take in all; systemd and Kubernetes are told to wait 35 s."""
 
@@ -180,9 +183,13 @@ class _Parts:
         self.settings = settings
         self.reactor = reactor
         database, redis = settings.database, settings.redis
-        self.primary = Pool(reactor, database.dsn(), database.pool_size, "primary")
+        # Apart, so that a burst of requests does not keep what happened from being stored, and a
+        # client is told within a second what the intake can wait for.
+        for_api = database.pool_size // 2
+        self.api_pool = Pool(reactor, database.dsn(), for_api, "api", deadline=API_SECONDS)
+        self.primary = Pool(reactor, database.dsn(), database.pool_size - for_api, "primary")
         self.replicas = [
-            Pool(reactor, dsn, database.read_pool_size, f"replica{number}")
+            Pool(reactor, dsn, database.read_pool_size, f"replica{number}", deadline=API_SECONDS)
             for number, dsn in enumerate(database.read_dsns(), 1)
         ]
         self.key_value = SingleRedis(
@@ -199,8 +206,9 @@ class _Parts:
 
     async def connect(self) -> None:
         """Begin to connect to PostgreSQL and Redis; what is away is tried again by itself."""
-        for pool in (self.primary, *self.replicas):
-            await pool.start()
+        # A server that hangs must not keep the others, or the copy in Redis, from being used.
+        for pool in (self.primary, self.api_pool, *self.replicas):
+            Deferred.fromCoroutine(pool.start())
         await self.key_value.start()
 
     async def unlock(self) -> bool:
@@ -220,9 +228,9 @@ class _Parts:
             raise RuntimeError("the keys have to be there first")
         settings, reactor, box, roles = self.settings, self.reactor, self._box, self.settings.roles
         environment = "live" if settings.production else "test"
-        store = Store(self.primary, self.replicas, box, environment=environment)
+        store = Store(self.api_pool, self.replicas, box, environment=environment)
         snapshot = Snapshot()
-        snapshots = SnapshotService(reactor, store, self.key_value, snapshot)
+        snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
         live = LiveState(reactor, self.key_value)
         index = ChannelIndex(reactor, self.key_value)
         queue = DeliveryQueue(self.key_value)
@@ -301,7 +309,7 @@ class _Parts:
             if isinstance(stopping, Deferred):
                 await stopping
         await self.key_value.stop()
-        pools = (self.primary, *self.replicas)
+        pools = (self.primary, self.api_pool, *self.replicas)
         await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
 
     def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:

@@ -23,7 +23,7 @@ from nizam.metrics import SNAPSHOT_AGE_SECONDS
 from nizam.model.registry import resources
 from nizam.routing.snapshot import Row, Snapshot
 from nizam.store.listener import NotificationListener
-from nizam.store.store import Store
+from nizam.store.pool import Pool
 from nizam.store.system import snapshots as stored
 from nizam.switch.snapshot_copy import SnapshotCopy
 
@@ -47,7 +47,7 @@ class SnapshotService(Service):
     def __init__(
         self,
         clock: Any,
-        store: Store,
+        pool: Pool,
         key_value: IKeyValue,
         snapshot: Snapshot,
         *,
@@ -56,13 +56,13 @@ class SnapshotService(Service):
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._pool = store.primary
+        self._pool = pool
         self._copy = SnapshotCopy(key_value)
         self._snapshot = snapshot
         self._poll_seconds = poll_seconds
         self._wall_clock = wall_clock
         self._listener = NotificationListener(
-            clock, listen_dsn or store.primary.dsn, CHANNEL, self._notified
+            clock, listen_dsn or pool.dsn, CHANNEL, self._notified
         )
         self._listeners: list[ChangeListener] = []
         self._held: dict[UUID, int] = {}

@@ -89,7 +89,7 @@ class Follower:
 
     def __init__(self, store: Store, key_value: SingleRedis, **options: Any) -> None:
         self.snapshot = Snapshot()
-        self.service = SnapshotService(reactor, store, key_value, self.snapshot, **options)
+        self.service = SnapshotService(reactor, store.primary, key_value, self.snapshot, **options)
         self.changes: list[Any] = []
         self.service.on_change(self.changes.extend)
 
