@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 import attrs
 import psycopg2
 
 from nizam.sim.truth import CallTruth
 from tests.daemon.receiver import WebhookReceiver
+
+T = TypeVar("T")
 
 ONCE = ("call.started", "call.answered", "call.ended", "call.missed")
 _BUSY = ("USER_BUSY",)
@@ -32,6 +34,16 @@ class Stored:
     def promised(self) -> dict[str, str]:
         """The status of each delivery, by its event's id."""
         return {it["event_id"]: it["status"] for it in self.deliveries}
+
+    def only(self, call_ids: Collection[str]) -> Stored:
+        """The same without any other calls."""
+
+        def kept(rows: Mapping[str, T]) -> dict[str, T]:
+            return {call_id: row for call_id, row in rows.items() if call_id in call_ids}
+
+        return attrs.evolve(
+            self, events=kept(self.events), summaries=kept(self.summaries), legs=kept(self.legs)
+        )
 
 
 def read(dsn: str) -> Stored:

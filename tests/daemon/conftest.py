@@ -11,7 +11,7 @@ from nizam.sim.settings import Durations
 from tests.daemon.site import Site, build_site, demo_scenery, stop_site
 
 DURATIONS = Durations(ring=(0.5, 2.0), talk=(4.0, 12.0), message=(2.0, 4.0), give_up=(0.5, 2.0))
-PACE = 0.15
+PACE = 0.1
 
 
 @pytest_twisted.async_yield_fixture

@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
+import psycopg2
 import pytest
 from twisted.internet.task import deferLater
 
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
-from tests.daemon.accounting import expected_result
-from tests.daemon.process import frozen
-from tests.daemon.site import Site
+from tests.daemon.accounting import expected_result, read
+from tests.daemon.process import frozen, until
+from tests.daemon.site import Site, connected
 
 pytestmark = pytest.mark.time_limit(60)
 
 
 async def test_all_is_well(site: Site) -> None:
-    await site.call_for(8.0)
+    await site.call_for(6.0)
     await _assert_account_is_right(site)
     # Calls of every kind came in: a run of nothing but simple ones would prove little.
     results = Counter(map(expected_result, site.switch.truth.calls))
     assert results.keys() >= {"answered", "voicemail", "cancelled"}
-    assert not site.daemon.logged("error", "critical")
+    assert not site.daemon.logged("error", "critical", "warning")
 
 
-async def test_postgresql_hangs_for_three_seconds(site: Site, postgres: PrivatePostgres) -> None:
-    await site.call_for(2.0)
+async def test_postgresql_drops_its_connections_and_hangs(
+    site: Site, postgres: PrivatePostgres
+) -> None:
+    await site.call_for(1.0)
+    _drop_connections(postgres)
+    await site.call_for(1.0)
     with frozen(postgres.pid):
         await site.call_for(3.0)
-    await site.call_for(2.0)
-    await _assert_account_is_right(site)
-
-
-async def test_redis_loses_everything(site: Site, redis_server: PrivateRedis) -> None:
-    site.switch.calls.start(20.0)
-    for _ in range(3):
-        await deferLater(site.reactor, 1.0)
-        redis_server.flush()
     await site.call_for(1.0)
     await _assert_account_is_right(site)
+    assert "PostgreSQL is away" in "".join(site.daemon.logged("warning"))
 
 
-async def test_redis_hangs_for_two_seconds(site: Site, redis_server: PrivateRedis) -> None:
+async def test_redis_forgets_everything_and_hangs_with_postgresql_or_alone(
+    site: Site, redis_server: PrivateRedis, postgres: PrivatePostgres
+) -> None:
     await site.call_for(1.0)
+    redis_server.flush()
+    await site.call_for(0.5)
     with frozen(redis_server.pid):
         await site.call_for(2.0)
-    await site.call_for(1.0)
+        with frozen(postgres.pid):
+            await site.call_for(1.0)
+    redis_server.flush()
+    await site.call_for(0.5)
     await _assert_account_is_right(site)
+
+
+async def test_events_are_lost_and_links_are_cut(site: Site) -> None:
+    site.switch.faults.lose_every = 15
+    await site.call_for(2.0)
+    site.switch.faults.lose_every = 0
+    site.switch.calls.start(20.0)
+    for _ in range(2):
+        await deferLater(site.reactor, 1.0)
+        site.switch.cut()
+    site.switch.stop_calls()
+    await connected(site)
+    await site.switch.drain()
+    # FreeSWITCH repeats nothing, so there are events that nobody heard; the records are whole.
+    assert await until(site.reactor, lambda: not site.call_problems(), 5.0), site.call_problems()
+    wrong = await site.settled(whole=False)
+    assert not wrong, "\n".join(wrong[:20])
+    gaps = [it for it in read(site.database).node_events if it["type"] == "node.gap"]
+    assert len(gaps) == 2
+
+
+def _drop_connections(postgres: PrivatePostgres) -> None:
+    with contextlib.closing(psycopg2.connect(postgres.dsn("postgres"))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'nizam'"
+            )
+            assert cursor.rowcount > 0
 
 
 async def _assert_account_is_right(site: Site) -> None:
     wrong = await site.settled()
     assert not wrong, "\n".join([*wrong[:20], *site.daemon.logged("error", "warning")[-10:]])
     truth = site.switch.truth
-    assert len(truth.calls) == truth.placed > 50
+    assert len(truth.calls) == truth.placed > 80
     assert not truth.problems
