@@ -4,7 +4,7 @@ Items are stored in batches, one transaction each: a batch holds whatever came w
 before was being stored, so it grows with the load. When PostgreSQL does not answer, batches are
 appended to a Redis list and stored from there, in order, once it answers again; items are stored
 once however often that is tried. When Redis is away too, they wait in memory, which is bounded:
-over the bound the least important go first, and what went is counted and told.
+over the bound the least important go first, then the oldest, and what went is counted and told.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ BATCH_ITEMS: Final = 500
 CAPACITY: Final = 200_000
 STORE_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.25
+LEFT_SECONDS: Final = 2.0
+"""Between looks at what was left in Redis while Redis is away and PostgreSQL is not."""
 _MOST_REJECTED: Final = 1000
+# SQLSTATE classes that blame the values: cardinality, data exceptions, integrity, program limits.
+_REFUSALS: Final = ("21", "22", "23", "54")
 # What goes first when there is no room: it matters least once it is late.
 _LEAST: Final = ("call.dtmf", "call.ringing", "registration.registered")
 
@@ -82,6 +86,8 @@ class Writer:
         self._linger = linger
         self._pending = Batch()
         self._spilled = False
+        self._left_in_redis = False
+        self._look_at = 0.0
         self._later: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
         self._idle_waiters: list[Deferred[None]] = []
@@ -100,7 +106,7 @@ class Writer:
     def start(self) -> None:
         """Begin; what an earlier process left in Redis is stored first."""
         self._stopped = False
-        self._spilled = self._key_value is not None
+        self._left_in_redis = self._key_value is not None
         self._soon(0.0)
 
     async def stop(self, seconds: float = 10.0) -> None:
@@ -132,8 +138,12 @@ class Writer:
     # -- the loop -----------------------------------------------------------------------------
 
     def _soon(self, delay: float) -> None:
-        if self._working is None and self._later is None and not self._stopped:
+        if self._working is not None or self._stopped:
+            return
+        if self._later is None:
             self._later = self._clock.callLater(delay, self._begin)
+        elif not self._spilled and self._later.getTime() > self._clock.seconds() + delay:
+            self._later.reset(delay)
 
     def _begin(self) -> None:
         self._later = None
@@ -143,14 +153,14 @@ class Writer:
 
     def _end(self, _result: object) -> None:
         self._working = None
-        if not len(self._pending) and not self._spilled:
-            self._tell_idle()
-        elif len(self._pending) and not self._spilled:
+        if not len(self._pending):
+            self._tell_idle()  # what is not in PostgreSQL is safe in Redis
+        if len(self._pending) and not self._spilled:
             self._soon(0.0)
-        else:
-            if not len(self._pending):
-                self._tell_idle()  # it is safe in Redis
+        elif self._spilled:
             self._soon(RETRY_SECONDS)
+        elif self._left_in_redis:
+            self._soon(LEFT_SECONDS)
 
     def _tell_idle(self) -> None:
         waiters, self._idle_waiters = self._idle_waiters, []
@@ -159,10 +169,11 @@ class Writer:
 
     async def _work(self) -> None:
         """Store what is there; returns when it is stored, or when nothing can be done now."""
-        if self._spilled:
-            if len(self._pending):
-                await self._spill_pending()
+        if self._spilled and len(self._pending):
+            await self._spill_pending()
+        if self._spilled or (self._left_in_redis and self._clock.seconds() >= self._look_at):
             if not await self._drain():
+                self._spilled = True
                 return
             self._spilled = False
         while len(self._pending):
@@ -187,35 +198,44 @@ class Writer:
                 self._pending.put_back(batch)
                 self._log.warn("Redis is away too: {error}", error=str(error))
                 return
+            self._left_in_redis = True
             batch.safe()
 
     async def _drain(self) -> bool:
-        """Store what is in Redis, oldest first; whether nothing is left there.
+        """Store what is in Redis, oldest first; False when PostgreSQL does not take it.
 
         A batch is removed by its content after it was stored: two instances at the same list
-        store a batch twice at worst, which changes nothing, and lose none.
+        store a batch twice at worst, which changes nothing, and lose none. With Redis away what
+        is in it stays for later.
         """
         while self._key_value is not None:
             try:
                 found = await self._key_value.lrange(SPILL_KEY, 0, 0)
-            except KeyValueUnavailable:
-                break
-            if not found:
-                break
-            try:
-                await self._store(decode(found[0]))
-            except DatabaseUnavailable:
-                return False
-            try:
+                if not found:
+                    self._left_in_redis = False
+                    break
+                try:
+                    await self._store(decode(found[0]))
+                except DatabaseUnavailable:
+                    return False
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    # Of another version, perhaps; those behind it must not wait for ever.
+                    self._log.error("a batch in Redis cannot be read: {error}", error=str(error))
+                    await self._set_aside(found[0])
                 await self._key_value.lrem(SPILL_KEY, 1, found[0])
             except KeyValueUnavailable:
-                return True
+                self._look_at = self._clock.seconds() + LEFT_SECONDS
+                break
             if len(self._pending) > self._batch_items:
                 await self._spill_pending()
         return True
 
     async def _store(self, batch: Batch) -> None:
-        """One transaction. Raises DatabaseUnavailable; what PostgreSQL refuses is set aside."""
+        """One transaction. Raises DatabaseUnavailable; what PostgreSQL refuses is set aside.
+
+        Refused is what PostgreSQL says of the values. Anything else that it says, such as a
+        missing table or a broken disk, is no reason to give an item up.
+        """
         if not len(batch):
             return
         try:
@@ -223,6 +243,9 @@ class Writer:
                 lambda transaction: _write(transaction, batch), STORE_SECONDS
             )
         except (psycopg2.Error, TypeError, ValueError) as error:
+            state = getattr(error, "pgcode", None)
+            if state is not None and not state.startswith(_REFUSALS):
+                raise DatabaseUnavailable(f"PostgreSQL cannot store now: {error}") from None
             await self._store_in_parts(batch, error)
             return
         kinds = {event.id: event.type for event in batch.events}
@@ -251,17 +274,19 @@ class Writer:
             return
         self._log.error("PostgreSQL refuses an item: {error}", error=str(error))
         metrics.EVENTS_SHED_TOTAL.labels("rejected").inc()
+        try:
+            await self._set_aside(encode(batch))
+        except (KeyValueUnavailable, TypeError, ValueError):
+            return
+
+    async def _set_aside(self, document: bytes) -> None:
         if self._key_value is not None:
-            try:
-                await self._key_value.rpush(REJECTED_KEY, encode(batch))
-                await self._key_value.ltrim(REJECTED_KEY, -_MOST_REJECTED, -1)
-            except (KeyValueUnavailable, TypeError, ValueError):
-                return
+            await self._key_value.rpush(REJECTED_KEY, document)
+            await self._key_value.ltrim(REJECTED_KEY, -_MOST_REJECTED, -1)
 
     def _shed(self) -> None:
-        """Make room: the least important events first, then the oldest."""
+        """Make room: the least important events first, then the oldest, legs last of all."""
         events = self._pending.events
-        before = len(events)
         kept = [event for event in events if event.type not in _LEAST]
         shed = Counter(event.type for event in events if event.type in _LEAST)
         surplus = len(kept) + len(self._pending.legs) - self._capacity
@@ -269,9 +294,15 @@ class Writer:
             shed.update(event.type for event in kept[:surplus])
             kept = kept[surplus:]
         self._pending.events = kept
+        surplus_legs = len(self._pending.legs) - self._capacity
+        if surplus_legs > 0:
+            shed["leg"] = surplus_legs
+            del self._pending.legs[:surplus_legs]
+            # Whoever posted one of them keeps it and sends it again.
+            self._pending.failed(DatabaseUnavailable("no buffer has room for the CDR"))
         for kind, count in shed.items():
             metrics.EVENTS_SHED_TOTAL.labels(kind).inc(count)
-        self._on_shed(before - len(kept))
+        self._on_shed(shed.total())
 
 
 async def _write(transaction: Transaction, batch: Batch) -> WriteResult:

@@ -6,17 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import attrs
+import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from nizam.errors import DatabaseUnavailable
+from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.events.legs import Leg
 from nizam.kv.single import SingleRedis
 from nizam.model.events import Event
 from nizam.store.pool import Pool, Transaction
-from nizam.switch.batch import Batch
+from nizam.switch.batch import Batch, encode
 from nizam.switch.writer import REJECTED_KEY, SPILL_KEY, Writer
 
 T = TypeVar("T")
@@ -154,3 +157,83 @@ async def test_one_item_that_postgresql_refuses_does_not_hold_up_the_others(benc
     await bench.until(others_there)
     await writer.stop()
     assert await bench.key_value.llen(REJECTED_KEY) == 1
+
+
+async def test_a_batch_in_redis_that_nobody_can_read_does_not_hold_up_those_behind_it(
+    bench: Bench,
+) -> None:
+    await bench.key_value.rpush(SPILL_KEY, b'{"of": "another version"}')
+    await bench.key_value.rpush(SPILL_KEY, encode(events(0, 3)))
+    writer = bench.writer(bench.key_value)
+    writer.start()
+
+    async def all_there() -> bool:
+        return await bench.stored() == [0, 1, 2]
+
+    await bench.until(all_there)
+    await writer.stop()
+    assert await bench.key_value.lrange(REJECTED_KEY, 0, -1) == [b'{"of": "another version"}']
+
+
+async def test_what_is_left_in_redis_is_stored_when_redis_is_back_after_postgresql(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.key_value.rpush(SPILL_KEY, encode(events(0, 3)))
+
+    async def away(*_arguments: Any) -> list[bytes]:
+        raise KeyValueUnavailable("away")
+
+    with monkeypatch.context() as without:
+        without.setattr(bench.key_value, "lrange", away)
+        without.setattr("nizam.switch.writer.LEFT_SECONDS", 0.05)
+        writer = bench.writer(bench.key_value)
+        writer.start()
+        writer.add(events(3, 2))
+
+        async def new_ones_there() -> bool:
+            return await bench.stored() == [3, 4]
+
+        await bench.until(new_ones_there)
+
+    async def all_there() -> bool:
+        return await bench.stored() == list(range(5))
+
+    await bench.until(all_there)
+    await writer.stop()
+
+
+async def test_an_item_is_given_up_only_when_postgresql_blames_its_values(bench: Bench) -> None:
+    await bench.database.pool.execute("alter table call_events rename to elsewhere")
+    writer = bench.writer(bench.key_value)
+    writer.start()
+    safe: Deferred[None] = Deferred()
+    batch = events(0, 2)
+    batch.waiters.append(safe)
+    writer.add(batch)
+    await safe
+    assert await bench.key_value.llen(REJECTED_KEY) == 0
+    await bench.database.pool.execute("alter table elsewhere rename to call_events")
+
+    async def all_there() -> bool:
+        return await bench.stored() == [0, 1]
+
+    await bench.until(all_there)
+    await writer.stop()
+
+
+async def test_legs_are_bounded_too_and_who_posted_them_is_told(bench: Bench) -> None:
+    bench.database.away = True
+    shed: list[int] = []
+    writer = bench.writer(None, capacity=3, on_shed=shed.append)
+    writer.start()
+    waiters: list[Deferred[None]] = []
+    for _ in range(5):
+        waiters.append(Deferred())
+        leg = Leg(leg_id=uuid4(), started_at=datetime(2026, 11, 24, tzinfo=UTC))
+        writer.add(Batch([], [leg], [waiters[-1]]))
+    assert (writer.buffered, shed) == (3, [1, 1])
+    for waiter in waiters:
+        with pytest.raises(DatabaseUnavailable):
+            await waiter
+    bench.database.away = False
+    await writer.stop()
