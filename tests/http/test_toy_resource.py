@@ -14,6 +14,7 @@ from nizam.model import permissions, registry
 from nizam.model.base import Body
 from nizam.model.resource import Column, Resource
 from nizam.model.values import InternalNumber, Label
+from nizam.store.tables import METADATA
 from tests.http.conftest import Server
 
 
@@ -58,6 +59,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert registry.resources() == declared
     yield
     monkeypatch.undo()
+    METADATA.remove(METADATA.tables[TOY.table])
     for cached in (permissions.permissions, registry.resources):
         cached.cache_clear()
 
