@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from nizam.errors import MalformedJson
+from nizam.errors import MalformedJson, ValidationFailed
 from nizam.fsxml.cdr import read_cdr, record_uuid
 from nizam.http.node_credentials import NodeCredentials
 
@@ -83,6 +83,10 @@ class CdrResource(Resource):
         return 200, "accepted"
 
     def _failed(self, failure: Failure) -> tuple[int, str]:
+        if isinstance(failure.value, MalformedJson | ValidationFailed):
+            # 503 would make FreeSWITCH send the same again, and keep it for ever.
+            self._log.error("no CDR: {reason}", reason=failure.value.detail)
+            return 400, failure.value.detail
         self._log.failure("a CDR was not accepted", failure)
         return 503, "not stored; send it again"
 

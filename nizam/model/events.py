@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ import orjson
 SCHEMA_VERSION = "1.0"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EVENT_ID = re.compile(r"evt_[0-9a-f]{32}")
 
 
 @attrs.frozen(kw_only=True)
@@ -53,9 +55,12 @@ def event_id(occurred_at: datetime, core_id: str, sequence: int, event_type: str
 
 def event_time(identifier: str) -> datetime:
     """The time inside an event id, cut to the millisecond; ValueError if it is no event id."""
-    if not identifier.startswith("evt_") or len(identifier) != 36:
+    if _EVENT_ID.fullmatch(identifier) is None:
         raise ValueError("not an event id")
-    return _EPOCH + timedelta(milliseconds=int(identifier[4:16], 16))
+    try:
+        return _EPOCH + timedelta(milliseconds=int(identifier[4:16], 16))
+    except OverflowError:
+        raise ValueError("an event id of no year that there is") from None
 
 
 def timestamp(moment: datetime) -> str:

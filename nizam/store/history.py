@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select
 
 from nizam.errors import NotFound
 from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
-from nizam.store.listing import Field, Kind, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page, page_of, page_statement
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.tables.cdrs import CDR_LEGS, CDRS
@@ -138,13 +138,14 @@ async def get_call_event(pool: Pool, tenant_id: UUID, event_id: str) -> dict[str
     """One event as its envelope; NotFound."""
     try:
         moment = event_time(event_id)
-    except ValueError:
+        following = moment + timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
         raise NotFound from None
     statement = select(*(CALL_EVENTS.c[name] for name in _EVENT_COLUMNS)).where(
         CALL_EVENTS.c.tenant_id == tenant_id,
         CALL_EVENTS.c.id == event_id,
         CALL_EVENTS.c.occurred_at >= moment,
-        CALL_EVENTS.c.occurred_at < moment + timedelta(milliseconds=1),
+        CALL_EVENTS.c.occurred_at < following,
     )
     rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
     if not rows:
@@ -283,7 +284,3 @@ def _cdr(row: Mapping[str, Any]) -> dict[str, Any]:
         "quality": quality,
         "recording_ids": [],
     }
-
-
-ID_KINDS: Mapping[str, Kind] = {"call_events": "text", "attempts": "integer"}
-"""Kinds of ids that are no UUIDs."""

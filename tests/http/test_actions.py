@@ -126,6 +126,10 @@ async def test_call_events_are_listed_traced_and_dispatched_again(server: Server
     other = await server.make_tenant("other")
     assert (await server.request("GET", f"{other}/call-events/{events[0].id}")).status == 404
     assert (await server.request("GET", f"{other}/calls/{_CALL}/trace")).status == 404
+    for no_id in ("evt_", f"evt_{'f' * 32}", f"evt_e677d21fdbff{'0' * 20}", f"evt_{'0' * 31}%00"):
+        for method, path in (("GET", no_id), ("POST", f"{no_id}/redispatch")):
+            answer = await server.request(method, f"{tenant}/call-events/{path}")
+            assert answer.status == 404, (path, answer.body)
 
 
 async def test_live_calls_and_registrations_are_those_of_the_tenant(server: Server) -> None:

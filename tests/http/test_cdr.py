@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.web.test.requesthelper import DummyRequest
 
-from nizam.errors import DatabaseUnavailable
+from nizam.errors import DatabaseUnavailable, ValidationFailed
 from nizam.http.cdr import ACCEPT_SECONDS, CdrResource
 from nizam.http.node_credentials import NodeCredentials
 from tests.recordings import http_requests
@@ -120,6 +120,11 @@ def test_nothing_is_answered_before_the_record_is_safe(taker: Taker) -> None:
 def test_what_was_not_stored_is_to_be_sent_again(taker: Taker) -> None:
     taker.error = DatabaseUnavailable()
     assert taker.post(orjson.dumps(RECORD)).responseCode == 503
+
+
+def test_what_can_never_be_stored_is_not_asked_for_again(taker: Taker) -> None:
+    taker.error = ValidationFailed("a CDR without its start")
+    assert taker.post(orjson.dumps(RECORD)).responseCode == 400
 
 
 def test_freeswitch_is_answered_before_it_gives_up(taker: Taker) -> None:
