@@ -44,7 +44,7 @@ READ_LIMIT = 65_536
 HEAD_LIMIT = 4_096
 """Bytes of an answer's body that are kept for whoever asks why a delivery failed."""
 
-# Headers, status line and TLS come on top of the body.
+# Headers and status line come on top of the body.
 _RECEIVE_LIMIT = 2 * READ_LIMIT
 _RESOLVER_THREADS = 16
 _IDLE_SECONDS = 30
@@ -158,9 +158,25 @@ class _CheckedEndpoints:
             host = host[1:-1]
         endpoint = _CheckedEndpoint(self.reactor, host, uri.port, self.allowed, self.resolve)
         if uri.scheme != b"https":
-            return endpoint
+            return _BoundedEndpoint(endpoint)
         options = optionsForClientTLS(host, trustRoot=self.trust_root)
-        return wrapClientTLS(options, endpoint)
+        return _BoundedEndpoint(wrapClientTLS(options, endpoint))
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _BoundedEndpoint:
+    """An IStreamClientEndpoint whose connections are `_Metered`, above TLS."""
+
+    inner: Any
+
+    def connect(  # Twisted names the argument
+        self,
+        protocolFactory: IProtocolFactory,  # noqa: N803
+    ) -> Deferred[IProtocol]:
+        bounded = _Bounded(protocolFactory)  # type: ignore[no-untyped-call]
+        connecting: Deferred[Any] = self.inner.connect(bounded)
+        return connecting.addCallback(lambda metered: metered.wrappedProtocol)
 
 
 @implementer(IStreamClientEndpoint)
@@ -189,13 +205,9 @@ class _CheckedEndpoint:
             kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
             endpoint = kind(self.reactor, address, self.port, timeout=CONNECT_SECONDS)
             try:
-                bounded = _Bounded(factory)  # type: ignore[no-untyped-call]
-                wrapped: Any = await endpoint.connect(bounded)
+                return await endpoint.connect(factory)
             except ConnectError as error:
                 failure = error
-            else:
-                protocol: IProtocol = wrapped.wrappedProtocol
-                return protocol
         assert failure is not None  # noqa: S101 - the loop ran at least once
         raise failure
 
@@ -236,7 +248,8 @@ def _within(
 
 
 class _Metered(ProtocolWrapper):
-    """Closes a connection that receives more for one request than any answer may hold."""
+    """Closes a connection that receives more for one request than any answer may hold, and each
+    at once: TLS would wait for the peer to agree, which it may never do."""
 
     received = 0
 
@@ -254,6 +267,10 @@ class _Metered(ProtocolWrapper):
             self.transport.abortConnection()  # type: ignore[union-attr]
         else:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
+        self.disconnecting = 1
+        self.transport.abortConnection()  # type: ignore[union-attr]
 
 
 class _Bounded(WrappingFactory):

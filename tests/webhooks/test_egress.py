@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
+from twisted.internet.task import deferLater
+from twisted.internet.tcp import Client
 
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.interface import EgressError
@@ -26,14 +28,17 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class _Speaker(Protocol):
     """Answers each request with what it is told; it may go on for ever."""
 
-    def __init__(self, answer: bytes, then: bytes) -> None:
+    def __init__(self, answer: bytes, then: bytes, deaf: bool) -> None:
         self._answer = answer
         self._then = then
+        self._deaf = deaf
         self._calls: Any = None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        assert self.transport is not None
-        self.transport.write(self._answer)
+        transport: Any = self.transport
+        transport.write(self._answer)
+        if self._deaf:
+            transport.pauseProducing()
         if self._then:
             self._go_on()
 
@@ -56,13 +61,22 @@ class Servers:
         self.reactor = reactor
         self.ports: list[Any] = []
         self.connections = 0
+        self.speakers: list[Any] = []
 
     def listen(
-        self, answer: bytes, then: bytes = b"", *, tls: Any = None, interface: str = "127.0.0.1"
+        self,
+        answer: bytes,
+        then: bytes = b"",
+        *,
+        tls: Any = None,
+        interface: str = "127.0.0.1",
+        deaf: bool = False,
     ) -> int:
         def build(_: Any) -> Protocol:
             self.connections += 1
-            return _Speaker(answer, then)
+            speaker = _Speaker(answer, then, deaf)
+            self.speakers.append(speaker)
+            return speaker
 
         factory: Any = Factory()
         factory.noisy = False
@@ -222,3 +236,22 @@ async def test_the_certificate_is_verified(
                 await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 5.0)
     finally:
         await agent.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
+async def test_a_peer_that_never_agrees_to_the_end_of_tls_holds_no_connection(
+    servers: Servers, answer: bytes
+) -> None:
+    certificate = _certificate("127.0.0.1", days=30)
+    pem: Callable[[], bytes] = certificate.dumpPEM
+    trust: Callable[[list[Certificate]], Any] = trustRootFromCertificates
+    root = trust([Certificate.loadPEM(pem())])
+    port = servers.listen(answer, tls=certificate, deaf=True)
+    agent = EgressAgent(servers.reactor, LOOPBACK, trust_root=root)
+    with pytest.raises(EgressError, match="no complete answer"):
+        await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 0.3)
+    await agent.close()
+    while any(isinstance(it, Client) for it in servers.reactor.getReaders()):
+        await deferLater(servers.reactor, 0.02)
+    for speaker in servers.speakers:
+        speaker.transport.abortConnection()
