@@ -21,6 +21,10 @@ from nizam.errors import DatabaseUnavailable
 
 Row = tuple[Any, ...]
 Arguments = Sequence[Any] | Mapping[str, Any]
+Statement = tuple[str, Arguments]
+"""Its text with psycopg2's placeholders, and what stands in for them."""
+Select = tuple[str, Sequence[Any]]
+"""A query that only reads; its placeholders are all `%s`."""
 
 _STATEMENT_TIMED_OUT = "the statement took too long and was ended by PostgreSQL"
 _GONE_SQLSTATES = frozenset(
@@ -152,6 +156,15 @@ class Connection:
             if not self._closed:
                 raise
             raise DatabaseUnavailable(f"the connection to PostgreSQL ended: {error}") from None
+
+    async def run_all(self, statements: Sequence[Statement]) -> Result:
+        """Run several statements in one round trip; the last one's result. Raises as `run`: the
+        first that fails keeps those after it from running."""
+        if not self.live:
+            raise DatabaseUnavailable("the connection to PostgreSQL has ended")
+        cursor = self._inner.cursor()
+        texts = [cursor.mogrify(sql, args or None).decode() for sql, args in statements]
+        return await self.run("; ".join(texts))
 
     def close(self) -> None:
         """Close it; a running statement fails with DatabaseUnavailable."""

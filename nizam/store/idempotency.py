@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from nizam.errors import IdempotencyMismatch
+from nizam.store.connection import Statement
 from nizam.store.context import Idempotency
 from nizam.store.pool import Transaction
 from nizam.store.secrets import SecretBox
@@ -58,10 +59,8 @@ async def earlier_answer(
     return True, it.restore(base64.b64decode(text))
 
 
-async def keep_answer(
-    transaction: Transaction, it: Idempotency, answer: Any, box: SecretBox
-) -> None:
-    """Store the answer, encrypted: it can hold a secret that is shown once."""
+def kept_answer(it: Idempotency, answer: Any, box: SecretBox) -> Statement:
+    """The statement that stores the answer, encrypted: it can hold a secret that is shown once."""
     text = base64.b64encode(it.save(answer)).decode()
     sealed = box.encrypt(text, "idempotency", it.owner, it.key)
-    await transaction.execute(_SAVE, (sealed, it.owner, it.key))
+    return _SAVE, (sealed, it.owner, it.key)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
 from nizam.metrics import DB_POOL_IN_USE, DB_WAIT_SECONDS
-from nizam.store.connection import Arguments, Connection, Result, Row
+from nizam.store.connection import Arguments, Connection, Result, Row, Select, Statement
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ CONNECT_SECONDS = 5.0
 ABANDON_SECONDS = 20.0
 """How long after its caller has gone a silent statement may keep its connection."""
 
+_COMMIT: Statement = ("commit", ())
 _FIRST_RETRY = 0.1
 _LAST_RETRY = 2.0
 _STOP_SECONDS = 5.0
@@ -47,24 +48,48 @@ def scope_sql(tenant_id: UUID) -> str:
 
 
 class Transaction:
-    """What the work inside a transaction is given."""
+    """What the work inside a transaction is given.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    What is added waits for the next query, or the commit, and makes one round trip with it; so
+    does the beginning.
+    """
+
+    def __init__(self, send: Callable[[Sequence[Statement]], Awaitable[Result]]) -> None:
+        self._send = send
+        self._added: list[Statement] = []
         self._over = False
+
+    def add(self, sql: str, args: Arguments = ()) -> None:
+        """Run a statement before the next one; that one raises what this one would."""
+        self._added.append((sql, args))
 
     async def query(self, sql: str, args: Arguments = ()) -> list[Row]:
         """Run a statement; its rows, or an empty list for one without any."""
-        return (await self._run(sql, args)).rows
+        return (await self._run((sql, args))).rows
+
+    async def query_all(self, selects: Sequence[Select]) -> list[list[dict[str, Any]]]:
+        """The rows of several selects, which all see the same state, in one round trip; as JSON,
+        with UUIDs as text."""
+        texts = [
+            f"(select coalesce(jsonb_agg(it), '[]') from ({sql}) it)"  # noqa: S608 - our own text
+            for sql, _ in selects
+        ]
+        args = [it for _, given in selects for it in given]
+        return list((await self.query(f"select {', '.join(texts)}", args))[0])
 
     async def execute(self, sql: str, args: Arguments = ()) -> int:
         """Run a statement; how many rows it touched."""
-        return (await self._run(sql, args)).count
+        return (await self._run((sql, args))).count
 
-    async def _run(self, sql: str, args: Arguments) -> Result:
+    async def commit(self) -> None:
+        """Make it last."""
+        await self._run(_COMMIT)
+
+    async def _run(self, statement: Statement) -> Result:
         if self._over:
             raise DatabaseUnavailable("the transaction took too long and is rolled back")
-        return await self._connection.run(sql, args)
+        added, self._added = self._added, []
+        return await self._send([*added, statement])
 
     def end(self) -> None:
         """Refuse further statements: nobody waits for the result any more."""
@@ -108,7 +133,7 @@ class Pool:
         statement_seconds: float = STATEMENT_SECONDS,
         server_timeouts: bool = True,
     ) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self.dsn = dsn
         self._deadline = deadline
         self._wait = wait
@@ -158,7 +183,7 @@ class Pool:
         if self._busy:
             quiet: Deferred[None] = Deferred()
             self._quiet = quiet
-            timer = self._reactor.callLater(_STOP_SECONDS, quiet.callback, None)
+            timer = self.reactor.callLater(_STOP_SECONDS, quiet.callback, None)
             await quiet
             if timer.active():
                 timer.cancel()
@@ -245,40 +270,45 @@ class Pool:
         self, begin: str, work: Callable[[Transaction], Awaitable[T]], deadline: float | None
     ) -> T:
         async def run(job: _Job) -> T:
-            connection = await self._begin(begin, job)
+            async def send(statements: Sequence[Statement]) -> Result:
+                if job.connection is None:
+                    return await self._begin(job, [(begin, ()), *statements])
+                return await job.connection.run_all(statements)
+
+            job.transaction = transaction = Transaction(send)
             try:
-                job.transaction = transaction = Transaction(connection)
-                if job.overdue:
-                    transaction.end()
-                try:
-                    result = await work(transaction)
-                    if transaction.over:
-                        raise DatabaseUnavailable("the transaction took too long")
-                    await connection.run("commit")
-                except BaseException:
-                    if connection.live:
-                        await connection.run("rollback")
-                    raise
-                return result
+                result = await work(transaction)
+                if transaction.over:
+                    raise DatabaseUnavailable("the transaction took too long")
+                await transaction.commit()
+            except BaseException:
+                if job.connection is not None and job.connection.live:
+                    await job.connection.run("rollback")
+                raise
             finally:
-                self._release(connection)
+                if job.connection is not None:
+                    self._release(job.connection)
+            return result
 
         return await self._in_time(run, deadline)
 
-    async def _begin(self, begin: str, job: _Job) -> Connection:
-        """A connection with an open transaction; nothing is lost by trying the next one."""
-        left = self.size
+    async def _begin(self, job: _Job, statements: Sequence[Statement]) -> Result:
+        """Begin with these on a connection that is the job's then.
+
+        Nothing is lost by trying the next one, unless this one may have committed.
+        """
+        left = 0 if statements[-1] == _COMMIT else self.size
         while True:
-            connection = job.connection = await self._checkout()
+            connection = await self._checkout()
+            job.connection = connection
             try:
-                await connection.run(begin)
-            except BaseException:
-                self._release(connection)
+                return await connection.run_all(statements)
+            except DatabaseUnavailable:
                 if connection.live or not left or job.overdue:
                     raise
                 left -= 1
-            else:
-                return connection
+                job.connection = None
+                self._release(connection)
 
     async def _in_time(self, work: Callable[[_Job], Awaitable[T]], deadline: float | None) -> T:
         """The result of `work`, or DatabaseUnavailable after the deadline while it goes on."""
@@ -290,7 +320,7 @@ class Pool:
             job.overdue = True
             if job.transaction is not None:
                 job.transaction.end()
-            abandonment = self._reactor.callLater(ABANDON_SECONDS, abandon)
+            abandonment = self.reactor.callLater(ABANDON_SECONDS, abandon)
             self._abandonments.add(abandonment)
             finished.addBoth(self._end_abandonment, abandonment)
             told.errback(DatabaseUnavailable(f"PostgreSQL did not answer within {seconds:g} s"))
@@ -300,7 +330,7 @@ class Pool:
                 self._log.warn("replacing a connection of {pool}: no answer", pool=self.name)
                 job.connection.close()
 
-        timer = self._reactor.callLater(seconds, expire)
+        timer = self.reactor.callLater(seconds, expire)
 
         async def run() -> None:
             try:
@@ -346,12 +376,12 @@ class Pool:
                 DatabaseUnavailable(f"no connection to PostgreSQL was free for {self._wait:g} s")
             )
 
-        timer = self._reactor.callLater(self._wait, give_up)
-        since = self._reactor.seconds()
+        timer = self.reactor.callLater(self._wait, give_up)
+        since = self.reactor.seconds()
         try:
             return await turn
         finally:
-            self._waited.observe(self._reactor.seconds() - since)
+            self._waited.observe(self.reactor.seconds() - since)
             if timer.active():
                 timer.cancel()
 
@@ -388,7 +418,7 @@ class Pool:
         delay = _FIRST_RETRY
         try:
             while self._running and len(self._all) < self.size:
-                connection = Connection(self._reactor, self._lost)
+                connection = Connection(self.reactor, self._lost)
                 try:
                     await connection.connect(self.dsn, CONNECT_SECONDS, self._options)
                 except DatabaseUnavailable as error:
@@ -419,7 +449,7 @@ class Pool:
 
     async def _pause(self, seconds: float) -> None:
         paused: Deferred[None] = Deferred()
-        self._retry = (self._reactor.callLater(seconds, paused.callback, None), paused)
+        self._retry = (self.reactor.callLater(seconds, paused.callback, None), paused)
         try:
             await paused
         finally:

@@ -6,6 +6,8 @@ Everything here runs under the tenant's row lock, so that nothing changes in bet
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,6 +16,7 @@ from nizam.errors import Conflict, FieldError, InUse, ValidationFailed
 from nizam.model.base import Body
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
+from nizam.store.connection import Select
 from nizam.store.pool import Transaction
 
 _MOST_REFERRERS = 50
@@ -50,9 +53,6 @@ with recursive reached (type, id) as (
 )
 select true from reached where type = %(type)s and id = %(id)s
 """  # noqa: S608 - no values from outside
-_HOLDER = (
-    "select resource_type, resource_id from dialable_numbers where tenant_id = %s and number = %s"
-)
 _TAKE_NUMBER = (
     "insert into dialable_numbers (tenant_id, number, resource_type, resource_id) "
     "values (%s, %s, %s, %s)"
@@ -62,43 +62,63 @@ _FREE_NUMBER = (
 )
 
 
-async def save_references(
-    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
-) -> None:
-    """Put the references that `body` holds in the place of the object's former ones.
-
-    Raises ValidationFailed that names each path whose object the tenant does not have, or the
-    loop in which a call would go round without ever reaching a person.
-    """
-    found = list(resource.references(body))
-    place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
+def reference_questions(
+    tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
+) -> list[Select]:
+    """The queries that `missing_references` reads the answers of: one for each type."""
     wanted: defaultdict[str, set[UUID]] = defaultdict(set)
-    for reference in found:
-        wanted[reference.type].add(reference.id)
-    present: set[tuple[str, UUID]] = {(resource.name, identifier)}
-    for name, ids in wanted.items():
-        table = resources()[name].table
-        rows = await transaction.query(
-            f"select id from {table} where tenant_id = %s and id = any(%s::uuid[])",  # noqa: S608
-            (tenant_id, [str(it) for it in ids]),
+    for reference in resource.references(body):
+        if (reference.type, reference.id) != (resource.name, identifier):
+            wanted[reference.type].add(reference.id)
+    return [
+        (
+            f"select %s as type, id from {resources()[name].table} "  # noqa: S608
+            "where tenant_id = %s and id = any(%s::uuid[])",
+            (name, tenant_id, [str(it) for it in ids]),
         )
-        present |= {(name, row[0]) for row in rows}
+        for name, ids in wanted.items()
+    ]
+
+
+def check_references(
+    answers: Iterable[list[dict[str, Any]]], resource: Resource, identifier: UUID, body: Body
+) -> None:
+    """Raise ValidationFailed that names each path whose object the tenant does not have."""
+    present = {(row["type"], row["id"]) for rows in answers for row in rows}
+    present.add((resource.name, str(identifier)))
     errors = [
         FieldError(it.path, "not_found", f"the tenant has no {it.type} with this id")
-        for it in found
-        if (it.type, it.id) not in present
+        for it in resource.references(body)
+        if (it.type, str(it.id)) not in present
     ]
     if errors:
         raise ValidationFailed("references to what does not exist", errors=errors)
-    await transaction.execute(_FORGET, place)
-    if not found:
-        return
-    listed = [{"path": it.path, "to_type": it.type, "to_id": it.id} for it in found]
-    await transaction.execute(_SAVE, {**place, "references": orjson.dumps(listed).decode()})
-    if await transaction.query(_LOOP, place):
+
+
+def save_references(
+    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
+) -> None:
+    """Put the references that `body` holds in the place of the object's former ones."""
+    place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
+    transaction.add(_FORGET, place)
+    listed = [
+        {"path": it.path, "to_type": it.type, "to_id": it.id} for it in resource.references(body)
+    ]
+    if listed:
+        transaction.add(_SAVE, {**place, "references": orjson.dumps(listed).decode()})
+
+
+async def check_loop(
+    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
+) -> None:
+    """Raise ValidationFailed if a call to the object, as it is saved now, would go round without
+    ever reaching a person. Nothing refers to an object that was just made."""
+    first = next(resource.references(body), None)
+    place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
+    if first is not None and await transaction.query(_LOOP, place):
         raise ValidationFailed(
             "calls would go round without reaching anybody",
-            errors=[FieldError(found[0].path, "loop", "leads back here without anybody answering")],
+            errors=[FieldError(first.path, "loop", "leads back here without anybody answering")],
         )
 
 
@@ -113,36 +133,46 @@ async def forget_references(
         referrers = [{"type": type_, "id": str(id_), "path": path} for type_, id_, path in rows]
         names = ", ".join(sorted({it["type"] for it in referrers}))
         raise InUse(f"still referred to by: {names}", referrers=referrers)
-    await transaction.execute(_FORGET, place)
+    transaction.add(_FORGET, place)
 
 
-async def take_number(
+def number_question(
+    tenant_id: UUID, resource: Resource, identifier: UUID, number: str | None
+) -> Select:
+    """The query that `check_number` reads the answer of: who else has this number."""
+    return (
+        "select resource_type, resource_id from dialable_numbers where tenant_id = %s "
+        "and number = %s and (resource_type, resource_id) <> (%s, %s)",
+        (tenant_id, number, resource.name, identifier),
+    )
+
+
+def check_number(answer: list[dict[str, Any]], number: str | None) -> None:
+    """Raise Conflict that says which object has the number."""
+    if answer:
+        kind, holder = answer[0]["resource_type"], answer[0]["resource_id"]
+        raise Conflict(
+            f"the number {number} belongs to a {kind.replace('_', ' ')}",
+            errors=[FieldError("/number", "taken", f"belongs to {kind} {holder}")],
+            holder={"type": kind, "id": holder},
+        )
+
+
+def take_number(
     transaction: Transaction,
     tenant_id: UUID,
     resource: Resource,
     identifier: UUID,
     number: str | None,
 ) -> None:
-    """Make `number` the object's number, among all the tenant's dialable numbers.
-
-    Raises Conflict that says which object has it.
-    """
-    await free_number(transaction, tenant_id, resource, identifier)
-    if number is None:
-        return
-    rows = await transaction.query(_HOLDER, (tenant_id, number))
-    if rows:
-        kind, holder = rows[0]
-        raise Conflict(
-            f"the number {number} belongs to a {kind.replace('_', ' ')}",
-            errors=[FieldError("/number", "taken", f"belongs to {kind} {holder}")],
-            holder={"type": kind, "id": str(holder)},
-        )
-    await transaction.execute(_TAKE_NUMBER, (tenant_id, number, resource.name, identifier))
+    """Make `number` the object's number, among all the tenant's dialable numbers."""
+    free_number(transaction, tenant_id, resource, identifier)
+    if number is not None:
+        transaction.add(_TAKE_NUMBER, (tenant_id, number, resource.name, identifier))
 
 
-async def free_number(
+def free_number(
     transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID
 ) -> None:
     """Let others have the object's number."""
-    await transaction.execute(_FREE_NUMBER, (tenant_id, resource.name, identifier))
+    transaction.add(_FREE_NUMBER, (tenant_id, resource.name, identifier))

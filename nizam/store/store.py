@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
+import psycopg2
 from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
@@ -22,7 +23,8 @@ from nizam.store.secrets import SecretBox
 from nizam.store.stored import Stored
 from nizam.store.system import api_keys
 from nizam.store.system.events import WriteResult
-from nizam.store.unit_of_work import UnitOfWork
+from nizam.store.turns import Turns
+from nizam.store.unit_of_work import UnitOfWork, conflict_of
 
 T = TypeVar("T")
 DeliveriesListener = Callable[[Sequence[tuple[UUID, UUID]]], None]
@@ -51,6 +53,7 @@ class Store:
         self.secret_box = secret_box
         self._environment = environment
         self._now = now
+        self._turns = Turns(primary.reactor)
         self._turn = itertools.count()
         self._core_id = str(new_id())
         self._sequence = itertools.count(1)
@@ -125,14 +128,20 @@ class Store:
                 next_sequence=lambda: next(self._sequence),
                 environment=self._environment,
             )
-            await unit.enter()
+            unit.enter()
             result = await work(unit)
-            written.append(await unit.finish())
-            if key is not None:
-                await idempotency.keep_answer(transaction, key, result, self.secret_box)
+            kept = () if key is None else (idempotency.kept_answer(key, result, self.secret_box),)
+            written.append(await unit.finish(*kept))
             return result
 
-        result = await self.primary.transaction(run)
+        try:
+            async with self._turns.of(tenant_id):
+                result = await self.primary.transaction(run)
+        except psycopg2.errors.UniqueViolation as error:
+            conflict = conflict_of(error)
+            if conflict is None:
+                raise
+            raise conflict from None
         for it in written:
             if it.deliveries:
                 for listener in self._on_deliveries:

@@ -34,37 +34,55 @@ from nizam.model.key_text import key_hash, new_key
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.model.tenant import TRANSITIONS
+from nizam.store.connection import Select, Statement
 from nizam.store.context import ChangeContext
 from nizam.store.deliveries import keep_previous_secret
 from nizam.store.pool import Transaction, scope_sql
 from nizam.store.references import (
+    check_loop,
+    check_number,
+    check_references,
     forget_references,
     free_number,
+    number_question,
+    reference_questions,
     save_references,
     take_number,
 )
 from nizam.store.secrets import SecretBox, generate
-from nizam.store.stored import REDACTED, Stored, columns, from_row
+from nizam.store.stored import EXTRA_COLUMNS, REDACTED, Stored, columns, from_row
 from nizam.store.system.events import WriteResult, write_events
 
-__all__ = ["Stored", "UnitOfWork"]
+__all__ = ["Stored", "UnitOfWork", "conflict_of"]
 
 Operation = Literal["created", "updated", "deleted"]
-_LOCK_TENANT = "select body from tenants where id = %s for update"
+_LOCK_TENANT = "select from tenants where id = %s for update"
+_TENANT = "select body from tenants where id = %s"
+# Counts no further than the quota; without one it counts nothing.
+_QUOTA = """
+select count(*) from (
+    select from {table} where tenant_id = %s
+    limit (select coalesce((body -> 'quotas' ->> %s)::integer, 0) from tenants where id = %s)
+) it
+"""
 _LOCK_PLATFORM = "select revision from platform_state for update"
-_NEXT_TENANT = "update tenants set revision = revision + 1 where id = %s returning revision"
-_NEXT_PLATFORM = "update platform_state set revision = revision + 1 returning revision"
-_CHANGE = (
-    "insert into changes (tenant_id, revision, resource_type, resource_id, operation) "
-    "values (%s, %s, %s, %s, %s)"
-)
-_AUDIT = """
+_NEXT_TENANT = "update tenants set revision = revision + 1 where id = %s"
+_NEXT_PLATFORM = "update platform_state set revision = revision + 1"
+_REVISION = """
+case when %(tenant_id)s::uuid is null then (select revision from platform_state)
+     else (select revision from tenants where id = %(tenant_id)s) end
+"""
+_CHANGE = f"""
+insert into changes (tenant_id, revision, resource_type, resource_id, operation)
+values (%(tenant_id)s, {_REVISION}, %(resource_type)s, %(resource_id)s, %(operation)s)
+"""  # noqa: S608 - no values from outside
+_AUDIT = f"""
 insert into audit_logs (id, tenant_id, revision, occurred_at, actor_type, actor_id, actor_name,
     address, request_id, action, resource_type, resource_id, before, after)
-values (%(id)s, %(tenant_id)s, %(revision)s, %(occurred_at)s, %(actor_type)s, %(actor_id)s,
-    %(actor_name)s, %(address)s, %(request_id)s, %(action)s, %(resource_type)s, %(resource_id)s,
-    %(before)s, %(after)s)
-"""
+values (%(id)s, %(tenant_id)s, case when %(changed)s then {_REVISION} end, %(occurred_at)s,
+    %(actor_type)s, %(actor_id)s, %(actor_name)s, %(address)s, %(request_id)s, %(action)s,
+    %(resource_type)s, %(resource_id)s, %(before)s, %(after)s)
+"""  # noqa: S608 - no values from outside
 _TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
 
 
@@ -84,7 +102,7 @@ class UnitOfWork:
     _records: list[tuple[Operation, str, Stored | None, Stored | None]] = attrs.field(
         factory=list, init=False
     )
-    _locked: Mapping[str, Any] | None = attrs.field(default=None, init=False)
+    _tenant: Mapping[str, Any] = attrs.field(factory=dict, init=False)
 
     # -- what can be done -----------------------------------------------------------------------
 
@@ -94,9 +112,13 @@ class UnitOfWork:
         Raises NotFound for a tenant that does not exist, QuotaExceeded, Conflict naming the field
         and ValidationFailed naming the references that are wrong.
         """
-        tenant = await self._lock(resource)
-        await self._check_quota(resource, tenant)
         identifier = new_id()
+        quota = self._quota_question(resource)
+        links = self._link_questions(resource, identifier, body)
+        answers = await self._lock(resource, *quota, *links)
+        if quota:
+            self._check_quota(resource, answers.pop(0)[0]["count"])
+        self._check_links(resource, identifier, body, answers)
         values = self._public(resource, body)
         for name in resource.read_only:
             values[name] = resource.body.model_fields[name].get_default(call_default_factory=True)
@@ -106,9 +128,9 @@ class UnitOfWork:
             await self._check_tenant_of_key(body)
             key = new_key(self.environment)
             extra, revealed = {"key_hash": key_hash(key)}, {"key": key}
-        await self._link(resource, identifier, body)
-        stored = await self._insert(resource, identifier, values, secrets, extra)
-        await self._changed(resource, "created", None, stored)
+        self._link(resource, identifier, body)
+        stored = self._insert(resource, identifier, values, secrets, extra)
+        self._changed(resource, "created", None, stored)
         return attrs.evolve(stored, revealed=revealed)
 
     async def update(
@@ -185,12 +207,12 @@ class UnitOfWork:
         elif self.tenant_id is not None:
             await forget_references(self.transaction, self.tenant_id, resource, identifier)
             if resource.dialable:
-                await free_number(self.transaction, self.tenant_id, resource, identifier)
-        await self.transaction.execute(
+                free_number(self.transaction, self.tenant_id, resource, identifier)
+        self.transaction.add(
             f"delete from {resource.table} where id = %s",  # noqa: S608 - a declared name
             (identifier,),
         )
-        await self._changed(resource, "deleted", present, None)
+        self._changed(resource, "deleted", present, None)
 
     async def reveal(self, resource: Resource, identifier: UUID) -> dict[str, str]:
         """The secrets of an object in clear, and a line in the audit log that says so."""
@@ -204,50 +226,61 @@ class UnitOfWork:
             if it.field in present.secrets
         }
 
-    async def finish(self) -> WriteResult:
-        """Write revision, changes, audit log and events; called once, before the commit."""
-        if not self._records:
+    async def finish(self, *last: Statement) -> WriteResult:
+        """Write revision, changes, audit log and events, and run `last` beside them with the
+        system's rights; called once, before the commit."""
+        if not self._records and not last:
             return WriteResult()
         # Feed, log and events belong to the system: the tenant's role cannot write them.
-        await self.transaction.query(_TO_SYSTEM)
-        revisions: dict[UUID | None, int] = {}
+        self.transaction.add(_TO_SYSTEM)
+        counted: set[UUID | None] = set()
         for operation, action, before, after in self._records:
             it = after or before
             assert it is not None  # noqa: S101 - every record has one of them
             owner = self._owner(it, operation)
             if action != "revealed":
-                if owner not in revisions:
-                    revisions[owner] = await self._next_revision(owner)
-                await self.transaction.execute(
-                    _CHANGE, (owner, revisions[owner], it.resource.name, it.id, operation)
+                if owner not in counted:
+                    self._next_revision(owner)
+                    counted.add(owner)
+                self.transaction.add(
+                    _CHANGE,
+                    {
+                        "tenant_id": owner,
+                        "resource_type": it.resource.name,
+                        "resource_id": it.id,
+                        "operation": operation,
+                    },
                 )
-            await self._audit(action, before, after, owner, revisions.get(owner))
+            self._audit(action, before, after, owner, changed=owner in counted)
+        for sql, args in last:
+            self.transaction.add(sql, args)
         return await write_events(self.transaction, self._events)
 
     # -- steps ----------------------------------------------------------------------------------
 
-    async def enter(self) -> None:
+    def enter(self) -> None:
         """Become the unprivileged role that sees this tenant's rows only."""
         if self.tenant_id is not None:
-            await self.transaction.query(scope_sql(self.tenant_id))
+            self.transaction.add(scope_sql(self.tenant_id))
 
-    async def _lock(self, resource: Resource) -> Mapping[str, Any]:
-        """Wait for changes of the same owner to end; the tenant's body."""
-        if self._locked is None:
-            if self.tenant_id is None:
-                await self.transaction.query(_LOCK_PLATFORM)
-                self._locked = {}
-            else:
-                rows = await self.transaction.query(_LOCK_TENANT, (self.tenant_id,))
-                if not rows:
-                    raise NotFound
-                self._locked = rows[0][0]
-        if resource.scope == "tenant":
-            if self.tenant_id is None:
+    async def _lock(self, resource: Resource, *questions: Select) -> list[list[dict[str, Any]]]:
+        """Wait for changes of the same owner to end; the answers to `questions` after that."""
+        # Statements of their own: what a select sees was committed before it began.
+        if self.tenant_id is None:
+            if resource.scope == "tenant":
                 raise NotFound
-            if self._locked.get("status") == "terminated":
-                raise InvalidTransition("the tenant is terminated", status="terminated")
-        return self._locked
+            self.transaction.add(_LOCK_PLATFORM)
+            return await self.transaction.query_all(questions) if questions else []
+        self.transaction.add(_LOCK_TENANT, (self.tenant_id,))
+        tenant, *answers = await self.transaction.query_all(
+            [(_TENANT, (self.tenant_id,)), *questions]
+        )
+        if not tenant:
+            raise NotFound
+        self._tenant = tenant[0]["body"]
+        if resource.scope == "tenant" and self._tenant.get("status") == "terminated":
+            raise InvalidTransition("the tenant is terminated", status="terminated")
+        return answers
 
     async def _present(
         self, resource: Resource, identifier: UUID, versions: frozenset[int] | None
@@ -287,18 +320,29 @@ class UnitOfWork:
         if values == present.body and secrets == present.secrets:
             return present
         if body is not None:
-            await self._link(resource, present.id, body)
-        rows = await self._guarded(
-            resource,
+            questions = self._link_questions(resource, present.id, body)
+            if questions:
+                answers = await self.transaction.query_all(questions)
+                self._check_links(resource, present.id, body, answers)
+            self._link(resource, present.id, body)
+            if self.tenant_id is not None:
+                await check_loop(self.transaction, self.tenant_id, resource, present.id, body)
+        self.transaction.add(
             f"update {resource.table} set version = version + 1, updated_at = %s, body = %s, "  # noqa: S608
-            f"secrets = %s where id = %s returning {', '.join(columns(resource))}",
+            "secrets = %s where id = %s",
             (self.now, values, dict(secrets), present.id),
         )
-        stored = from_row(resource, rows[0])
-        await self._changed(resource, "updated", present, stored)
+        stored = attrs.evolve(
+            present,
+            version=present.version + 1,
+            updated_at=self.now,
+            body=values,
+            secrets=dict(secrets),
+        )
+        self._changed(resource, "updated", present, stored)
         return attrs.evolve(stored, revealed=revealed)
 
-    async def _insert(
+    def _insert(
         self,
         resource: Resource,
         identifier: UUID,
@@ -306,56 +350,58 @@ class UnitOfWork:
         secrets: Mapping[str, str],
         extra: Mapping[str, Any],
     ) -> Stored:
-        given = {
-            "id": identifier,
-            "created_at": self.now,
-            "updated_at": self.now,
-            "body": values,
-            "secrets": dict(secrets),
-            **({"tenant_id": self.tenant_id} if resource.scope == "tenant" else {}),
-            **extra,
-        }
-        rows = await self._guarded(
-            resource,
-            f"insert into {resource.table} ({', '.join(given)}) "  # noqa: S608 - declared names
-            f"values ({', '.join(f'%({name})s' for name in given)}) "
-            f"returning {', '.join(columns(resource))}",
-            given,
+        stored = Stored(
+            resource=resource,
+            id=identifier,
+            tenant_id=self.tenant_id if resource.scope == "tenant" else None,
+            version=1,
+            created_at=self.now,
+            updated_at=self.now,
+            body=values,
+            secrets=dict(secrets),
+            extra=dict.fromkeys(EXTRA_COLUMNS.get(resource.name, ())),
         )
-        return from_row(resource, rows[0])
+        row = {
+            name: getattr(stored, name) for name in columns(resource) if name not in stored.extra
+        }
+        row |= extra
+        self.transaction.add(
+            f"insert into {resource.table} ({', '.join(row)}) "  # noqa: S608 - declared names
+            f"values ({', '.join(f'%({name})s' for name in row)})",
+            row,
+        )
+        return stored
 
-    async def _guarded(self, resource: Resource, sql: str, args: Any) -> list[tuple[Any, ...]]:
-        """Run a statement; Conflict naming the field when a unique index stands in the way."""
-        try:
-            return await self.transaction.query(sql, args)
-        except psycopg2.errors.UniqueViolation as error:
-            index = error.diag.constraint_name or ""
-            unique = next(
-                (
-                    it
-                    for it in resource.unique
-                    if index == f"uq_{resource.table}_{'_'.join(it.columns)}"
-                ),
-                None,
-            )
-            if unique is None:
-                raise
-            fields = [
-                FieldError(f"/{name}", "taken", "is taken by another object")
-                for name in unique.columns
-            ]
-            raise Conflict(
-                f"another {_words(resource)} has this {' and '.join(unique.columns)}",
-                errors=fields,
-            ) from None
+    def _link_questions(self, resource: Resource, identifier: UUID, body: Body) -> list[Select]:
+        """What must be known of others before an object is saved; see `_check_links`."""
+        if resource.scope != "tenant" or self.tenant_id is None:
+            return []
+        questions = reference_questions(self.tenant_id, resource, identifier, body)
+        if resource.dialable:
+            number = getattr(body, "number", None)
+            questions.insert(0, number_question(self.tenant_id, resource, identifier, number))
+        return questions
 
-    async def _link(self, resource: Resource, identifier: UUID, body: Body) -> None:
+    def _check_links(
+        self,
+        resource: Resource,
+        identifier: UUID,
+        body: Body,
+        answers: list[list[dict[str, Any]]],
+    ) -> None:
+        if resource.scope != "tenant":
+            return
+        if resource.dialable:
+            check_number(answers.pop(0), getattr(body, "number", None))
+        check_references(answers, resource, identifier, body)
+
+    def _link(self, resource: Resource, identifier: UUID, body: Body) -> None:
         if resource.scope != "tenant" or self.tenant_id is None:
             return
         if resource.dialable:
             number = getattr(body, "number", None)
-            await take_number(self.transaction, self.tenant_id, resource, identifier, number)
-        await save_references(self.transaction, self.tenant_id, resource, identifier, body)
+            take_number(self.transaction, self.tenant_id, resource, identifier, number)
+        save_references(self.transaction, self.tenant_id, resource, identifier, body)
 
     def _public(self, resource: Resource, body: Body) -> dict[str, Any]:
         hidden = {it.field for it in resource.secrets}
@@ -391,15 +437,15 @@ class UnitOfWork:
             kept[field], resource.name, identifier, field
         )
 
-    async def _check_quota(self, resource: Resource, tenant: Mapping[str, Any]) -> None:
-        limit = tenant.get("quotas", {}).get(resource.quota, 0) if resource.quota else 0
-        if not limit:
-            return
-        rows = await self.transaction.query(
-            f"select count(*) from {resource.table} where tenant_id = %s",  # noqa: S608
-            (self.tenant_id,),
-        )
-        if rows[0][0] >= limit:
+    def _quota_question(self, resource: Resource) -> list[Select]:
+        if resource.quota is None or self.tenant_id is None:
+            return []
+        sql = _QUOTA.format(table=resource.table)
+        return [(sql, (self.tenant_id, resource.quota, self.tenant_id))]
+
+    def _check_quota(self, resource: Resource, count: int) -> None:
+        limit = self._tenant.get("quotas", {}).get(resource.quota, 0)
+        if limit and count >= limit:
             raise QuotaExceeded(
                 f"the tenant may have {limit} {resource.table.replace('_', ' ')}",
                 quota=resource.quota,
@@ -419,18 +465,21 @@ class UnitOfWork:
 
     async def _check_owns_nothing(self, tenant_id: UUID) -> None:
         owned = [it.table for it in resources().values() if it.scope == "tenant"]
-        for table in (*owned, "api_keys"):
-            rows = await self.transaction.query(
-                f"select id from {table} where tenant_id = %s limit 1",  # noqa: S608
-                (tenant_id,),
-            )
+        tables = (*owned, "api_keys")
+        answers = await self.transaction.query_all(
+            [
+                (f"select id from {table} where tenant_id = %s limit 1", (tenant_id,))  # noqa: S608
+                for table in tables
+            ]
+        )
+        for table, rows in zip(tables, answers, strict=True):
             if rows:
                 raise InUse(
                     f"the tenant still has {table.replace('_', ' ')}",
-                    referrers=[{"type": table, "id": str(rows[0][0])}],
+                    referrers=[{"type": table, "id": rows[0]["id"]}],
                 )
 
-    async def _changed(
+    def _changed(
         self, resource: Resource, operation: Operation, before: Stored | None, after: Stored | None
     ) -> None:
         self._records.append((operation, operation, before, after))
@@ -462,29 +511,29 @@ class UnitOfWork:
             return None
         return self._tenant_of(it)
 
-    async def _next_revision(self, owner: UUID | None) -> int:
+    def _next_revision(self, owner: UUID | None) -> None:
         if owner is None:
-            rows = await self.transaction.query(_NEXT_PLATFORM)
+            self.transaction.add(_NEXT_PLATFORM)
         else:
-            rows = await self.transaction.query(_NEXT_TENANT, (owner,))
-        return int(rows[0][0])
+            self.transaction.add(_NEXT_TENANT, (owner,))
 
-    async def _audit(
+    def _audit(
         self,
         action: str,
         before: Stored | None,
         after: Stored | None,
         owner: UUID | None,
-        revision: int | None,
+        *,
+        changed: bool,
     ) -> None:
         it = after or before
         assert it is not None  # noqa: S101 - one of them is there
-        await self.transaction.execute(
+        self.transaction.add(
             _AUDIT,
             {
                 "id": new_id(),
                 "tenant_id": owner,
-                "revision": revision,
+                "changed": changed,
                 "occurred_at": self.now,
                 "actor_type": self.context.actor_type,
                 "actor_id": self.context.actor_id,
@@ -505,6 +554,23 @@ def _with_secrets(it: Stored | None) -> dict[str, Any] | None:
     if it is None:
         return None
     return {**it.recorded(), **dict.fromkeys(it.secrets, REDACTED)}
+
+
+def conflict_of(error: psycopg2.errors.UniqueViolation) -> Conflict | None:
+    """The Conflict that names the fields, when a declared unique index stands in the way."""
+    index = error.diag.constraint_name
+    for resource in resources().values():
+        for unique in resource.unique:
+            if index == f"uq_{resource.table}_{'_'.join(unique.columns)}":
+                fields = [
+                    FieldError(f"/{name}", "taken", "is taken by another object")
+                    for name in unique.columns
+                ]
+                return Conflict(
+                    f"another {_words(resource)} has this {' and '.join(unique.columns)}",
+                    errors=fields,
+                )
+    return None
 
 
 def _words(resource: Resource) -> str:
