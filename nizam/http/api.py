@@ -11,6 +11,7 @@ from nizam.http.auth import Authenticator, Principal
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
 from nizam.http.explain import Explain
+from nizam.http.gateways import Gateways
 from nizam.http.history import History
 from nizam.http.limits import Limiter
 from nizam.http.live import Live
@@ -100,4 +101,6 @@ class Api:
             return ApiKeys(it, self.store, self.authenticator.forget)
         if it.name == "switch_node":
             return SwitchNodes(it, self.store, self.live)
+        if it.name == "gateway":
+            return Gateways(it, self.store, self.live)
         return Crud(it, self.store)

@@ -186,3 +186,17 @@ async def test_a_switch_node_shows_its_link(server: Server) -> None:
         shown = (await server.request("GET", path)).json
         node = shown["data"][0] if "data" in shown else shown
         assert node["link"] == {"connected": True}
+
+
+async def test_a_gateway_shows_its_state(server: Server) -> None:
+    tenant = await server.make_tenant()
+    made = await server.make(f"{tenant}/gateways", resource("gateway").example)
+    path = f"{tenant}/gateways/{made['id']}"
+    assert (await server.request("GET", path)).json["state"] is None
+    heard = {"gateway": made["id"], "tenant_id": str(server.tenant_id(tenant)), "node": "fs1"}
+    for node, up, state in (("fs1", True, "up"), ("fs2", False, "down"), ("fs2", True, "up")):
+        document = heard | {"node": node, "up": up, "changed_at": f"2026-11-24T03:00:0{up:d}Z"}
+        server.api.live.put("gateways", node, made["id"], document)
+        assert (await server.request("GET", path)).json["state"] == state
+    [listed] = (await server.request("GET", f"{tenant}/gateways")).json["data"]
+    assert (listed["state"], listed["state_changed_at"]) == ("up", "2026-11-24T03:00:01Z")

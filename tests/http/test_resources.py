@@ -93,7 +93,8 @@ async def test_if_match_keeps_a_second_writer_out(server: Server, resource: Reso
     weak = await server.request("PATCH", path, {"enabled": True}, if_match='W/"2"')
     assert weak.status == 412
     kept = await server.request("GET", path, if_none_match='"2"')
-    assert kept.status == (200 if resource.name == "switch_node" else 304)
+    # What is shown of these two beside the body has no version.
+    assert kept.status == (200 if resource.name in ("switch_node", "gateway") else 304)
 
 
 @every_resource
