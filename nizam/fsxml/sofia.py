@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
+from twisted.logger import Logger
+
+from nizam.errors import InternalError
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
@@ -15,6 +18,8 @@ from nizam.model.gateway import Gateway
 from nizam.routing.request import PUBLIC_CONTEXT
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.settings.values import SipSettings
+
+_log = Logger(namespace="nizam.xml")
 
 _COMMON = (
     ("context", PUBLIC_CONTEXT),
@@ -85,7 +90,11 @@ def _external(profiles: Element, snapshot: Snapshot, sip: SipSettings, reveal: R
         if view.tenant.status != "terminated":
             for entry in view.all(Gateway):
                 if entry.body.enabled:
-                    _gateway(gateways, view, entry, reveal)
+                    try:
+                        _gateway(gateways, view, entry, reveal)
+                    except InternalError as error:
+                        # The gateways of every tenant are in this document.
+                        _log.error("no gateway {id}: {error}", id=str(entry.id), error=str(error))
     child(child(profile, "domains"), "domain", name="none", alias="false", parse="false")
     settings = child(profile, "settings")
     pairs(settings, "param", _COMMON)

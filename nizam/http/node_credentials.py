@@ -10,6 +10,9 @@ from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
+from twisted.logger import Logger
+
+from nizam.errors import InternalError
 from nizam.fsxml.reveal import Reveal
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Entry, Snapshot
@@ -23,6 +26,8 @@ class NodeCredentials:
 
     `allowed_networks` empty allows every address.
     """
+
+    _log = Logger(namespace="nizam.xml")
 
     def __init__(
         self,
@@ -69,7 +74,13 @@ class NodeCredentials:
             return None
         known = self._revealed.get(entry.id)
         if known is None or known[0] != encrypted:
-            secret = self._reveal(encrypted, "switch_node", entry.id, "xml_password")
+            try:
+                secret = self._reveal(encrypted, "switch_node", entry.id, "xml_password")
+            except InternalError as error:
+                self._log.error(
+                    "{node} is refused: {error}", node=entry.body.name, error=str(error)
+                )
+                return None
             known = self._revealed[entry.id] = (encrypted, secret.encode())
         return known[1]
 

@@ -11,7 +11,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from nizam.errors import SwitchUnavailable
+from nizam.errors import InternalError, SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
 from nizam.kv.interface import IKeyValue
 from nizam.model.extension import Extension
@@ -184,7 +184,11 @@ class SwitchNodes(Service):
             if sealed is None:
                 self._log.warn("switch node {name} has no ESL password", name=body.name)
                 continue
-            password = self._secret_box.decrypt(sealed, "switch_node", entry.id, "esl_password")
+            try:
+                password = self._secret_box.decrypt(sealed, "switch_node", entry.id, "esl_password")
+            except InternalError as error:
+                self._log.error("no link to {name}: {error}", name=body.name, error=str(error))
+                continue
             wanted[body.name] = NodeSpec(body.name, body.esl_host, body.esl_port, password)
         return wanted
 

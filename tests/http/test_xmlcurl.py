@@ -11,6 +11,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 from xml.etree import ElementTree
 
 import pytest
@@ -18,6 +19,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.web.test.requesthelper import DummyRequest
 
+from nizam.errors import InternalError
+from nizam.fsxml.reveal import Reveal
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.settings.values import Secret, SipSettings, XmlClient
@@ -47,18 +50,20 @@ class Channels:
 class Node:
     """A FreeSWITCH node that asks questions with its credentials."""
 
-    def __init__(self, tenants: Tenants, networks: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, tenants: Tenants, networks: tuple[Any, ...] = (), unseal: Reveal = reveal
+    ) -> None:
         self.channels = Channels()
         self.clock = Clock()
         self.ready = True
         self.at(NOON)
         clients = (XmlClient("static", "fs2", Secret("pässword")),)
-        credentials = NodeCredentials(tenants.snapshot, reveal, clients, networks)
+        credentials = NodeCredentials(tenants.snapshot, unseal, clients, networks)
         self.resource = XmlCurlResource(
             tenants.snapshot,
             credentials,
             self.channels,
-            reveal,
+            unseal,
             self.clock,
             SIP,
             lambda: self.ready,
@@ -445,6 +450,19 @@ def test_gateways_are_on_the_external_profile_under_their_ids(node: Node) -> Non
     assert "sip-ip" not in external
     internal = named(answer, ".//profile[@name='internal']/settings/param")
     assert (internal["sip-ip"], internal["auth-calls"]) == ("10.0.0.5", "true")
+
+
+def test_a_password_that_no_key_opens_costs_what_it_is_for_and_nothing_else() -> None:
+    def unseal(encrypted: str, resource_name: str, object_id: UUID, field: str) -> str:
+        if resource_name == "switch_node" or object_id == identifier("acme/one"):
+            raise InternalError("a stored secret needs the key 'k0', which is not configured")
+        return reveal(encrypted, resource_name, object_id, field)
+
+    node = Node(recorded_tenants(), unseal=unseal)
+    question = b"section=configuration&key_value=sofia.conf"
+    assert node.post(question, "fs1:s3cret")[0] == 401
+    gateways = section(node.post(question, "fs2:pässword")).findall(".//gateway")
+    assert [it.get("name") for it in gateways] == [str(identifier("acme/two"))]
 
 
 def test_the_list_of_carriers_holds_addresses_only(node: Node) -> None:
