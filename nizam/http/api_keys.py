@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from nizam.http.auth import require_covers
+from nizam.http.auth import require_covers, require_within_limits
 from nizam.http.crud import Crud
 from nizam.http.reply import Reply
 from nizam.http.route import Call
@@ -21,9 +21,10 @@ class ApiKeys(Crud):
     forget: Callable[[], None]
 
     def accept(self, call: Call, body: Body) -> None:
-        """Refuse scopes that the asking key does not have."""
+        """Refuse scopes that the asking key does not have, and limits wider than its own."""
         if isinstance(body, ApiKey):
             require_covers(call.principal, body.scopes)
+            require_within_limits(call.principal, body.expires_at, body.allowed_cidrs)
 
     async def replace(self, call: Call) -> Reply:
         """As for every resource; it holds from now on."""

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from uuid import UUID
 
 import attrs
 
-from nizam.errors import NotFound, RateLimited, ScopeMissing, Unauthenticated
+from nizam.errors import (
+    FieldError,
+    NotFound,
+    RateLimited,
+    ScopeMissing,
+    Unauthenticated,
+    ValidationFailed,
+)
 from nizam.http.limits import LocalMeter
 from nizam.model.key_text import is_well_formed, key_hash
 from nizam.model.permissions import allows
@@ -19,6 +26,8 @@ CACHE_SECONDS = 5.0
 CACHE_ENTRIES = 10_000
 TOUCH_SECONDS = 60.0
 FAILURES_PER_MINUTE = 60
+
+Network = IPv4Network | IPv6Network
 
 
 @attrs.frozen
@@ -71,6 +80,23 @@ def require_covers(principal: Principal, scopes: Iterable[str]) -> None:
             covered = allows(principal.scopes, f"{area}:{action}")
         if not covered:
             raise ScopeMissing(f"a key can only give away scopes it has: {scope}", scope=scope)
+
+
+def require_within_limits(
+    principal: Principal, expires_at: datetime | None, allowed_cidrs: Iterable[str]
+) -> None:
+    """Raise ValidationFailed for a key that would hold longer, or in more places, than this."""
+    errors = []
+    own_end, own_places = principal.expires_at, tuple(map(ip_network, principal.allowed_cidrs))
+    if own_end is not None and (expires_at is None or expires_at > own_end):
+        message = f"the key that makes it holds until {own_end.isoformat()}"
+        errors.append(FieldError("/expires_at", "beyond_own", message))
+    places = tuple(map(ip_network, allowed_cidrs))
+    if own_places and not (places and all(_covered(it, own_places) for it in places)):
+        message = f"the key that makes it holds in {', '.join(map(str, own_places))}"
+        errors.append(FieldError("/allowed_cidrs", "beyond_own", message))
+    if errors:
+        raise ValidationFailed("a key can only give away what it has", errors=errors)
 
 
 Lookup = Callable[[str], Awaitable[Principal | None]]
@@ -152,6 +178,14 @@ class Authenticator:
 
 def _refused(detail: str) -> Unauthenticated:
     return Unauthenticated(detail, headers=(("WWW-Authenticate", 'Bearer realm="nizam"'),))
+
+
+def _covered(place: Network, networks: Iterable[Network]) -> bool:
+    return any(
+        (isinstance(place, IPv4Network) and isinstance(it, IPv4Network) and place.subnet_of(it))
+        or (isinstance(place, IPv6Network) and isinstance(it, IPv6Network) and place.subnet_of(it))
+        for it in networks
+    )
 
 
 def _within(remote: str, networks: tuple[str, ...]) -> bool:

@@ -76,3 +76,36 @@ async def test_a_disabled_or_deleted_key_is_refused_at_once(server: Server) -> N
         changed = await server.request(method, f"/api/v1/api-keys/{made['id']}", body)
         assert changed.status in (200, 204)
         assert (await server.request("GET", "/api/v1/me", key=made["key"])).status == 401
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "status"),
+    [
+        ({}, {"scopes": ["calls:read"]}, 403),
+        ({}, {"scopes": ["api_keys:*"]}, 403),
+        ({}, {"scopes": ["*"]}, 403),
+        ({}, {}, 201),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, {}, 422),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, {"expires_at": "2999-01-02T00:00:00Z"}, 422),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, {"expires_at": "2998-01-01T00:00:00Z"}, 201),
+        ({"allowed_cidrs": ["127.0.0.0/8"]}, {}, 422),
+        ({"allowed_cidrs": ["127.0.0.0/8"]}, {"allowed_cidrs": ["127.0.0.1/32", "::1/128"]}, 422),
+        ({"allowed_cidrs": ["127.0.0.0/8"]}, {"allowed_cidrs": ["127.0.0.1/32"]}, 201),
+    ],
+)
+async def test_a_key_makes_no_key_that_may_more_than_itself(
+    server: Server, own: dict[str, Any], wanted: dict[str, Any], status: int
+) -> None:
+    maker = await server.make_key("api_keys:write", **own)
+    body = {"name": "made", "scopes": ["api_keys:write"], **wanted}
+    answer = await server.request("POST", "/api/v1/api-keys", body, key=maker)
+    assert answer.status == status, answer.body
+
+
+async def test_a_key_does_not_widen_its_own_limits(server: Server) -> None:
+    key = await server.make_key("api_keys:write", expires_at="2999-01-01T00:00:00Z")
+    me = (await server.request("GET", "/api/v1/me", key=key)).json
+    for change in ({"expires_at": None}, {"scopes": ["*"]}):
+        path = f"/api/v1/api-keys/{me['key_id']}"
+        answer = await server.request("PATCH", path, change, key=key)
+        assert answer.status in (403, 422), answer.body
