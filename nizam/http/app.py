@@ -33,13 +33,11 @@ from nizam.http.cors import Cors
 from nizam.http.problems import problem
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Route, as_uuid
-from nizam.http.server import BoundedSite
 from nizam.metrics import HTTP_REQUEST_SECONDS
 from nizam.model.identifiers import new_id
 from nizam.model.registry import resource
 
 REQUEST_SECONDS = 30.0
-XML_BODY_BYTES = 4 * 1024 * 1024
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -51,23 +49,14 @@ _ALWAYS = (
 )
 
 
-def build_site(api: Api, reactor: Any, mounted: Mapping[str, IResource]) -> BoundedSite:
-    """The factory of the daemon's HTTP port.
+def build_root(
+    api: Api, reactor: Any, mounted: Mapping[str, IResource], routes: Sequence[Route] | None = None
+) -> Resource:
+    """The root of the tree: the API's routes in Klein, `mounted` beside them.
 
     `mounted` holds the ready-made resources by their whole path: what FreeSWITCH asks, health,
     metrics. They are outside the API: no key, no rate limit, no access log of its own.
     """
-    return BoundedSite(
-        build_root(api, reactor, mounted),
-        reactor,
-        body_limits={b"/freeswitch/": XML_BODY_BYTES},
-    )
-
-
-def build_root(
-    api: Api, reactor: Any, mounted: Mapping[str, IResource], routes: Sequence[Route] | None = None
-) -> Resource:
-    """The root of the tree: the API's routes in Klein, `mounted` beside them."""
     # Klein imports the reactor, which must be chosen by then.
     from klein import Klein
 

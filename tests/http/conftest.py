@@ -15,7 +15,8 @@ from twisted.internet import reactor as installed_reactor
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from nizam.http.api import Api
-from nizam.http.app import build_site
+from nizam.http.app import build_root
+from nizam.http.server import BoundedSite
 from nizam.kv.single import SingleRedis
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import SecretKey, load
@@ -138,7 +139,8 @@ async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
         live=LiveState(reactor),
         queue=DeliveryQueue(key_value),
     )
-    port = reactor.listenTCP(0, build_site(api, reactor, {}), interface="127.0.0.1")
+    site = BoundedSite(build_root(api, reactor, {}), reactor)
+    port = reactor.listenTCP(0, site, interface="127.0.0.1")
     connections = HTTPConnectionPool(reactor, persistent=False)  # type: ignore[no-untyped-call]
     yield Server(
         base=f"http://127.0.0.1:{port.getHost().port}",
