@@ -48,6 +48,16 @@ class DaemonProcess:
         self._agent = Agent(reactor, connectTimeout=1.0)  # type: ignore[no-untyped-call]
         self.base = f"http://127.0.0.1:{environment['NIZAM_HTTP_PORT']}"
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None when it was ended."""
+        return None if self._child is None else self._child.pid
+
+    def another(self, http_port: int, log: Path) -> DaemonProcess:
+        """One more instance with the same settings, not started yet."""
+        environment = self._environment | {"NIZAM_HTTP_PORT": str(http_port)}
+        return DaemonProcess(self._reactor, environment, log)
+
     def start(self) -> None:
         """Start it, without waiting for anything."""
         with self._log.open("ab") as log:

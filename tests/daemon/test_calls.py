@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from pathlib import Path
 
 import psycopg2
 import pytest
 from twisted.internet.task import deferLater
 
 from nizam.embedded.postgres import PrivatePostgres
+from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
 from tests.daemon.accounting import expected_result, read
 from tests.daemon.process import frozen, until
@@ -51,6 +53,32 @@ async def test_redis_forgets_everything_and_hangs_with_postgresql_or_alone(
         with frozen(postgres.pid):
             await site.call_for(1.0)
     redis_server.flush()
+    await site.call_for(0.5)
+    await _assert_account_is_right(site)
+
+
+async def test_two_instances_listen_to_one_switch(site: Site, tmp_path: Path) -> None:
+    second = site.daemon.another(free_port(), tmp_path / "second.log")
+    second.start()
+    try:
+        await second.ready()
+        assert await until(site.reactor, lambda: len(site.switch.connections) >= 4, 10.0)
+        await site.call_for(5.0)
+        await _assert_account_is_right(site)
+    finally:
+        second.kill()
+    assert not second.logged("error", "critical")
+
+
+async def test_events_come_twice_or_out_of_order_and_either_side_stalls(site: Site) -> None:
+    for _ in range(6):
+        site.switch.faults.duplicate, site.switch.faults.reorder = 5, 3
+        await site.call_for(0.25)
+    site.switch.stall()
+    await site.call_for(1.5)
+    site.switch.stall(False)
+    with frozen(site.daemon.pid):
+        await site.call_for(1.5)
     await site.call_for(0.5)
     await _assert_account_is_right(site)
 
