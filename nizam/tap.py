@@ -179,6 +179,8 @@ class _NotReady(Resource):
 class _Parts:
     """The object graph of one process."""
 
+    _log = Logger()
+
     def __init__(self, settings: Settings, reactor: Any) -> None:
         self.settings = settings
         self.reactor = reactor
@@ -305,9 +307,13 @@ class _Parts:
     async def stop(self) -> None:
         """Stop every service, what makes work before what does it, then the connections."""
         for service in reversed(self._services):
-            stopping: Any = service.stopService()  # type: ignore[no-untyped-call]
-            if isinstance(stopping, Deferred):
-                await stopping
+            try:
+                stopping: Any = service.stopService()  # type: ignore[no-untyped-call]
+                if isinstance(stopping, Deferred):
+                    await stopping
+            except Exception:
+                # The others still hold what has to be stored or given back.
+                self._log.failure("{part} did not stop cleanly", part=type(service).__name__)
         await self.key_value.stop()
         pools = (self.primary, self.api_pool, *self.replicas)
         await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
