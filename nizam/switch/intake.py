@@ -242,6 +242,8 @@ class Intake(Service):
             self.take(normaliser.tick(now), node)
         if waiting and self._finding is None:
             self._finding = Deferred.fromCoroutine(self._find(waiting))
+            # Not at the end of the coroutine: it may end before it is assigned.
+            self._finding.addBoth(self._found)
         if self._shed_since is not None and not self.writer.spilling:
             data = {"from": timestamp(self._shed_since), "to": timestamp(self._now())}
             for node in self._normalisers:
@@ -269,8 +271,9 @@ class Intake(Service):
                 self.take(normaliser.learn(call_id, tenant_id), normaliser.node)
         except Exception:
             self._log.failure("channels could not be looked up")
-        finally:
-            self._finding = None
+
+    def _found(self, _: object) -> None:
+        self._finding = None
 
     def _was_shed(self, count: int) -> None:
         self._shed_since = self._shed_since or self._now()

@@ -155,6 +155,9 @@ class WebhookWorker(Service):
         self._handed_in.extend(items)
         if self._handed_in and self._pushing is None:
             self._pushing = Deferred.fromCoroutine(self._push())
+            self._pushing.addErrback(lambda it: self._log.failure("queueing webhooks", it))
+            # Not at the end of the coroutine: it may end before it is assigned.
+            self._pushing.addBoth(self._pushed)
 
     def wake(self, partitions: Iterable[int] = range(PARTITIONS)) -> None:
         """Look for work in these partitions now rather than at the next poll."""
@@ -171,6 +174,8 @@ class WebhookWorker(Service):
                 self._recovery.rebuild_soon(partitions)
             else:
                 self.wake(partitions)
+
+    def _pushed(self, _: object) -> None:
         self._pushing = None
 
     # -- claiming -------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from uuid import UUID
 import pytest
 import standardwebhooks
 
+from nizam.errors import KeyValueUnavailable
 from nizam.model.events import envelope_bytes
 from nizam.model.identifiers import new_id
 from nizam.store import deliveries as tenant_deliveries
+from nizam.webhooks.queue import DeliveryQueue
 from nizam.webhooks.signing import new_secret
 from tests.webhooks.conftest import Bench
 from tests.webhooks.receiver import Answer, Received
@@ -56,6 +58,26 @@ async def test_events_are_matched_to_webhooks_as_they_are_stored(
     webhook = await bench.add_webhook("a", **fields)
     written = await bench.write(bench.event(kind, data=data))
     assert [it[1] for it in written.deliveries] == [webhook] * wanted
+
+
+async def test_after_a_push_that_redis_refused_at_once_the_next_is_pushed_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = bench.start()
+    pushed: list[object] = []
+
+    async def refuse(_queue: DeliveryQueue, items: object) -> None:
+        raise KeyValueUnavailable("there is no connection to Redis")
+
+    async def take(_queue: DeliveryQueue, items: object, _due: object = None) -> None:
+        pushed.append(items)
+
+    monkeypatch.setattr(DeliveryQueue, "push", refuse)
+    worker.enqueue([(new_id(), new_id())])
+    monkeypatch.setattr(DeliveryQueue, "push", take)
+    pair = (new_id(), new_id())
+    worker.enqueue([pair])
+    assert pushed == [[pair]]
 
 
 async def test_another_tenants_events_are_not_sent(bench: Bench) -> None:
