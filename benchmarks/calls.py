@@ -96,7 +96,8 @@ class _Run:
             ended = reactor.seconds()
             wrong = await site.settled(whole=not plan.kills, seconds=RECOVERY_SECONDS)
             settled = reactor.seconds() - ended
-            self._fill(report, site, read(site.database), wrong, settled)
+            outside = await site.unmarked()
+            self._fill(report, site, read(site.database), wrong, outside, settled)
         finally:
             await stop_site(site)
         report.publish()
@@ -119,7 +120,13 @@ class _Run:
         await deferLater(site.reactor, plan.seconds / (plan.kills + 1))
 
     def _fill(
-        self, report: Report, site: Site, stored: Stored, wrong: list[str], settled: float
+        self,
+        report: Report,
+        site: Site,
+        stored: Stored,
+        wrong: list[str],
+        outside: list[str],
+        settled: float,
     ) -> None:
         truth = site.switch.truth
         counts = site.receiver.counts
@@ -150,6 +157,7 @@ class _Run:
         add("events of calls stored", sum(map(len, stored.events.values())), "")
         add("events missing", sum(unheard), "", None if self._plan.kills else 0)
         add("calls with an event missing", sum(1 for it in unheard if it), "")
+        add("such calls outside every gap", len(outside), "", 0)
         add("summaries", sum(map(len, stored.summaries.values())), "")
         add("legs", sum(map(len, stored.legs.values())), "")
         add("deliveries promised", len(stored.promised), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import attrs
@@ -134,6 +135,23 @@ def delivery_problems(
     return found
 
 
+def unmarked(truth: Iterable[CallTruth], stored: Stored) -> list[str]:
+    """Calls that lack events although no node.gap says that some may be missing while they ran."""
+    gaps = [
+        (_moment(event["data"]["from"]), _moment(event["data"]["to"]))
+        for event in stored.node_events
+        if event["type"] == "node.gap"
+    ]
+    found = []
+    for call in truth:
+        counts = Counter(event["type"] for event in stored.events.get(call.call_id, []))
+        missing = expected_events(call) - counts
+        began, ended = call.created / 1e6, max(leg.ended for leg in call.legs) / 1e6
+        if missing and not any(low <= ended and began <= high for low, high in gaps):
+            found.append(f"{_name(call)}: lacks {dict(missing)} outside every gap")
+    return found
+
+
 def expected_result(call: CallTruth) -> str:
     """How the call's summary should put what became of it."""
     spoke = any(leg.answered for leg in call.legs if leg.uuid != call.call_id)
@@ -190,6 +208,10 @@ def _event_problems(call: CallTruth, events: list[dict[str, Any]], whole: bool) 
     if whole and counts != wanted:
         return [f"{_name(call)}: events {dict(counts)}, should be {dict(wanted)}"]
     return []
+
+
+def _moment(text: str | None) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def _name(call: CallTruth) -> str:

@@ -18,7 +18,7 @@ from nizam.sim.settings import Durations, Scenery
 from nizam.sim.switch import SimulatedSwitch
 from nizam.store.pool import Pool
 from nizam.store.system.api_keys import create_platform_key
-from tests.daemon.accounting import call_problems, problems, read
+from tests.daemon.accounting import call_problems, problems, read, unmarked
 from tests.daemon.process import DaemonProcess, until
 from tests.daemon.receiver import WebhookReceiver
 
@@ -120,6 +120,20 @@ class Site:
     def call_problems(self) -> list[str]:
         """What is wrong with summaries, legs and events at this moment, webhooks aside."""
         return call_problems(self.switch.truth.calls, read(self.database), whole=False)
+
+    async def unmarked(self, seconds: float = 8.0) -> list[str]:
+        """Calls that lack events outside every node.gap, once nothing waits any more.
+
+        Events of a call whose tenant is not known wait for five seconds.
+        """
+        found: list[str] = []
+
+        def none() -> bool:
+            found[:] = unmarked(self.switch.truth.calls, read(self.database))
+            return not found
+
+        await until(self.reactor, none, seconds, pause=0.25)
+        return found
 
     async def post_spooled_cdrs(self, folder: Path) -> Sequence[int]:
         """Post the records that FreeSWITCH could not, as its operator does; the statuses."""

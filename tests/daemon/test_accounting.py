@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from nizam.sim.truth import CallTruth, LegTruth
-from tests.daemon.accounting import Stored, problems
+from tests.daemon.accounting import Stored, problems, unmarked
 from tests.daemon.receiver import WebhookReceiver
 
 FIRST, SECOND = "11111111-0000-0000-0000-000000000001", "11111111-0000-0000-0000-000000000002"
@@ -135,3 +135,16 @@ def test_after_a_crash_events_may_be_missing_but_none_may_be_there_twice() -> No
     assert problems([CALL], without_event(stored()), receiver(), whole=False) == []
     twice = problems([CALL], with_event_twice(stored()), receiver(), whole=False)
     assert "more than one call.started" in twice[0]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "count"), [(5e-6, 15e-6, 0), (25e-6, 60, 0), (31e-6, 60, 1)]
+)
+def test_missing_events_are_excused_only_by_a_gap_while_the_call_ran(
+    begin: float, end: float, count: int
+) -> None:
+    texts = [datetime.fromtimestamp(it, UTC).isoformat() for it in (begin, end)]
+    gap = {"type": "node.gap", "data": {"from": texts[0], "to": texts[1]}}
+    marked = attrs.evolve(without_event(stored()), node_events=(gap,))
+    assert len(unmarked([CALL], marked)) == count
+    assert unmarked([CALL], stored()) == []

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
-from tests.daemon.accounting import expected_result, read
+from tests.daemon.accounting import expected_result
 from tests.daemon.process import frozen, until
 from tests.daemon.site import Site, connected
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.time_limit(60)
 
 
 async def test_all_is_well(site: Site) -> None:
-    await site.call_for(6.0)
+    await site.call_for(5.0)
     await _assert_account_is_right(site)
     # Calls of every kind came in: a run of nothing but simple ones would prove little.
     results = Counter(map(expected_result, site.switch.truth.calls))
@@ -63,7 +63,7 @@ async def test_two_instances_listen_to_one_switch(site: Site, tmp_path: Path) ->
     try:
         await second.ready()
         assert await until(site.reactor, lambda: len(site.switch.connections) >= 4, 10.0)
-        await site.call_for(5.0)
+        await site.call_for(4.0)
         await _assert_account_is_right(site)
     finally:
         second.kill()
@@ -83,23 +83,25 @@ async def test_events_come_twice_or_out_of_order_and_either_side_stalls(site: Si
     await _assert_account_is_right(site)
 
 
-async def test_events_are_lost_and_links_are_cut(site: Site) -> None:
-    site.switch.faults.lose_every = 15
-    await site.call_for(2.0)
-    site.switch.faults.lose_every = 0
+async def test_links_are_cut(site: Site) -> None:
     site.switch.calls.start(20.0)
     for _ in range(2):
         await deferLater(site.reactor, 1.0)
         site.switch.cut()
+        assert await until(site.reactor, lambda: not site.switch.connections, 5.0)
+        await connected(site)
     site.switch.stop_calls()
-    await connected(site)
-    await site.switch.drain()
-    # FreeSWITCH repeats nothing, so there are events that nobody heard; the records are whole.
-    assert await until(site.reactor, lambda: not site.call_problems(), 5.0), site.call_problems()
-    wrong = await site.settled(whole=False)
-    assert not wrong, "\n".join(wrong[:20])
-    gaps = [it for it in read(site.database).node_events if it["type"] == "node.gap"]
-    assert len(gaps) == 2
+    await _assert_records_are_right(site)
+    # FreeSWITCH repeats nothing: some events were heard by nobody, which is told.
+    assert not await site.unmarked()
+
+
+async def test_events_are_lost_without_a_word(site: Site) -> None:
+    site.switch.faults.lose_every = 8
+    await site.call_for(1.5)
+    site.switch.faults.lose_every = 0
+    await _assert_records_are_right(site)
+    assert site.switch.faults.lost > 20
 
 
 def _drop_connections(postgres: PrivatePostgres) -> None:
@@ -117,5 +119,13 @@ async def _assert_account_is_right(site: Site) -> None:
     wrong = await site.settled()
     assert not wrong, "\n".join([*wrong[:20], *site.daemon.logged("error", "warning")[-10:]])
     truth = site.switch.truth
-    assert len(truth.calls) == truth.placed > 80
+    assert len(truth.calls) == truth.placed > 60
     assert not truth.problems
+
+
+async def _assert_records_are_right(site: Site) -> None:
+    """Summaries and legs soon, and whatever was promised was told; events may be missing."""
+    await site.switch.drain()
+    assert await until(site.reactor, lambda: not site.call_problems(), 5.0), site.call_problems()
+    wrong = await site.settled(whole=False)
+    assert not wrong, "\n".join(wrong[:20])
