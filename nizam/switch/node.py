@@ -249,6 +249,8 @@ class Node(Service):
         self._reconcile_due = False
         self._reconciling = Deferred.fromCoroutine(self._run_reconcile())
         self._reconciling.addErrback(self._failed)
+        # Not at the end of the coroutine: it may end before it is assigned.
+        self._reconciling.addBoth(self._reconciled)
 
     async def _run_reconcile(self) -> None:
         delay = RECONCILE_SECONDS
@@ -262,9 +264,11 @@ class Node(Service):
         else:
             self._align()
         finally:
-            self._reconciling = None
             # A link that came up meanwhile asked for another one.
             self._later("reconcile", 0.0 if self._reconcile_due else delay, self._reconcile_again)
+
+    def _reconciled(self, _: object) -> None:
+        self._reconciling = None
 
     def _reconcile_again(self) -> None:
         self._reconcile_due = True

@@ -451,22 +451,23 @@ class WebhookWorker(Service):
         if self._recording is None and (self._done or any(self._unsettled.values())):
             self._recording = Deferred.fromCoroutine(self._record())
             self._recording.addErrback(lambda it: self._log.failure("recording webhooks", it))
+            self._recording.addBoth(self._recorded)
 
     async def _record(self) -> None:
-        try:
-            while self._done or any(self._unsettled.values()):
-                try:
-                    await self._record_some()
-                except (DatabaseUnavailable, KeyValueUnavailable) as error:
-                    if self._stopping:
-                        # PostgreSQL has what it could have; recovery finds the rest.
-                        self._log.warn("webhook attempts not recorded: {e}", e=str(error))
-                        return
-                    pause: Deferred[None] = Deferred()
-                    self._clock.callLater(_OUTAGE_PAUSE_SECONDS, pause.callback, None)
-                    await pause
-        finally:
-            self._recording = None
+        while self._done or any(self._unsettled.values()):
+            try:
+                await self._record_some()
+            except (DatabaseUnavailable, KeyValueUnavailable) as error:
+                if self._stopping:
+                    # PostgreSQL has what it could have; recovery finds the rest.
+                    self._log.warn("webhook attempts not recorded: {e}", e=str(error))
+                    return
+                pause: Deferred[None] = Deferred()
+                self._clock.callLater(_OUTAGE_PAUSE_SECONDS, pause.callback, None)
+                await pause
+
+    def _recorded(self, _: object) -> None:
+        self._recording = None
 
     async def _record_some(self) -> None:
         batch = self._done[:_RECORD_AT_ONCE]
