@@ -262,7 +262,7 @@ class _Parts:
             snapshots.on_change(nodes.changed)
             self._services.append(nodes)
 
-        self.health = self._health(snapshots, live, nodes)
+        self.health = self._health(snapshot, snapshots, live, nodes)
         self._services.append(self.health)
 
         mounted: dict[str, IResource] = {"/api/health": HealthResource(self.health)}
@@ -336,7 +336,11 @@ class _Parts:
         )
 
     def _health(
-        self, snapshots: SnapshotService, live: LiveState, nodes: SwitchNodes | None
+        self,
+        snapshot: Snapshot,
+        snapshots: SnapshotService,
+        live: LiveState,
+        nodes: SwitchNodes | None,
     ) -> Health:
         def esl() -> Finding:
             links = (
@@ -349,8 +353,15 @@ class _Parts:
             return Finding(state, {"connected": connected})
 
         def gateways() -> Finding:
-            shown = [{"name": it["gateway"], "state": it["state"]} for it in live.gateways()]
-            down = any(not it["up"] for it in live.gateways())
+            heard = live.gateways()
+            shown = [
+                {
+                    "name": _gateway_name(snapshot, it["gateway"]),
+                    "state": "up" if it["up"] else "down",
+                }
+                for it in heard
+            ]
+            down = any(not it["up"] for it in heard)
             return Finding(State.DEGRADED if down else State.OK, {"gateways": shown})
 
         def loaded() -> Finding:
@@ -389,10 +400,24 @@ def _tenant_of_domain(snapshot: Snapshot, domain: str) -> UUID | None:
     return None if tenant is None else tenant.id
 
 
-def _gateway_owner(snapshot: Snapshot, name: str) -> UUID | None:
-    """The tenant whose gateway this is; FreeSWITCH knows gateways by their ids."""
+def _gateway_of(snapshot: Snapshot, name: str) -> tuple[UUID, Gateway] | None:
+    """The tenant and the gateway; FreeSWITCH knows gateways by their ids."""
     try:
         identifier = UUID(name)
     except ValueError:
         return None
-    return next((it.id for it in snapshot.tenants() if it.get(Gateway, identifier)), None)
+    for tenant in snapshot.tenants():
+        found = tenant.get(Gateway, identifier)
+        if found is not None:
+            return tenant.id, found.body
+    return None
+
+
+def _gateway_owner(snapshot: Snapshot, name: str) -> UUID | None:
+    found = _gateway_of(snapshot, name)
+    return None if found is None else found[0]
+
+
+def _gateway_name(snapshot: Snapshot, name: str) -> str:
+    found = _gateway_of(snapshot, name)
+    return name if found is None else found[1].name

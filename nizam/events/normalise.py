@@ -471,7 +471,7 @@ _CHANNEL_EVENTS: Final[dict[str, _Handler]] = {
 
 def _parties(channel: Channel) -> dict[str, Any]:
     return {
-        "direction": channel.direction,
+        "leg_direction": channel.direction,
         "from": channel.caller_number,
         "from_name": channel.caller_name,
         "to": channel.number,
