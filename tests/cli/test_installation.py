@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nizam import __version__
-from nizam.cli import commands
+from nizam.cli.root import commands
 
 
 def nizam(*arguments: str, environment: dict[str, str] | None = None) -> Result:

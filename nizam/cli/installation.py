@@ -1,0 +1,55 @@
+"""Commands for an installation: its settings, its tables, its servers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from nizam.cli.exits import CANNOT_REACH, CONDITION_DOES_NOT_HOLD, fail
+from nizam.cli.settings import config_option, loaded_or_fail
+
+
+@click.command("check-config")
+@config_option
+def check_config(config: Path | None) -> None:
+    """Check the settings and show the effective ones, secrets masked."""
+    from nizam.settings.render import render_effective
+
+    click.echo(render_effective(loaded_or_fail(config, CONDITION_DOES_NOT_HOLD)), nl=False)
+
+
+@click.command()
+@config_option
+def migrate(config: Path | None) -> None:
+    """Bring the database's tables up to date."""
+    import psycopg2
+
+    from nizam.errors import DatabaseUnavailable
+    from nizam.store.migrate import pending, upgrade
+
+    dsn = loaded_or_fail(config).settings.database.dsn()
+    try:
+        missing = pending(dsn)
+        upgrade(dsn)
+    except (psycopg2.OperationalError, DatabaseUnavailable) as error:
+        fail(CANNOT_REACH, f"the database cannot be reached: {str(error).strip()}")
+    click.echo(f"applied: {', '.join(missing)}" if missing else "nothing to do")
+
+
+@click.command()
+@config_option
+def doctor(config: Path | None) -> None:
+    """Check PostgreSQL, Redis, each node's event socket and the media root."""
+    from nizam.ops.doctor import Verdict, examine
+    from nizam.store.migrate import pending
+
+    findings = examine(loaded_or_fail(config).settings, pending)
+    for finding in findings:
+        click.echo(f"{finding.verdict:<12} {finding.name}: {finding.detail}")
+    verdicts = {finding.verdict for finding in findings}
+    if Verdict.UNREACHABLE in verdicts:
+        sys.exit(CANNOT_REACH)
+    if Verdict.UNFIT in verdicts:
+        sys.exit(CONDITION_DOES_NOT_HOLD)
