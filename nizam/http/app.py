@@ -30,6 +30,7 @@ from nizam.errors import (
 from nizam.http.api import Api
 from nizam.http.auth import NOBODY, Principal, require, require_platform, require_tenant
 from nizam.http.cors import Cors
+from nizam.http.limits import Meter, Usages
 from nizam.http.problems import problem
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Route, as_uuid
@@ -229,13 +230,11 @@ class Front:
         try:
             principal = await self._principal(request, route, remote)
         except Unauthenticated:
-            usage = await self._api.limiter.take(f"ip:{remote}", self._api.settings.api_rate_limit)
-            progress.headers = usage.headers()
+            usages = await self._count(NOBODY, remote, route)
+            progress.headers = usages.headers()
             raise
         progress.principal = principal
-        limit = principal.rate_limit_per_minute or self._api.settings.api_rate_limit
-        name = f"ip:{remote}" if principal is NOBODY else f"key:{principal.key_id}"
-        progress.headers = (await self._api.limiter.take(name, limit)).headers()
+        progress.headers = (await self._count(principal, remote, route)).headers()
         tenant_id = await self._tenant(route, path, principal)
         if route.permission is not None:
             require(principal, route.permission)
@@ -253,6 +252,19 @@ class Front:
             tenant_id=tenant_id,
         )
         return await route.handler(call)
+
+    async def _count(self, principal: Principal, remote: str, route: Route) -> Usages:
+        """Count the request: by its key and its tenant, or by its address when nobody signed it."""
+        settings, limiter = self._api.settings, self._api.limiter
+        if principal is NOBODY:
+            meter = Meter(f"ip:{remote}", settings.api_rate_limit, route.cost)
+            return await limiter.take(remote, meter)
+        limit = principal.rate_limit_per_minute or settings.api_rate_limit
+        own = Meter(f"key:{principal.key_id}", limit, route.cost)
+        if principal.tenant_id is None:
+            return await limiter.take(str(principal.key_id), own)
+        tenant = Meter("all", settings.api_tenant_rate_limit, route.cost, "tenant")
+        return await limiter.take(str(principal.tenant_id), own, tenant)
 
     async def _principal(self, request: Any, route: Route, remote: str) -> Principal:
         if route.access == "public":

@@ -18,7 +18,7 @@ from nizam.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from nizam.http.limits import LocalMeter
+from nizam.http.limits import LocalMeter, Meter
 from nizam.model.key_text import is_well_formed, key_hash
 from nizam.model.permissions import allows
 
@@ -154,11 +154,11 @@ class Authenticator:
         kept = self._found.get(digest)
         if kept is not None and kept[0] > self._seconds():
             return kept[1]
-        if self._failures.exhausted(remote, FAILURES_PER_MINUTE):
+        if self._failures.exhausted(Meter(remote, FAILURES_PER_MINUTE)):
             raise RateLimited("too many keys that are not valid", headers=(("Retry-After", "1"),))
         principal = await self._lookup(digest)
         if principal is None:
-            self._failures.take(remote, FAILURES_PER_MINUTE)
+            self._failures.take(Meter(remote, FAILURES_PER_MINUTE))
             self._found.pop(digest, None)
             raise _refused("the API key is not valid")
         self._found[digest] = (self._seconds() + CACHE_SECONDS, principal)

@@ -205,12 +205,9 @@ def _operation(route: Route) -> dict[str, Any]:
         media: dict[str, Any] = {"schema": dict(route.request)}
         if route.request_example is not None:
             media["example"] = route.request_example
-        content_type = (
-            "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        )
-        contents = {content_type: media}
+        contents = {route.request_media_type: media}
         if route.method == "PATCH":
-            contents["application/json"] = media
+            contents = {"application/merge-patch+json": media, **contents}
         operation["requestBody"] = {"required": route.request_required, "content": contents}
     return operation
 

@@ -85,7 +85,9 @@ class Route:
     """An endpoint.
 
     `path` has its parameters in braces. `permission` is checked after `access`; None needs no
-    permission. `request` and `response` are JSON Schemas; `response` None means no body.
+    permission. `request` and `response` are JSON Schemas; `response` None means no body; their
+    media types are JSON unless told. `body_limit` is the largest body in bytes, 1 MiB by default.
+    `cost` is how many requests one of these counts for in the rate limits.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -105,6 +107,9 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[type[NizamError], ...] = ()
     media_type: str = "application/json"
+    request_media_type: str = "application/json"
+    body_limit: int | None = None
+    cost: int = 1
 
 
 def as_uuid(text: str) -> UUID:

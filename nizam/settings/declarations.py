@@ -97,6 +97,14 @@ SETTINGS: tuple[Setting, ...] = (
         "API requests a minute for each key, or each address without one.",
     ),
     Setting(
+        "API_TENANT_RATE_LIMIT",
+        "api_tenant_rate_limit",
+        p.integer(1, 10_000_000),
+        6000,
+        "a whole number from 1 to 10000000",
+        "API requests a minute for all keys and users of one tenant together.",
+    ),
+    Setting(
         "SANCTUM_STATEFUL_DOMAINS",
         "cors_origins",
         p.origins,

@@ -169,6 +169,7 @@ class Settings:
     roles: frozenset[Role]
     log_level: str
     api_rate_limit: int
+    api_tenant_rate_limit: int
     cors_origins: tuple[str, ...]
     state_directory: Path
     media_root: Path
