@@ -34,6 +34,7 @@ _PORT = "a port from 1 to 65535"
 _HOST = "a host name or an IP address"
 _NETWORKS = "networks in CIDR form, such as 10.0.0.0/8"
 _TEXT = "any text"
+_DAYS = "days, from 0 to 3650; 0 keeps them for ever"
 _SECRET = "any text; also from a file: see the top"  # noqa: S105 - a description
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
@@ -45,6 +46,7 @@ TITLES: Mapping[str, str] = {
     "freeswitch": "FreeSWITCH: one node here, more as [[nodes]] or through the API",
     "sip": "The SIP profiles that every node is given",
     "webhooks": "Webhooks",
+    "retention": "How long things are kept; the scheduler role removes what is older",
 }
 
 SETTINGS: tuple[Setting, ...] = (
@@ -328,6 +330,15 @@ SETTINGS: tuple[Setting, ...] = (
         "The public address to tell carriers when the node is behind NAT.",
         example="203.0.113.5",
     ),
+    Setting(
+        "NIZAM_SIP_DOMAIN_SUFFIX",
+        "sip.domain_suffix",
+        p.host,
+        None,
+        "a DNS name",
+        "A provisioned tenant without a domain of its own gets <slug>.<this>.",
+        example="sip.example.com",
+    ),
     # -- webhooks
     Setting(
         "NIZAM_WEBHOOK_ALLOWED_NETWORKS",
@@ -353,6 +364,63 @@ SETTINGS: tuple[Setting, ...] = (
         8,
         "a whole number from 1 to 1000",
         "Of these, to one endpoint.",
+    ),
+    # -- retention
+    Setting(
+        "NIZAM_TENANT_GRACE_DAYS",
+        "retention.tenant_grace_days",
+        p.integer(0, 3650),
+        30,
+        "a whole number from 0 to 3650",
+        "Days from the end of a tenant to the purge of its data, unless the request says.",
+    ),
+    Setting(
+        "NIZAM_RETENTION_EVENT_DAYS",
+        "retention.event_days",
+        p.integer(0, 3650),
+        90,
+        _DAYS,
+        "Events; whole months are dropped.",
+    ),
+    Setting(
+        "NIZAM_RETENTION_CDR_DAYS",
+        "retention.cdr_days",
+        p.integer(0, 3650),
+        730,
+        _DAYS,
+        "Call detail records; whole months are dropped.",
+    ),
+    Setting(
+        "NIZAM_RETENTION_DELIVERY_DAYS",
+        "retention.delivery_days",
+        p.integer(0, 3650),
+        30,
+        _DAYS,
+        "Webhook deliveries that have ended, and attempts.",
+    ),
+    Setting(
+        "NIZAM_RETENTION_CHANGE_DAYS",
+        "retention.change_days",
+        p.integer(1, 3650),
+        30,
+        "a whole number from 1 to 3650",
+        "The feed of changes: an instance that was away for longer loads everything again.",
+    ),
+    Setting(
+        "NIZAM_RETENTION_REVISION_DAYS",
+        "retention.revision_days",
+        p.integer(0, 3650),
+        365,
+        _DAYS,
+        "Former configurations of tenants; the latest one stays.",
+    ),
+    Setting(
+        "NIZAM_RETENTION_AUDIT_DAYS",
+        "retention.audit_days",
+        p.integer(0, 3650),
+        0,
+        _DAYS,
+        "The audit log; what is removed can be verified no more.",
     ),
     # -- accepted for the deployment guide's sake, checked only
     Setting("DB_CONNECTION", None, p.word("pgsql"), "pgsql", "pgsql", "PostgreSQL is the one."),

@@ -30,6 +30,7 @@ from nizam.settings.values import (
     HttpSettings,
     NodeSettings,
     RedisSettings,
+    RetentionSettings,
     Settings,
     SipSettings,
     WebhookSettings,
@@ -347,6 +348,7 @@ def _settings(
         redis=RedisSettings(**tables["redis"]),
         sip=SipSettings(**tables["sip"]),
         webhooks=WebhookSettings(**tables["webhooks"]),
+        retention=RetentionSettings(**tables["retention"]),
         nodes=nodes,
         xml_clients=xml_clients,
     )

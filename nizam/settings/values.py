@@ -140,6 +140,7 @@ class SipSettings:
     """Addresses and ports of the SIP profiles that every node is given.
 
     None lets FreeSWITCH choose; `advertised_ip` is what it tells peers on the external profile.
+    `domain_suffix` ends the domains of tenants that name none.
     """
 
     internal_ip: str | None
@@ -148,6 +149,7 @@ class SipSettings:
     external_port: int
     rtp_ip: str | None
     advertised_ip: str | None
+    domain_suffix: str | None = None
 
 
 @attrs.frozen
@@ -157,6 +159,19 @@ class WebhookSettings:
     allowed_networks: tuple[Network, ...]
     concurrency: int
     endpoint_concurrency: int
+
+
+@attrs.frozen
+class RetentionSettings:
+    """For how many days things are kept; 0 is for ever, and no grace for a terminated tenant."""
+
+    tenant_grace_days: int
+    event_days: int
+    cdr_days: int
+    delivery_days: int
+    change_days: int
+    revision_days: int
+    audit_days: int
 
 
 @attrs.frozen
@@ -179,6 +194,7 @@ class Settings:
     redis: RedisSettings
     sip: SipSettings
     webhooks: WebhookSettings
+    retention: RetentionSettings
     nodes: tuple[NodeSettings, ...]
     xml_clients: tuple[XmlClient, ...]
 
