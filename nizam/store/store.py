@@ -15,7 +15,8 @@ from nizam.errors import DatabaseUnavailable
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
-from nizam.store import idempotency, queries
+from nizam.store import audit, idempotency, queries
+from nizam.store.audit import AuditEntry
 from nizam.store.context import ChangeContext
 from nizam.store.listing import Listing, Page
 from nizam.store.pool import Pool, Transaction
@@ -95,6 +96,13 @@ class Store:
         await api_keys.touch_api_key(self.primary, key_id, address)
 
     # -- changing -------------------------------------------------------------------------------
+
+    async def record(self, context: ChangeContext, *entries: AuditEntry) -> None:
+        """Write what was done, and changes no resource, into the audit log: a login, a command.
+
+        What is done in a unit of work is written by it (UnitOfWork.note).
+        """
+        await audit.record(self.primary, context, self._now(), *entries)
 
     async def write(
         self,

@@ -34,6 +34,7 @@ from nizam.model.key_text import key_hash, new_key
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.model.tenant import TRANSITIONS
+from nizam.store.audit import AuditEntry, append
 from nizam.store.connection import Select, Statement
 from nizam.store.context import ChangeContext
 from nizam.store.deliveries import keep_previous_secret
@@ -76,13 +77,6 @@ _CHANGE = f"""
 insert into changes (tenant_id, revision, resource_type, resource_id, operation)
 values (%(tenant_id)s, {_REVISION}, %(resource_type)s, %(resource_id)s, %(operation)s)
 """  # noqa: S608 - no values from outside
-_AUDIT = f"""
-insert into audit_logs (id, tenant_id, revision, occurred_at, actor_type, actor_id, actor_name,
-    address, request_id, action, resource_type, resource_id, before, after)
-values (%(id)s, %(tenant_id)s, case when %(changed)s then {_REVISION} end, %(occurred_at)s,
-    %(actor_type)s, %(actor_id)s, %(actor_name)s, %(address)s, %(request_id)s, %(action)s,
-    %(resource_type)s, %(resource_id)s, %(before)s, %(after)s)
-"""  # noqa: S608 - no values from outside
 _TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
 
 
@@ -102,6 +96,7 @@ class UnitOfWork:
     _records: list[tuple[Operation, str, Stored | None, Stored | None]] = attrs.field(
         factory=list, init=False
     )
+    _notes: list[AuditEntry] = attrs.field(factory=list, init=False)
     _tenant: Mapping[str, Any] = attrs.field(factory=dict, init=False)
 
     # -- what can be done -----------------------------------------------------------------------
@@ -180,7 +175,7 @@ class UnitOfWork:
             await keep_previous_secret(self.transaction, identifier, keep_until)
         secrets = {**present.secrets, field: sealed}
         return await self._write(
-            resource, present, None, dict(present.body), secrets, {field: text}
+            resource, present, None, dict(present.body), secrets, {field: text}, action="rotated"
         )
 
     async def transition(self, identifier: UUID, command: str) -> Stored:
@@ -192,9 +187,9 @@ class UnitOfWork:
         following = TRANSITIONS[command].get(status)
         if following is None:
             raise InvalidTransition(f"a tenant that is {status} cannot {command}", status=status)
-        return await self._write(
-            tenants, present, None, {**present.body, "status": following}, present.secrets, {}
-        )
+        values = {**present.body, "status": following}
+        action = f"{command.removesuffix('e')}ed"
+        return await self._write(tenants, present, None, values, present.secrets, {}, action=action)
 
     async def delete(
         self, resource: Resource, identifier: UUID, *, versions: frozenset[int] | None = None
@@ -217,7 +212,7 @@ class UnitOfWork:
     async def reveal(self, resource: Resource, identifier: UUID) -> dict[str, str]:
         """The secrets of an object in clear, and a line in the audit log that says so."""
         present = await self._find(resource, identifier, lock=False)
-        self._records.append(("updated", "revealed", present, present))
+        self.note("revealed", resource.name, identifier, after={"fields": sorted(present.secrets)})
         return {
             it.field: self.box.decrypt(
                 present.secrets[it.field], resource.name, identifier, it.field
@@ -226,32 +221,64 @@ class UnitOfWork:
             if it.field in present.secrets
         }
 
+    def note(
+        self,
+        action: str,
+        resource_type: str,
+        resource_id: UUID,
+        *,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Have the audit log say that something was done which changes no object; `after` says
+        what came of it."""
+        self._notes.append(
+            AuditEntry(
+                action=action,
+                resource_type=resource_type,
+                resource_id=resource_id,
+                tenant_id=self.tenant_id,
+                after=after,
+            )
+        )
+
     async def finish(self, *last: Statement) -> WriteResult:
         """Write revision, changes, audit log and events, and run `last` beside them with the
         system's rights; called once, before the commit."""
-        if not self._records and not last:
+        if not self._records and not self._notes and not last:
             return WriteResult()
         # Feed, log and events belong to the system: the tenant's role cannot write them.
         self.transaction.add(_TO_SYSTEM)
         counted: set[UUID | None] = set()
+        entries: list[AuditEntry] = []
         for operation, action, before, after in self._records:
             it = after or before
             assert it is not None  # noqa: S101 - every record has one of them
             owner = self._owner(it, operation)
-            if action != "revealed":
-                if owner not in counted:
-                    self._next_revision(owner)
-                    counted.add(owner)
-                self.transaction.add(
-                    _CHANGE,
-                    {
-                        "tenant_id": owner,
-                        "resource_type": it.resource.name,
-                        "resource_id": it.id,
-                        "operation": operation,
-                    },
+            if owner not in counted:
+                self._next_revision(owner)
+                counted.add(owner)
+            self.transaction.add(
+                _CHANGE,
+                {
+                    "tenant_id": owner,
+                    "resource_type": it.resource.name,
+                    "resource_id": it.id,
+                    "operation": operation,
+                },
+            )
+            entries.append(
+                AuditEntry(
+                    action=action,
+                    resource_type=it.resource.name,
+                    resource_id=it.id,
+                    tenant_id=owner,
+                    before=_with_secrets(before),
+                    after=_with_secrets(after),
+                    changed=True,
                 )
-            self._audit(action, before, after, owner, changed=owner in counted)
+            )
+        if entries or self._notes:
+            self.transaction.add(*append(self.context, self.now, [*entries, *self._notes]))
         for sql, args in last:
             self.transaction.add(sql, args)
         return await write_events(self.transaction, self._events)
@@ -316,6 +343,8 @@ class UnitOfWork:
         values: dict[str, Any],
         secrets: Mapping[str, str],
         revealed: Mapping[str, str],
+        *,
+        action: str = "updated",
     ) -> Stored:
         if values == present.body and secrets == present.secrets:
             return present
@@ -339,7 +368,7 @@ class UnitOfWork:
             body=values,
             secrets=dict(secrets),
         )
-        self._changed(resource, "updated", present, stored)
+        self._changed(resource, "updated", present, stored, action)
         return attrs.evolve(stored, revealed=revealed)
 
     def _insert(
@@ -480,9 +509,14 @@ class UnitOfWork:
                 )
 
     def _changed(
-        self, resource: Resource, operation: Operation, before: Stored | None, after: Stored | None
+        self,
+        resource: Resource,
+        operation: Operation,
+        before: Stored | None,
+        after: Stored | None,
+        action: str | None = None,
     ) -> None:
-        self._records.append((operation, operation, before, after))
+        self._records.append((operation, action or operation, before, after))
         it = after or before
         assert it is not None  # noqa: S101 - one of them is there
         shown = it.recorded()
@@ -516,37 +550,6 @@ class UnitOfWork:
             self.transaction.add(_NEXT_PLATFORM)
         else:
             self.transaction.add(_NEXT_TENANT, (owner,))
-
-    def _audit(
-        self,
-        action: str,
-        before: Stored | None,
-        after: Stored | None,
-        owner: UUID | None,
-        *,
-        changed: bool,
-    ) -> None:
-        it = after or before
-        assert it is not None  # noqa: S101 - one of them is there
-        self.transaction.add(
-            _AUDIT,
-            {
-                "id": new_id(),
-                "tenant_id": owner,
-                "changed": changed,
-                "occurred_at": self.now,
-                "actor_type": self.context.actor_type,
-                "actor_id": self.context.actor_id,
-                "actor_name": self.context.actor_name,
-                "address": self.context.address,
-                "request_id": self.context.request_id,
-                "action": action,
-                "resource_type": it.resource.name,
-                "resource_id": it.id,
-                "before": _with_secrets(before),
-                "after": _with_secrets(after),
-            },
-        )
 
 
 def _with_secrets(it: Stored | None) -> dict[str, Any] | None:

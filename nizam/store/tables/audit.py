@@ -1,12 +1,17 @@
-"""The audit log: who did what to which object, and what it looked like before and after."""
+"""The audit log: who did what to which object, and what it looked like before and after.
+
+The rows of one tenant, and those of the platform, are a chain each: every row carries the hash of
+the one before it. docs/audit.md says over what, and how to check it without NIZAM.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, func
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import JSON, UUID
 
 from nizam.store.tables import METADATA
 
+# JSON and not JSONB: the hash is over the very text that was written.
 AUDIT_LOGS = Table(
     "audit_logs",
     METADATA,
@@ -22,7 +27,28 @@ AUDIT_LOGS = Table(
     Column("action", Text, nullable=False),
     Column("resource_type", Text, nullable=False),
     Column("resource_id", UUID),
-    Column("before", JSONB),
-    Column("after", JSONB),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("sequence", BigInteger, nullable=False),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
 )
-Index(None, AUDIT_LOGS.c.tenant_id, AUDIT_LOGS.c.occurred_at)
+Index("uq_audit_logs_tenant_id_sequence", *AUDIT_LOGS.c["tenant_id", "sequence"], unique=True)
+Index(
+    "uq_audit_logs_sequence",
+    AUDIT_LOGS.c.sequence,
+    unique=True,
+    postgresql_where=AUDIT_LOGS.c.tenant_id.is_(None),
+)
+Index(None, *AUDIT_LOGS.c["tenant_id", "occurred_at", "id"])
+Index(None, *AUDIT_LOGS.c["occurred_at", "id"])
+Index(None, *AUDIT_LOGS.c["resource_id", "occurred_at"])
+
+AUDIT_CHAINS = Table(
+    "audit_chains",
+    METADATA,
+    Column("tenant_id", UUID, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""The last row of each chain; that of the platform has the UUID that is all zeros."""

@@ -1,16 +1,196 @@
-"""The audit log as a chain of hashes for each tenant."""
+"""The audit log as a chain of hashes for each tenant, and one for the platform."""
 
 from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSON, JSONB, UUID
+
+from nizam.store.migrations.security import protect
 
 revision = "0007_audit_chain"
 down_revision = "0006_people"
 branch_labels = None
 depends_on = None
 
+_NETSTRING = """
+create function audit_field(value text) returns text language sql immutable parallel safe as $$
+    select coalesce(octet_length(convert_to(value, 'UTF8')) || ':' || value || ',', '-,')
+$$
+"""
+
+# Every column, in this order. Whoever changes it begins a new format with a new first word.
+_HASH = """
+create function audit_log_hash(it audit_logs) returns text language sql stable parallel safe as $$
+    select encode(sha256(convert_to(
+        audit_field('nizam-audit-1')
+        || audit_field(it.tenant_id::text)
+        || audit_field(it.sequence::text)
+        || audit_field(it.previous_hash)
+        || audit_field(it.id::text)
+        || audit_field(it.revision::text)
+        || audit_field(to_char(it.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+        || audit_field(it.actor_type)
+        || audit_field(it.actor_id::text)
+        || audit_field(it.actor_name)
+        || audit_field(it.address)
+        || audit_field(it.request_id)
+        || audit_field(it.action)
+        || audit_field(it.resource_type)
+        || audit_field(it.resource_id::text)
+        || audit_field(it.before::text)
+        || audit_field(it.after::text),
+    'UTF8')), 'hex')
+$$
+"""
+
+# The row of the chain's head is the lock: whoever appends waits for whoever does so already.
+# Chains are taken in the order of their ids, so that two who append to several cannot block each
+# other. The heads are written once for each call, however many rows there are.
+_APPEND = """
+create procedure append_audit_logs(entries json) language plpgsql as $$
+declare
+    platform constant uuid := '00000000-0000-0000-0000-000000000000';
+    head audit_chains;
+    row audit_logs;
+    it record;
+    counted bigint;
+begin
+    for head.tenant_id in
+        select distinct coalesce(e.tenant_id, platform)
+        from json_to_recordset(entries) as e(tenant_id uuid) order by 1
+    loop
+        insert into audit_chains values (head.tenant_id, 0, repeat('0', 64)) on conflict do nothing;
+        select * into head from audit_chains c where c.tenant_id = head.tenant_id for update;
+        if head.tenant_id = platform then
+            select p.revision into counted from platform_state p;
+        else
+            select t.revision into counted from tenants t where t.id = head.tenant_id;
+        end if;
+        for it in
+            select e.* from rows from (json_to_recordset(entries) as (
+                id uuid, tenant_id uuid, changed boolean, occurred_at timestamptz,
+                actor_type text, actor_id uuid, actor_name text, address text, request_id text,
+                action text, resource_type text, resource_id uuid, before text, after text
+            )) with ordinality as e
+            where coalesce(e.tenant_id, platform) = head.tenant_id
+            order by e.ordinality
+        loop
+            row.id := it.id;
+            row.tenant_id := it.tenant_id;
+            row.revision := case when it.changed then counted end;
+            row.occurred_at := it.occurred_at;
+            row.actor_type := it.actor_type;
+            row.actor_id := it.actor_id;
+            row.actor_name := it.actor_name;
+            row.address := it.address;
+            row.request_id := it.request_id;
+            row.action := it.action;
+            row.resource_type := it.resource_type;
+            row.resource_id := it.resource_id;
+            row.before := it.before::json;
+            row.after := it.after::json;
+            row.sequence := head.sequence + 1;
+            row.previous_hash := head.hash;
+            row.hash := audit_log_hash(row);
+            insert into audit_logs values (row.*);
+            head.sequence := row.sequence;
+            head.hash := row.hash;
+        end loop;
+        update audit_chains c set sequence = head.sequence, hash = head.hash
+        where c.tenant_id = head.tenant_id;
+    end loop;
+end $$
+"""
+
+# What was written before there were chains becomes their beginning.
+_CHAIN_FORMER = """
+do $$
+declare
+    it audit_logs;
+    head audit_chains;
+begin
+    for it in select * from audit_logs order by tenant_id nulls last, occurred_at, id loop
+        if head.tenant_id is distinct from
+            coalesce(it.tenant_id, '00000000-0000-0000-0000-000000000000')
+        then
+            if head.tenant_id is not null then
+                insert into audit_chains values (head.*);
+            end if;
+            head.tenant_id := coalesce(it.tenant_id, '00000000-0000-0000-0000-000000000000');
+            head.sequence := 0;
+            head.hash := repeat('0', 64);
+        end if;
+        it.sequence := head.sequence + 1;
+        it.previous_hash := head.hash;
+        it.hash := audit_log_hash(it);
+        update audit_logs a
+        set sequence = it.sequence, previous_hash = it.previous_hash, hash = it.hash
+        where a.id = it.id;
+        head.sequence := it.sequence;
+        head.hash := it.hash;
+    end loop;
+    if head.tenant_id is not null then
+        insert into audit_chains values (head.*);
+    end if;
+end $$
+"""
+
 
 def upgrade() -> None:
-    """Apply."""
+    """Chain the rows that are there, and let no tenant write any."""
+    op.create_table(
+        "audit_chains",
+        sa.Column("tenant_id", UUID(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", name="pk_audit_chains"),
+    )
+    protect("audit_chains", rights="select")
+    op.execute("revoke insert on audit_logs from nizam_tenant")
+    for name in ("before", "after"):
+        op.alter_column(
+            "audit_logs", name, type_=JSON(), postgresql_using=f"{name}::json", nullable=True
+        )
+    op.add_column("audit_logs", sa.Column("sequence", sa.BigInteger()))
+    op.add_column("audit_logs", sa.Column("previous_hash", sa.Text()))
+    op.add_column("audit_logs", sa.Column("hash", sa.Text()))
+    for function in (_NETSTRING, _HASH, _CHAIN_FORMER, _APPEND):
+        op.execute(function)
+    for name in ("sequence", "previous_hash", "hash"):
+        op.alter_column("audit_logs", name, nullable=False)
+    op.execute("revoke execute on procedure append_audit_logs(json) from public")
+    op.drop_index("ix_audit_logs_tenant_id_occurred_at", "audit_logs")
+    _index("uq", "tenant_id", "sequence")
+    _index("uq", "sequence", where=sa.text("tenant_id is null"))
+    _index("ix", "tenant_id", "occurred_at", "id")
+    _index("ix", "occurred_at", "id")
+    _index("ix", "resource_id", "occurred_at")
+
+
+def _index(kind: str, *columns: str, where: sa.TextClause | None = None) -> None:
+    op.create_index(
+        f"{kind}_audit_logs_{'_'.join(columns)}",
+        "audit_logs",
+        list(columns),
+        unique=kind == "uq",
+        postgresql_where=where,
+    )
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Take the chains away; the rows stay."""
+    op.execute("drop procedure append_audit_logs(json)")
+    op.execute("drop function audit_log_hash(audit_logs)")
+    op.execute("drop function audit_field(text)")
+    for name in ("tenant_id_occurred_at_id", "occurred_at_id", "resource_id_occurred_at"):
+        op.drop_index(f"ix_audit_logs_{name}", "audit_logs")
+    for name in ("sequence", "previous_hash", "hash"):
+        op.drop_column("audit_logs", name)
+    for name in ("before", "after"):
+        op.alter_column("audit_logs", name, type_=JSONB(), postgresql_using=f"{name}::jsonb")
+    op.create_index(
+        "ix_audit_logs_tenant_id_occurred_at", "audit_logs", ["tenant_id", "occurred_at"]
+    )
+    op.execute("grant insert on audit_logs to nizam_tenant")
+    op.drop_table("audit_chains")
