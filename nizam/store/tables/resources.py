@@ -41,7 +41,12 @@ _TYPES: dict[str, type[TypeEngine[Any]]] = {
 def _beside_the_body(resource: Resource) -> list[Column[Any]]:
     """What the system keeps of a resource that is no part of its body."""
     if resource.name == "tenant":
-        return [Column("revision", BigInteger, nullable=False, server_default=text("0"))]
+        return [
+            Column("revision", BigInteger, nullable=False, server_default=text("0")),
+            Column("terminated_at", DateTime(timezone=True)),
+            Column("terminated_by", Text),
+            Column("purge_at", DateTime(timezone=True)),
+        ]
     if resource.name == "api_key":
         return [
             Column("key_hash", Text, nullable=False, unique=True),
