@@ -94,6 +94,22 @@ class PayloadTooLarge(NizamError):
     title = "The body is too large"
 
 
+class UnsupportedMediaType(NizamError):
+    """The body has a media type that this path does not take."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "This media type is not taken here"
+
+
+class RangeNotSatisfiable(NizamError):
+    """The range that was asked for begins after the end of the file."""
+
+    code = "range_not_satisfiable"
+    status = 416
+    title = "There is no such range"
+
+
 class Unauthenticated(NizamError):
     """No credentials, or credentials that are not valid."""
 
@@ -146,6 +162,21 @@ class QuotaExceeded(Conflict):
 
     code = "quota_exceeded"
     title = "The quota is used up"
+
+
+class MediaUnavailable(Conflict):
+    """The media root is not there, not mounted or not writable; or a file in it is gone."""
+
+    code = "media_unavailable"
+    title = "The media root is not available"
+
+
+class StorageFull(NizamError):
+    """The file system of the media root has no room for the file."""
+
+    code = "storage_full"
+    status = 507
+    title = "No room is left for the file"
 
 
 class InvalidTransition(Conflict):

@@ -33,10 +33,14 @@ class Column:
 
 @attrs.frozen
 class Unique:
-    """Columns that no two rows may share: within a tenant, or anywhere if `everywhere`."""
+    """Columns that no two rows may share: within a tenant, or anywhere if `everywhere`.
+
+    Of one boolean column that is `only_true` any number of rows may be false.
+    """
 
     columns: tuple[str, ...]
     everywhere: bool = False
+    only_true: bool = False
 
 
 @attrs.frozen

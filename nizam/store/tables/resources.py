@@ -87,6 +87,7 @@ def _table(resource: Resource) -> Table:
             f"uq_{resource.table}_{'_'.join(unique.columns)}",
             *(table.c[name] for name in names),
             unique=True,
+            postgresql_where=table.c[unique.columns[0]] if unique.only_true else None,
         )
     return table
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
+from nizam.store.migrations.resource_table import resource_table
 from nizam.store.migrations.security import protect
 
 revision = "0001_resources"
@@ -38,13 +39,6 @@ _UNIQUE_EVERYWHERE = (
     ("tenants", "slug"),
     ("tenants", "domain"),
 )
-_TYPES: dict[str, Any] = {
-    "text": sa.Text(),
-    "integer": sa.Integer(),
-    "boolean": sa.Boolean(),
-    "uuid": UUID(),
-}
-
 # Roles belong to the whole server: another database may make or grant this one at this moment.
 _TENANT_ROLE = """
 do $$
@@ -77,40 +71,6 @@ $$
 """
 
 
-def _resource_table(
-    name: str, columns: dict[str, str], *, owned: bool, extra: list[sa.Column[Any]]
-) -> None:
-    owner = ["tenant_id"] if owned else []
-    generated: list[sa.Column[Any]] = []
-    for column, kind in columns.items():
-        value = f"body ->> '{column}'"
-        expression = value if kind == "text" else f"({value})::{kind}"
-        generated.append(
-            sa.Column(column, _TYPES[kind], sa.Computed(f"({expression})", persisted=True))
-        )
-    op.create_table(
-        name,
-        sa.Column("id", UUID(), nullable=False),
-        *(sa.Column(column, UUID(), nullable=False) for column in owner),
-        sa.Column("version", sa.BigInteger(), nullable=False, server_default=sa.text("1")),
-        *(
-            sa.Column(
-                column, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()
-            )
-            for column in ("created_at", "updated_at")
-        ),
-        sa.Column("body", JSONB(), nullable=False),
-        sa.Column("secrets", JSONB(), nullable=False, server_default=sa.text("'{}'::jsonb")),
-        *extra,
-        *generated,
-        sa.PrimaryKeyConstraint("id", name=f"pk_{name}"),
-    )
-    indexed = ["created_at", *(column for column, kind in columns.items() if kind != "boolean")]
-    for column in indexed:
-        parts = [*owner, column, "id"]
-        op.create_index(f"ix_{name}_{'_'.join(parts)}", name, parts)
-
-
 def _time(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now())
 
@@ -119,15 +79,15 @@ def upgrade() -> None:
     """Apply."""
     op.execute(_TENANT_ROLE)
     for name, columns in _TENANT_TABLES.items():
-        _resource_table(name, columns, owned=True, extra=[])
-    _resource_table("switch_nodes", _PLATFORM_TABLES["switch_nodes"], owned=False, extra=[])
-    _resource_table(
+        resource_table(name, columns, owned=True)
+    resource_table("switch_nodes", _PLATFORM_TABLES["switch_nodes"], owned=False)
+    resource_table(
         "tenants",
         _PLATFORM_TABLES["tenants"],
         owned=False,
         extra=[sa.Column("revision", sa.BigInteger(), nullable=False, server_default=sa.text("0"))],
     )
-    _resource_table(
+    resource_table(
         "api_keys",
         _PLATFORM_TABLES["api_keys"],
         owned=False,

@@ -1,0 +1,62 @@
+"""Sound files that tenants upload: what is known of one, and where it lies under the media root.
+
+Files are named by what is in them, in a folder of their own object, so that no name comes from a
+client, a file is never changed in place, and a call that plays the former one goes on with it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Discriminator, Field, StringConstraints, Tag
+
+from nizam.model.base import Value
+from nizam.model.resource import RefersTo
+from nizam.model.values import SoundPath
+
+AudioFormat = Literal["wav", "mp3"]
+Folder = Literal["prompts", "music-on-hold"]
+"""Where the files of a kind of object lie, below the folder of the tenant."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class AudioFile(Value):
+    """The facts of a stored file, which is 16-bit linear WAV with one channel.
+
+    `sha256` and `bytes` are those of the stored file; `source_format`, `source_sample_rate` and
+    `source_channels` say what was uploaded. Sample rates in Hz.
+    """
+
+    format: Literal["wav"] = "wav"
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)]
+    channels: Literal[1] = 1
+    seconds: Annotated[float, Field(ge=0)]
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+    source_format: AudioFormat
+    source_sample_rate: int
+    source_channels: int
+
+
+def media_path(tenant_id: UUID, folder: Folder, identifier: UUID, sha256: str) -> str:
+    """The path of a file below the media root."""
+    return f"{tenant_id}/{folder}/{identifier}/{sha256}.wav"
+
+
+class PromptSound(Value):
+    """The sound of a prompt of the tenant."""
+
+    prompt_id: Annotated[UUID, RefersTo("prompt")]
+
+
+def _kind(value: object) -> str:
+    return "prompt" if isinstance(value, dict | PromptSound) else "path"
+
+
+Sound = Annotated[
+    Annotated[SoundPath, Tag("path")] | Annotated[PromptSound, Tag("prompt")],
+    Discriminator(_kind),
+]
+"""What to play: a sound as FreeSWITCH reads it, or `{"prompt_id": ...}`."""

@@ -1,0 +1,43 @@
+"""Music on hold: what callers hear while they wait, one file after the other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from nizam.model.audio import AudioFile
+from nizam.model.base import Body
+from nizam.model.resource import Column, Resource, Unique
+from nizam.model.values import Label
+
+MAX_FILES = 20
+
+
+class MusicFile(AudioFile):
+    """One of the files; `name` is for people."""
+
+    id: UUID
+    name: Label
+
+
+class MusicOnHold(Body):
+    """The writable fields. The one that `is_default` is heard in every call of the tenant;
+    `files` are in the order in which they are played."""
+
+    name: Label
+    is_default: bool = False
+    files: Annotated[tuple[MusicFile, ...], Field(max_length=MAX_FILES)] = ()
+
+
+RESOURCE = Resource(
+    name="music_on_hold",
+    path="music-on-hold",
+    body=MusicOnHold,
+    columns=(Column("name"), Column("is_default", "boolean"), Column("enabled", "boolean")),
+    unique=(Unique(("name",)), Unique(("is_default",), only_true=True)),
+    search=("name",),
+    read_only=("files",),
+    example={"name": "Piano", "is_default": True},
+)

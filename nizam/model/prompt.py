@@ -1,0 +1,29 @@
+"""A prompt: a recording that callers hear, such as a greeting or an announcement."""
+
+from __future__ import annotations
+
+from nizam.model.audio import AudioFile
+from nizam.model.base import Body
+from nizam.model.resource import Column, Resource, Unique
+from nizam.model.values import Label, Language, LongText
+
+
+class Prompt(Body):
+    """The writable fields; `audio` is there once a file was uploaded."""
+
+    name: Label
+    description: LongText | None = None
+    language: Language | None = None
+    audio: AudioFile | None = None
+
+
+RESOURCE = Resource(
+    name="prompt",
+    path="prompts",
+    body=Prompt,
+    columns=(Column("name"), Column("language"), Column("enabled", "boolean")),
+    unique=(Unique(("name",)),),
+    search=("name", "description"),
+    read_only=("audio",),
+    example={"name": "Welcome", "language": "en"},
+)
