@@ -1,95 +1,179 @@
-"""How long the API takes to show and to make one object, at a fixed rate (open loop).
+"""The API against FastAPI + asyncpg doing the same work, over the same PostgreSQL and Redis:
 
-    python -m benchmarks.api --dev-json DIR/dev.json [--seconds 20]
+    python -m benchmarks.api [--peers-python .venv-peers/bin/python] [--seconds 8]
 
-Asks a running `nizam dev --no-sim`. A request's time runs from the moment at which it was due,
-so that a server which falls behind is not spared (no coordinated omission).
+Get, list and create, each at a fixed rate (open loop) and saturated, on kept connections, NIZAM
+and the peer in turn. `nizam dev` without its simulated switch serves; PostgreSQL commits to disk.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import treq
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater, react
-from twisted.web.client import Agent, HTTPConnectionPool
+import attrs
+import psycopg2
 
-from benchmarks.report import Report, Row, percentile
+from benchmarks.http_load import Connection, MakeAsk, paced, saturate, server
+from benchmarks.report import REPOSITORY, Report, Row, median, percentile
+from nizam.embedded.process import free_port
 
-GET_RATE, POST_RATE = 300, 100
-CONNECTIONS = 64
+ROUNDS = 3
+PAGE = 50
+READY_SECONDS = 120.0
+_PEER_TABLES = """
+create table if not exists benchmark_audit (id uuid primary key, at timestamptz, body jsonb);
+create table if not exists benchmark_events (id uuid primary key, at timestamptz, body jsonb);
+"""
 
 
-async def _open_loop(reactor: Any, rate: int, seconds: float, ask: Any) -> list[float]:
-    """The milliseconds that each request took, sorted."""
-    began = reactor.seconds() + 0.2
-    times: list[float] = []
+@attrs.frozen
+class Work:
+    """One kind of request. `rate` is a second at a fixed rate; the bounds are milliseconds."""
 
-    async def one(due: float) -> None:
-        await deferLater(reactor, max(0.0, due - reactor.seconds()))
-        await ask()
-        times.append((reactor.seconds() - due) * 1000)
+    name: str
+    rate: int
+    requests: Sequence[bytes]
+    p50: tuple[float, float] | None = None
+    p99: tuple[float, float] | None = None
 
-    count = int(rate * seconds)
-    await gatherResults(
-        [Deferred.fromCoroutine(one(began + number / rate)) for number in range(count)],
-        consumeErrors=True,
+
+def works(dev: dict[str, Any], extension: str, seconds: float) -> list[Work]:
+    """What is asked of both; every create has a name of its own."""
+    tenant = f"/api/v1/tenants/{dev['tenant_id']}"
+    head = (
+        f"Host: 127.0.0.1\r\nAuthorization: Bearer {dev['api_key']}\r\n"
+        "Accept: application/json\r\nUser-Agent: benchmark\r\n"
     )
-    return sorted(times)
 
+    def get(path: str) -> bytes:
+        return f"GET {tenant}{path} HTTP/1.1\r\n{head}\r\n".encode()
 
-async def measure(reactor: Any, dev: dict[str, Any], seconds: float) -> None:
-    run = Report("api")
-    pool = HTTPConnectionPool(reactor)  # type: ignore[no-untyped-call]
-    pool.maxPersistentPerHost = CONNECTIONS
-    agent = Agent(reactor, pool=pool)  # type: ignore[no-untyped-call]
-    tenant = f"{dev['http']}/api/v1/tenants/{dev['tenant_id']}"
-    headers: Any = {
-        "Authorization": f"Bearer {dev['api_key']}",
-        "Content-Type": "application/json",
-    }
+    def create() -> bytes:
+        body = json.dumps({"name": f"benchmark {uuid4()}", "host": "sip.example.test"})
+        return (
+            f"POST {tenant}/gateways HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        ).encode()
 
-    async def ask(method: str, url: str, status: int, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        response = await treq.request(method, url, headers=headers, data=data, agent=agent)
-        content = await response.content()
-        if response.code != status:
-            raise SystemExit(f"{method} {url} was answered {response.code}: {content!r}")
-        return json.loads(content)
-
-    listed = await ask("GET", f"{tenant}/extensions?limit=1", 200)
-    one = f"{tenant}/extensions/{listed['data'][0]['id']}"
-    await _open_loop(reactor, 50, 2, lambda: ask("GET", one, 200))
-    shown = await _open_loop(reactor, GET_RATE, seconds, lambda: ask("GET", one, 200))
-
-    def gateway() -> Any:
-        body = {"name": f"benchmark {uuid4()}", "host": "sip.example.test"}
-        return ask("POST", f"{tenant}/gateways", 201, body)
-
-    made = await _open_loop(reactor, POST_RATE, seconds, gateway)
-    for name, times, fraction, must, aim in (
-        (f"GET one, p50 at {GET_RATE}/s", shown, 0.5, 4, 2.5),
-        (f"GET one, p99 at {GET_RATE}/s", shown, 0.99, 15, 10),
-        (f"POST one, p99 at {POST_RATE}/s", made, 0.99, 25, 15),
-    ):
-        figure = percentile(times, fraction)
-        run.add(Row(name, figure, "ms", times, must=must, aim=aim, lower_is_better=True))
-    run.publish()
-    await pool.closeCachedConnections()  # type: ignore[no-untyped-call]
+    # More than any of the measurements can ask, so that no name comes twice.
+    creates = [create() for _ in range(int(2 * 2000 * (ROUNDS + 1) * seconds))]
+    return [
+        Work("get", 300, [get(f"/extensions/{extension}")], (4, 2.5), (15, 10)),
+        Work("list", 100, [get(f"/extensions?limit={PAGE}")]),
+        Work("create", 100, creates, None, (25, 15)),
+    ]
 
 
 def main() -> None:
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dev-json", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--peers-python", default=".venv-peers/bin/python")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each single measurement")
     options = parser.parse_args()
-    dev = json.loads(options.dev_json.read_text())
-    react(lambda reactor: Deferred.fromCoroutine(measure(reactor, dev, options.seconds)))
+    report = Report("api")
+    with (
+        tempfile.TemporaryDirectory(prefix="nizam-benchmark-") as folder,
+        _development(Path(folder)) as dev,
+    ):
+        extension, port = _prepare(dev), free_port()
+        peer = ("benchmarks/api_peer.py", str(port), dev["database_dsn"], dev["redis_url"])
+        with server(options.peers_python, *peer):
+            ours = int(dev["http"].rpartition(":")[2])
+            for work in works(dev, extension, options.seconds):
+                _measure(report, work, _kept(ours), _kept(port), options.seconds)
+    report.publish()
+
+
+def _measure(report: Report, work: Work, ours: MakeAsk, peer: MakeAsk, seconds: float) -> None:
+    asked = iter(work.requests) if len(work.requests) > 1 else None
+
+    def fresh(amount: float) -> Sequence[bytes]:
+        return work.requests if asked is None else [next(asked) for _ in range(int(amount))]
+
+    for make in (ours, peer):
+        saturate(make, fresh(2000), 1.0)
+    times = {
+        make: paced(make, fresh(work.rate * seconds), work.rate, seconds) for make in (ours, peer)
+    }
+    for name, fraction, bounds in (("p50", 0.5, work.p50), ("p99", 0.99, work.p99)):
+        must, aim = bounds or (None, None)
+        figure = percentile(times[ours], fraction)
+        what = f"{work.name}, {name} at {work.rate}/s"
+        report.add(Row(what, figure, "ms", times[ours], must=must, aim=aim, lower_is_better=True))
+        report.notes[f"FastAPI + asyncpg: {what}, ms"] = percentile(times[peer], fraction)
+    rates: dict[MakeAsk, list[float]] = {ours: [], peer: []}
+    for _ in range(ROUNDS):
+        for make, measured in rates.items():
+            measured.append(saturate(make, fresh(2000 * seconds), seconds))
+    report.add(
+        Row(
+            f"{work.name}, saturated",
+            median(rates[ours]),
+            "/s",
+            rates[ours],
+            "FastAPI + asyncpg",
+            median(rates[peer]),
+            rates[peer],
+            0.6,
+            1,
+        )
+    )
+
+
+def _kept(port: int) -> MakeAsk:
+    return lambda: Connection(port).ask
+
+
+@contextmanager
+def _development(folder: Path) -> Iterator[dict[str, Any]]:
+    """A running `nizam dev`; its dev.json."""
+    command = (sys.executable, "-m", "nizam.cli", "dev", "--no-sim", "--port", str(free_port()))
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen(
+            (*command, "--state-dir", str(folder / "state")),
+            cwd=REPOSITORY,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        written = folder / "state" / "dev.json"
+        end = time.monotonic() + READY_SECONDS
+        while not written.exists():
+            assert process.poll() is None, (folder / "out").read_text()
+            assert time.monotonic() < end, "nizam dev did not become ready"
+            time.sleep(0.1)
+        yield json.loads(written.read_text())
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _prepare(dev: dict[str, Any]) -> str:
+    """The tables that only the peer writes, extensions for a page; the id of one of them."""
+    connection = psycopg2.connect(dev["database_dsn"])
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_PEER_TABLES)
+        cursor.execute(
+            "insert into extensions (id, tenant_id, body) select gen_random_uuid(), tenant_id, "
+            "body || jsonb_build_object('number', (20000 + n)::text) "
+            "from (select tenant_id, body from extensions where tenant_id = %s limit 1) it, "
+            "generate_series(1, %s) n returning id",
+            (dev["tenant_id"], PAGE),
+        )
+        row = cursor.fetchone()
+    connection.close()
+    assert row is not None
+    return str(row[0])
 
 
 if __name__ == "__main__":

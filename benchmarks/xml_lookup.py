@@ -19,11 +19,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -32,12 +31,12 @@ from uuid import UUID, uuid5
 import psycopg2
 from psycopg2.extras import execute_values
 
-from benchmarks.report import REPOSITORY, Report, Row, median, percentile
+from benchmarks.http_load import MakeAsk, paced, saturate, server
+from benchmarks.report import Report, Row, median, percentile
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
 from tests.recordings import http_requests
 
-CONNECTIONS = 8
 EXTENSIONS = 100
 ROUNDS = 3
 RATE = 300
@@ -106,41 +105,9 @@ def ask(port: int, request: bytes) -> bytes:
     return body
 
 
-def saturate(port: int, asked: list[bytes], seconds: float) -> float:
-    """Answers a second when every connection is followed by the next at once."""
-    position = count()
-    end = time.perf_counter() + seconds
-    done: list[int] = []
-
-    def work() -> None:
-        answered = 0
-        while time.perf_counter() < end:
-            ask(port, asked[next(position) % len(asked)])
-            answered += 1
-        done.append(answered)
-
-    started = time.perf_counter()
-    _together(work)
-    assert len(done) == CONNECTIONS, "a connection failed"
-    return sum(done) / (time.perf_counter() - started)
-
-
-def paced(port: int, asked: list[bytes], seconds: float) -> list[float]:
-    """Milliseconds from each intended start to the whole answer, at RATE a second."""
-    position = count()
-    start = time.perf_counter() + 0.1
-    samples: list[float] = []
-
-    def work() -> None:
-        while (index := next(position)) < RATE * seconds:
-            intended = start + index / RATE
-            time.sleep(max(0.0, intended - time.perf_counter()))
-            ask(port, asked[index % len(asked)])
-            samples.append((time.perf_counter() - intended) * 1000)
-
-    _together(work)
-    assert len(samples) == int(RATE * seconds), "a connection failed"
-    return samples
+def asking(port: int) -> MakeAsk:
+    """Asks `port`, as FreeSWITCH does, on a new connection each time."""
+    return lambda: partial(ask, port)
 
 
 def one_after_another(port: int, asked: list[bytes], seconds: float) -> list[float]:
@@ -154,28 +121,6 @@ def one_after_another(port: int, asked: list[bytes], seconds: float) -> list[flo
         ask(port, asked[index % len(asked)])
         samples.append((time.perf_counter() - started) * 1000)
     return samples
-
-
-def _together(work: Callable[[], None]) -> None:
-    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-@contextmanager
-def server(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that says `ready` once it serves."""
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n", "the server did not start"
-        time.sleep(0.3)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
@@ -253,14 +198,14 @@ def main() -> None:
         peer(options.peers_python, 10) as peer_port,
     ):
         for port in (nizam_port, bare_port, peer_port):
-            saturate(port, asked, 1.0)
+            saturate(asking(port), asked, 1.0)
         for _ in range(ROUNDS):
-            ours.append(saturate(nizam_port, asked, options.seconds))
-            bare.append(saturate(bare_port, asked, options.seconds))
-            fastapi.append(saturate(peer_port, asked, options.seconds))
-        latencies = paced(nizam_port, asked, options.seconds * 2)
+            ours.append(saturate(asking(nizam_port), asked, options.seconds))
+            bare.append(saturate(asking(bare_port), asked, options.seconds))
+            fastapi.append(saturate(asking(peer_port), asked, options.seconds))
+        latencies = paced(asking(nizam_port), asked, RATE, options.seconds * 2)
         small = one_after_another(nizam_port, asked, options.seconds)
-        peer_latencies = paced(peer_port, asked, options.seconds)
+        peer_latencies = paced(asking(peer_port), asked, RATE, options.seconds)
         with twisted_server("nizam", 1000) as (large_port, process):
             empty = resident_megabytes(process)
             many = requests(1000, 8000)
