@@ -6,7 +6,7 @@ the one before it. docs/audit.md says over what, and how to check it without NIZ
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSON, UUID
 
 from nizam.store.tables import METADATA
@@ -44,11 +44,15 @@ Index(None, *AUDIT_LOGS.c["tenant_id", "occurred_at", "id"])
 Index(None, *AUDIT_LOGS.c["occurred_at", "id"])
 Index(None, *AUDIT_LOGS.c["resource_id", "occurred_at"])
 
+_ZEROS = text("repeat('0', 64)")
 AUDIT_CHAINS = Table(
     "audit_chains",
     METADATA,
     Column("tenant_id", UUID, primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("hash", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("hash", Text, nullable=False, server_default=_ZEROS),
+    Column("pruned_sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("pruned_hash", Text, nullable=False, server_default=_ZEROS),
 )
-"""The last row of each chain; that of the platform has the UUID that is all zeros."""
+"""The last row of each chain, and the last one that was removed by age; the chain of the platform
+has the UUID that is all zeros."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSON, JSONB, UUID
@@ -60,7 +62,7 @@ begin
         select distinct coalesce(e.tenant_id, platform)
         from json_to_recordset(entries) as e(tenant_id uuid) order by 1
     loop
-        insert into audit_chains values (head.tenant_id, 0, repeat('0', 64)) on conflict do nothing;
+        insert into audit_chains (tenant_id) values (head.tenant_id) on conflict do nothing;
         select * into head from audit_chains c where c.tenant_id = head.tenant_id for update;
         if head.tenant_id = platform then
             select p.revision into counted from platform_state p;
@@ -103,6 +105,39 @@ begin
 end $$
 """
 
+# Only whole beginnings of a chain are removed, and the head keeps what they ended with, so that
+# the rest can still be verified.
+_PRUNE = """
+create function prune_audit_chain(chain uuid, older_than timestamptz, most int)
+returns int language plpgsql as $$
+declare
+    platform constant uuid := '00000000-0000-0000-0000-000000000000';
+    mine constant uuid := nullif(chain, platform);
+    head audit_chains;
+    last bigint;
+begin
+    select * into head from audit_chains c where c.tenant_id = chain for update;
+    if not found then
+        return 0;
+    end if;
+    select coalesce(min(a.sequence) - 1, least(head.sequence, head.pruned_sequence + most))
+    into last from audit_logs a
+    where (a.tenant_id = mine or mine is null and a.tenant_id is null)
+      and a.sequence > head.pruned_sequence and a.sequence <= head.pruned_sequence + most
+      and a.occurred_at >= older_than;
+    if last <= head.pruned_sequence then
+        return 0;
+    end if;
+    update audit_chains c set pruned_sequence = last, pruned_hash = (
+        select a.hash from audit_logs a
+        where (a.tenant_id = mine or mine is null and a.tenant_id is null) and a.sequence = last)
+    where c.tenant_id = chain;
+    delete from audit_logs a
+    where (a.tenant_id = mine or mine is null and a.tenant_id is null) and a.sequence <= last;
+    return last - head.pruned_sequence;
+end $$
+"""
+
 # What was written before there were chains becomes their beginning.
 _CHAIN_FORMER = """
 do $$
@@ -117,9 +152,8 @@ begin
             if head.tenant_id is not null then
                 insert into audit_chains values (head.*);
             end if;
-            head.tenant_id := coalesce(it.tenant_id, '00000000-0000-0000-0000-000000000000');
-            head.sequence := 0;
-            head.hash := repeat('0', 64);
+            head := (coalesce(it.tenant_id, '00000000-0000-0000-0000-000000000000'),
+                0, repeat('0', 64), 0, repeat('0', 64));
         end if;
         it.sequence := head.sequence + 1;
         it.previous_hash := head.hash;
@@ -137,13 +171,20 @@ end $$
 """
 
 
+def _place(sequence: str, digest: str) -> list[sa.Column[Any]]:
+    return [
+        sa.Column(sequence, sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column(digest, sa.Text(), nullable=False, server_default=sa.text("repeat('0', 64)")),
+    ]
+
+
 def upgrade() -> None:
     """Chain the rows that are there, and let no tenant write any."""
     op.create_table(
         "audit_chains",
         sa.Column("tenant_id", UUID(), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
+        *_place("sequence", "hash"),
+        *_place("pruned_sequence", "pruned_hash"),
         sa.PrimaryKeyConstraint("tenant_id", name="pk_audit_chains"),
     )
     protect("audit_chains", rights="select")
@@ -155,11 +196,12 @@ def upgrade() -> None:
     op.add_column("audit_logs", sa.Column("sequence", sa.BigInteger()))
     op.add_column("audit_logs", sa.Column("previous_hash", sa.Text()))
     op.add_column("audit_logs", sa.Column("hash", sa.Text()))
-    for function in (_NETSTRING, _HASH, _CHAIN_FORMER, _APPEND):
+    for function in (_NETSTRING, _HASH, _CHAIN_FORMER, _APPEND, _PRUNE):
         op.execute(function)
     for name in ("sequence", "previous_hash", "hash"):
         op.alter_column("audit_logs", name, nullable=False)
     op.execute("revoke execute on procedure append_audit_logs(json) from public")
+    op.execute("revoke execute on function prune_audit_chain(uuid, timestamptz, int) from public")
     op.drop_index("ix_audit_logs_tenant_id_occurred_at", "audit_logs")
     _index("uq", "tenant_id", "sequence")
     _index("uq", "sequence", where=sa.text("tenant_id is null"))
@@ -181,6 +223,7 @@ def _index(kind: str, *columns: str, where: sa.TextClause | None = None) -> None
 def downgrade() -> None:
     """Take the chains away; the rows stay."""
     op.execute("drop procedure append_audit_logs(json)")
+    op.execute("drop function prune_audit_chain(uuid, timestamptz, int)")
     op.execute("drop function audit_log_hash(audit_logs)")
     op.execute("drop function audit_field(text)")
     for name in ("tenant_id_occurred_at_id", "occurred_at_id", "resource_id_occurred_at"):
