@@ -1,0 +1,108 @@
+"""Resources that can do more than be made, changed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from nizam.client.collection import Collection
+from nizam.client.listing import Listing
+from nizam.client.objects import B, Object, Secrets
+from nizam.client.parameters import query_of
+from nizam.model.tenant import Tenant
+from nizam.model.webhook import Webhook
+
+Id = UUID | str
+Document = dict[str, Any]
+
+
+@attrs.frozen(eq=False)
+class WithSecrets(Collection[B]):
+    """Resources whose stored secrets can be shown again."""
+
+    def reveal(self, it: Object[B] | Id) -> Secrets:
+        """The stored secrets, in clear; written to the audit log."""
+        shown = self.post(it, "reveal").json()
+        secret = {it.field for it in self.resource.secrets}
+        return Secrets({name: shown[name] for name in secret if shown.get(name) is not None})
+
+
+@attrs.frozen(eq=False)
+class Tenants(Collection[Tenant]):
+    """Tenants, and the steps of their states."""
+
+    def activate(self, it: Object[Tenant] | Id) -> Object[Tenant]:
+        """Take a tenant into service."""
+        return self.read(self.post(it, "activate"))
+
+    def suspend(self, it: Object[Tenant] | Id) -> Object[Tenant]:
+        """Leave a tenant nothing but emergency calls."""
+        return self.read(self.post(it, "suspend"))
+
+    def terminate(self, it: Object[Tenant] | Id) -> Object[Tenant]:
+        """End a tenant for good."""
+        return self.read(self.post(it, "terminate"))
+
+
+@attrs.frozen(eq=False)
+class Webhooks(Collection[Webhook]):
+    """Webhooks, and what became of their deliveries."""
+
+    def rotate_secret(self, it: Object[Webhook] | Id) -> Object[Webhook]:
+        """A new signing secret, in `secrets`; the present one signs beside it for a day."""
+        return self.read(self.post(it, "rotate-secret"))
+
+    def pause(self, it: Object[Webhook] | Id) -> Object[Webhook]:
+        """Hold what is to be delivered."""
+        return self.read(self.post(it, "pause"))
+
+    def resume(self, it: Object[Webhook] | Id) -> Object[Webhook]:
+        """Deliver again, also what waited."""
+        return self.read(self.post(it, "resume"))
+
+    def test(self, it: Object[Webhook] | Id) -> Document:
+        """Send a webhook.test event to this one alone: `event_id` and `delivery_id`."""
+        return document(self.post(it, "test").json())
+
+    def replay(
+        self,
+        it: Object[Webhook] | Id,
+        *,
+        delivery_ids: Iterable[Id] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Iterable[str] = ("dead",),
+    ) -> int:
+        """Send ended deliveries again; how many."""
+        body = {
+            "delivery_ids": None if delivery_ids is None else list(map(str, delivery_ids)),
+            "since": since,
+            "until": until,
+            "statuses": list(statuses),
+        }
+        wanted = {name: value for name, value in body.items() if value is not None}
+        return int(self.post(it, "replay", wanted).json()["deliveries"])
+
+    def deliveries(self, it: Object[Webhook] | Id, **filters: Any) -> Listing[Document]:
+        """Its deliveries, the newest first; filters are as in `list`."""
+        return self._below(it, "deliveries", filters)
+
+    def attempts(self, it: Object[Webhook] | Id, **filters: Any) -> Listing[Document]:
+        """Attempts to deliver, the newest first; filters are as in `list`."""
+        return self._below(it, "attempts", filters)
+
+    def stats(self, it: Object[Webhook] | Id) -> Document:
+        """Its figures."""
+        return document(self.transport.request("GET", self.path(it, "stats")).json())
+
+    def _below(self, it: Object[Webhook] | Id, what: str, filters: Document) -> Listing[Document]:
+        return Listing(self.transport, lambda: self.path(it, what), query_of(filters), document)
+
+
+def document(found: Any) -> Document:
+    """What an answer holds that is no object of ours."""
+    return dict(found)

@@ -1,0 +1,138 @@
+"""The way in: one NIZAM, asked with one key."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from nizam.client.actions import Document, Tenants, document
+from nizam.client.collection import Collection
+from nizam.client.errors import NotFound
+from nizam.client.tenant import TenantClient
+from nizam.client.transport import (
+    ATTEMPT_SECONDS,
+    RETRIES,
+    TOTAL_SECONDS,
+    Transport,
+)
+from nizam.model import api_key as api_keys
+from nizam.model import switch_node, tenant
+
+BASE = "/api/v1"
+
+
+class Client:
+    """NIZAM's API. Connections are kept; close it, or use it in a `with` statement.
+
+    Arguments: the URL of the server without /api/v1, an API key, the longest wait within one
+    attempt and for a request in all (seconds), the number of attempts after the first, and
+    `verify` as a file of certificates to trust instead of the system's. It can be used by several
+    threads at once.
+
+        client = Client("https://nizam.example.com", "nzm_live_...")
+        acme = client.tenant("acme")
+        ada = acme.extensions.create(number="1001", display_name="Ada Lovelace")
+        print(ada.secrets["sip_password"])
+        for it in acme.extensions.list(enabled=True):
+            print(it.body.number, it.body.display_name)
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout: float = ATTEMPT_SECONDS,
+        total_timeout: float = TOTAL_SECONDS,
+        retries: int = RETRIES,
+        verify: bool | str = True,
+    ) -> None:
+        self.url = url.rstrip("/")
+        transport = Transport.to(
+            self.url,
+            api_key,
+            verify=verify,
+            attempt_seconds=timeout,
+            total_seconds=total_timeout,
+            retries=retries,
+        )
+        self._transport = transport
+        self.tenants = Tenants(transport, tenant.RESOURCE, tenant.Tenant, _base)
+        self.api_keys = Collection(
+            transport, api_keys.RESOURCE, api_keys.ApiKey, _base, shown_once=("key",)
+        )
+        self.switch_nodes = Collection(
+            transport, switch_node.RESOURCE, switch_node.SwitchNode, _base
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def tenant(self, name: UUID | str | None = None) -> TenantClient:
+        """The tenant of this id or slug; without one, that of the API key.
+
+        A slug is looked up at the first use: NotFound is raised then.
+        """
+
+        @cache
+        def path() -> str:
+            return f"{BASE}/tenants/{self._tenant_id(name)}"
+
+        return TenantClient(self._transport, path)
+
+    def me(self) -> Document:
+        """Who asks: the credentials of this client, as the server knows them."""
+        return self._get("/me")
+
+    def permissions(self) -> list[str]:
+        """Every scope that a key can have."""
+        return list(self._get("/permissions")["data"])
+
+    def openapi(self) -> Document:
+        """The OpenAPI document of the server."""
+        return self._get("/openapi.json")
+
+    def _get(self, path: str) -> Document:
+        return document(self._transport.request("GET", f"{BASE}{path}").json())
+
+    def _tenant_id(self, name: UUID | str | None) -> UUID:
+        if isinstance(name, UUID):
+            return name
+        if name is None:
+            own: Any = self.me().get("tenant_id")
+            if own is None:
+                raise ValueError("this key belongs to no tenant: name one")
+            return UUID(own)
+        try:
+            return UUID(name)
+        except ValueError:
+            return self._tenant_of_slug(name)
+
+    def _tenant_of_slug(self, slug: str) -> UUID:
+        own = self.me().get("tenant_id")
+        found = self.tenants.list(slug=slug).first() if own is None else self.tenants.get(own)
+        if found is None or found.body.slug != slug:
+            detail = f"there is no tenant {slug}"
+            raise NotFound(404, {"code": "not_found", "title": "Not found", "detail": detail})
+        return found.id
+
+
+def _base() -> str:
+    return BASE

@@ -1,0 +1,72 @@
+"""What goes on and what happened in a tenant: live calls, phones, events, CDRs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from nizam.client.actions import Document, document
+from nizam.client.listing import Listing
+from nizam.client.parameters import query_of
+from nizam.client.transport import Transport
+
+
+@attrs.frozen(eq=False)
+class Documents:
+    """A list that is written by NIZAM alone, below a tenant."""
+
+    transport: Transport
+    parent: Callable[[], str]
+    segment: str
+
+    def path(self, *steps: object) -> str:
+        """The path of the list or of something below it."""
+        return "/".join([self.parent(), self.segment, *map(str, steps)])
+
+    def list(self, **filters: Any) -> Listing[Document]:
+        """Those that fit; filters, operators, `sort` and `limit` are as in every list."""
+        return Listing(self.transport, self.path, query_of(filters), document)
+
+    def _get(self, *steps: object) -> Document:
+        return document(self.transport.request("GET", self.path(*steps)).json())
+
+    def _post(self, *steps: object, body: Any = None) -> Document:
+        return document(self.transport.request("POST", self.path(*steps), body=body).json())
+
+
+@attrs.frozen(eq=False)
+class Calls(Documents):
+    """Calls."""
+
+    def get(self, call_id: UUID | str) -> Document:
+        """One call that is under way."""
+        return self._get(call_id)
+
+    def trace(self, call_id: UUID | str) -> Document:
+        """Every event of one call, in order, also of a past one."""
+        return self._get(call_id, "trace")
+
+
+@attrs.frozen(eq=False)
+class Cdrs(Documents):
+    """Summaries of calls that have ended."""
+
+    def get(self, call_id: UUID | str) -> Document:
+        """One call with its legs."""
+        return self._get(call_id)
+
+
+@attrs.frozen(eq=False)
+class CallEvents(Documents):
+    """Events, as webhooks carry them."""
+
+    def get(self, event_id: str) -> Document:
+        """One event."""
+        return self._get(event_id)
+
+    def redispatch(self, event_id: str) -> int:
+        """Send an event to every webhook that wants it, once more; to how many."""
+        return int(self._post(event_id, "redispatch")["deliveries"])

@@ -1,0 +1,63 @@
+"""One tenant, and everything that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+from nizam.client.actions import Document, Webhooks, WithSecrets, document
+from nizam.client.collection import Collection
+from nizam.client.history import CallEvents, Calls, Cdrs, Documents
+from nizam.client.transport import Transport
+from nizam.model import (
+    did,
+    extension,
+    gateway,
+    ivr,
+    outbound_route,
+    ring_group,
+    time_condition,
+    webhook,
+)
+
+
+class TenantClient:
+    """What a tenant has, by kind. `path` gives its path on the server."""
+
+    def __init__(self, transport: Transport, path: Callable[[], str]) -> None:
+        self._transport = transport
+        self._path = path
+        here = (transport, path)
+        self.extensions = WithSecrets(transport, extension.RESOURCE, extension.Extension, path)
+        self.dids = Collection(transport, did.RESOURCE, did.Did, path)
+        self.ring_groups = Collection(transport, ring_group.RESOURCE, ring_group.RingGroup, path)
+        self.ivrs = Collection(transport, ivr.RESOURCE, ivr.Ivr, path)
+        self.time_conditions = Collection(
+            transport, time_condition.RESOURCE, time_condition.TimeCondition, path
+        )
+        self.gateways = Collection(transport, gateway.RESOURCE, gateway.Gateway, path)
+        self.outbound_routes = Collection(
+            transport, outbound_route.RESOURCE, outbound_route.OutboundRoute, path
+        )
+        self.webhooks = Webhooks(transport, webhook.RESOURCE, webhook.Webhook, path)
+        self.calls = Calls(*here, "calls")
+        self.call_events = CallEvents(*here, "call-events")
+        self.cdrs = Cdrs(*here, "cdrs")
+        self.registrations = Documents(*here, "registrations")
+
+    def explain(
+        self,
+        from_: str,
+        to: str,
+        *,
+        context: Literal["internal", "public"] = "internal",
+        at: datetime | None = None,
+    ) -> Document:
+        """Where a call would go, and why: outcome, trace, plan, xml."""
+        body: dict[str, Any] = {"from": from_, "to": to, "context": context}
+        if at is not None:
+            body["at"] = at
+        return document(
+            self._transport.request("POST", f"{self._path()}/routing/explain", body=body).json()
+        )

@@ -1,0 +1,289 @@
+"""Requests over HTTP: credentials, deadlines, and trying again what may be tried again."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, BinaryIO
+
+import attrs
+import httpx
+import orjson
+import tenacity
+
+from nizam import __version__
+from nizam.client.errors import (
+    ApiError,
+    CannotReach,
+    ClientError,
+    NotFound,
+    UnexpectedAnswer,
+    error_from,
+)
+
+ATTEMPT_SECONDS = 30.0
+TOTAL_SECONDS = 120.0
+RETRIES = 4
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 8.0
+
+Query = Sequence[tuple[str, str]]
+Content = bytes | BinaryIO
+
+
+@attrs.frozen
+class Answer:
+    """What was answered, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:
+        """The body; UnexpectedAnswer if it is not JSON."""
+        try:
+            return orjson.loads(self.content)
+        except orjson.JSONDecodeError:
+            start = self.content[:80].decode(errors="replace")
+            raise UnexpectedAnswer(f"the answer is no JSON: {start!r}") from None
+
+
+@attrs.frozen(kw_only=True)
+class Transport:
+    """One server, as one holder of credentials asks it.
+
+    `attempt_seconds` is the longest wait within an attempt, `total_seconds` the time for all
+    attempts and the pauses between them; `retries` is the number of attempts after the first.
+
+    An attempt is made again after: 429 and a connection that never came about (nothing was done);
+    every other lack of an answer and 502, 503 and 504, if repeating the request changes nothing
+    that doing it once would not - GET, DELETE, POST with an Idempotency-Key (which each POST is
+    given), PUT and PATCH without If-Match. The pauses grow exponentially with jitter; Retry-After
+    is honoured, and a wait beyond `total_seconds` is not begun.
+    """
+
+    http: httpx.Client = attrs.field(repr=False)
+    attempt_seconds: float = ATTEMPT_SECONDS
+    total_seconds: float = TOTAL_SECONDS
+    retries: int = RETRIES
+    sleep: Callable[[float], None] = attrs.field(default=time.sleep, repr=False)
+
+    @classmethod
+    def to(
+        cls, url: str, api_key: str | None, *, verify: bool | str = True, **options: Any
+    ) -> Transport:
+        """The transport to the server at `url`; `verify` may name a file of certificates."""
+        headers = {"User-Agent": f"nizam-client/{__version__}"}
+        if api_key is not None:
+            headers["Authorization"] = f"Bearer {api_key}"
+        http = httpx.Client(base_url=url.rstrip("/"), headers=headers, verify=_trust(verify))
+        return cls(http=http, **options)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: Any = None,
+        content: Content | None = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        repeatable: bool = True,
+    ) -> Answer:
+        """The answer to one request; `body` is sent as JSON, `content` as it is.
+
+        Raises ApiError for a refusal and CannotReach without an answer.
+        """
+        fields = dict(headers or {})
+        if body is not None:
+            content = orjson.dumps(body, default=_plain)
+            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            content_type = content_type or kind
+        if content_type is not None:
+            fields["Content-Type"] = content_type
+        if method == "POST" and repeatable:
+            fields["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
+        if if_match is not None:
+            fields["If-Match"] = if_match
+        repeatable = repeatable and (if_match is None or method == "DELETE")
+        send = partial(self._attempt, method, path, query, fields, content)
+        return self._repeatedly(send, repeatable=repeatable, gone_is_done=method == "DELETE")
+
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """The body of the answer to a GET, piece by piece; it is asked for once."""
+        request = self.http.build_request(
+            "GET", path, params=list(query), headers=headers, timeout=self.attempt_seconds
+        )
+        with _told():
+            response = self.http.send(request, stream=True)
+            try:
+                if response.status_code >= 300:
+                    raise _refusal(response.status_code, response.headers, response.read())
+                yield response.iter_bytes()
+            finally:
+                response.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    def _repeatedly(
+        self, send: Callable[[float], Answer], *, repeatable: bool, gone_is_done: bool
+    ) -> Answer:
+        end = time.monotonic() + self.total_seconds
+        doubtful = False
+
+        def once() -> Answer:
+            nonlocal doubtful
+            try:
+                return send(end)
+            except NotFound:
+                # The attempt before, which was not answered, has deleted it.
+                if gone_is_done and doubtful:
+                    return Answer(204, {}, b"")
+                raise
+            except ClientError as error:
+                doubtful = doubtful or not _harmless(error)
+                raise
+
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(partial(_worth_repeating, repeatable)),
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(self.retries + 1),
+                tenacity.stop_before_delay(self.total_seconds),
+            ),
+            wait=_pause,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return attempts(once)
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        headers: Mapping[str, str],
+        content: Content | None,
+        end: float,
+    ) -> Answer:
+        if content is not None and not isinstance(content, bytes):
+            content.seek(0)
+        left = max(end - time.monotonic(), 0.001)
+        request = self.http.build_request(
+            method,
+            path,
+            params=list(query),
+            headers=headers,
+            content=content,
+            timeout=min(self.attempt_seconds, left),
+        )
+        with _told():
+            response = self.http.send(request, stream=True)
+            try:
+                pieces = []
+                for piece in response.iter_bytes():
+                    pieces.append(piece)
+                    if time.monotonic() > end:
+                        raise CannotReach("the answer took too long", maybe_executed=True)
+            finally:
+                response.close()
+        found = b"".join(pieces)
+        if response.status_code >= 300:
+            raise _refusal(response.status_code, response.headers, found)
+        return Answer(response.status_code, response.headers, found)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Errors of the connection as CannotReach."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise CannotReach(f"no connection: {error}", maybe_executed=False) from error
+    except httpx.TransportError as error:
+        what = str(error) or type(error).__name__
+        raise CannotReach(f"no answer: {what}", maybe_executed=True) from error
+
+
+def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> ClientError:
+    if status < 400:
+        return UnexpectedAnswer(f"answered {status}, which leads elsewhere")
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        document = None
+    return error_from(
+        status,
+        document,
+        request_id=headers.get("x-request-id"),
+        retry_after=_seconds(headers.get("retry-after")),
+    )
+
+
+def _harmless(error: BaseException) -> bool:
+    """Whether the request has certainly not been carried out."""
+    if isinstance(error, CannotReach):
+        return not error.maybe_executed
+    return isinstance(error, ApiError) and error.status < 500
+
+
+def _worth_repeating(repeatable: bool, error: BaseException) -> bool:
+    if isinstance(error, CannotReach):
+        return repeatable or _harmless(error)
+    if not isinstance(error, ApiError):
+        return False
+    if error.status == 429:
+        return True
+    # A proxy before the server has no codes of ours.
+    by_a_proxy = type(error) is ApiError and error.status in (502, 503, 504)
+    return repeatable and (error.retryable or by_a_proxy)
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    longest = min(
+        LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * float(2 ** (state.attempt_number - 1))
+    )
+    pause = random.uniform(longest / 2, longest)  # noqa: S311 - spreads clients, hides nothing
+    error = state.outcome.exception() if state.outcome is not None else None
+    wanted = error.retry_after if isinstance(error, ApiError) else None
+    return pause if wanted is None else max(wanted, 0.0) + pause
+
+
+def _seconds(header: str | None) -> float | None:
+    """Retry-After (RFC 9110, 10.2.3) in seconds from now."""
+    if header is None:
+        return None
+    if header.isascii() and header.isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max((moment.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _trust(verify: bool | str) -> Any:
+    if isinstance(verify, bool):
+        return verify
+    import ssl
+
+    return ssl.create_default_context(cafile=verify)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
