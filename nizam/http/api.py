@@ -86,7 +86,7 @@ class Api:
         found: list[Route] = []
         for it in resources().values():
             found += self._crud(it).routes()
-        found += Tenants(self.store).routes()
+        found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
         found += Reveal(resource("extension"), self.store).routes()
         found += Webhooks(self.store, self.queue).routes()
         found += History(lambda: self.store.reader).routes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -208,12 +208,17 @@ class Store:
         await self.write(_owner(resource, tenant_id), context, work)
 
     async def transition(
-        self, tenant_id: UUID, command: str, context: ChangeContext, answer: Callable[[Stored], T]
+        self,
+        tenant_id: UUID,
+        command: str,
+        context: ChangeContext,
+        answer: Callable[[Stored], T],
+        grace: timedelta = timedelta(),
     ) -> T:
-        """Activate, suspend or terminate a tenant; InvalidTransition."""
+        """Activate, suspend or terminate a tenant; see UnitOfWork.transition."""
 
         async def work(unit: UnitOfWork) -> T:
-            return answer(await unit.transition(tenant_id, command))
+            return answer(await unit.transition(tenant_id, command, grace))
 
         return await self.write(None, context, work)
 

@@ -72,7 +72,10 @@ def columns(resource: Resource) -> tuple[str, ...]:
     )
 
 
-EXTRA_COLUMNS: Mapping[str, tuple[str, ...]] = {"api_key": ("last_used_at", "last_used_from")}
+EXTRA_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "api_key": ("last_used_at", "last_used_from"),
+    "tenant": ("terminated_at", "terminated_by", "purge_at"),
+}
 """What is kept beside the body and shown."""
 
 

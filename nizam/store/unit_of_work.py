@@ -9,7 +9,7 @@ the tenant's row; changes to the platform's own objects under that of the platfo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -67,6 +67,11 @@ select count(*) from (
 ) it
 """
 _LOCK_PLATFORM = "select revision from platform_state for update"
+_END_TENANT = """
+update tenants set terminated_at = %(terminated_at)s, terminated_by = %(terminated_by)s,
+    purge_at = %(purge_at)s
+where id = %(id)s
+"""
 _NEXT_TENANT = "update tenants set revision = revision + 1 where id = %s"
 _NEXT_PLATFORM = "update platform_state set revision = revision + 1"
 _REVISION = """
@@ -145,6 +150,7 @@ class UnitOfWork:
         none of `versions`, and what `create` and `change` raise.
         """
         present = await self._present(resource, identifier, versions)
+        _refuse_terminated(present)
         body = change(present)
         values = self._public(resource, body)
         for name in resource.read_only:
@@ -178,9 +184,11 @@ class UnitOfWork:
             resource, present, None, dict(present.body), secrets, {field: text}, action="rotated"
         )
 
-    async def transition(self, identifier: UUID, command: str) -> Stored:
+    async def transition(
+        self, identifier: UUID, command: str, grace: timedelta = timedelta()
+    ) -> Stored:
         """Activate, suspend or terminate a tenant; InvalidTransition from a state that has no
-        such step."""
+        such step. What a terminated one has is purged once `grace` is over."""
         tenants = resources()["tenant"]
         present = await self._present(tenants, identifier, None)
         status = present.body["status"]
@@ -189,7 +197,18 @@ class UnitOfWork:
             raise InvalidTransition(f"a tenant that is {status} cannot {command}", status=status)
         values = {**present.body, "status": following}
         action = f"{command.removesuffix('e')}ed"
-        return await self._write(tenants, present, None, values, present.secrets, {}, action=action)
+        moved = await self._write(
+            tenants, present, None, values, present.secrets, {}, action=action
+        )
+        if following != "terminated":
+            return moved
+        end = {
+            "terminated_at": self.now,
+            "terminated_by": self.context.actor_name,
+            "purge_at": self.now + grace,
+        }
+        self.transaction.add(_END_TENANT, {**end, "id": identifier})
+        return attrs.evolve(moved, extra=end)
 
     async def delete(
         self, resource: Resource, identifier: UUID, *, versions: frozenset[int] | None = None
@@ -197,6 +216,7 @@ class UnitOfWork:
         """Remove an object. Raises NotFound, VersionMismatch, and InUse listing who refers to
         it, or what a tenant still owns."""
         present = await self._present(resource, identifier, versions)
+        _refuse_terminated(present)
         if resource.name == "tenant":
             await self._check_owns_nothing(identifier)
         elif self.tenant_id is not None:
@@ -485,7 +505,7 @@ class UnitOfWork:
         if body.tenant_id is None:
             return
         if not await self.transaction.query(
-            "select true from tenants where id = %s", (body.tenant_id,)
+            "select true from tenants where id = %s and status <> 'terminated'", (body.tenant_id,)
         ):
             raise ValidationFailed(
                 "references to what does not exist",
@@ -531,7 +551,7 @@ class UnitOfWork:
                 occurred_at=self.now,
                 core_id=self.core_id,
                 sequence=self.next_sequence(),
-                tenant_id=self._tenant_of(it),
+                tenant_id=self._owner(it, operation),
                 data={"object": shown, **({"changed": changed} if operation == "updated" else {})},
             )
         )
@@ -557,6 +577,11 @@ def _with_secrets(it: Stored | None) -> dict[str, Any] | None:
     if it is None:
         return None
     return {**it.recorded(), **dict.fromkeys(it.secrets, REDACTED)}
+
+
+def _refuse_terminated(it: Stored) -> None:
+    if it.resource.name == "tenant" and it.body["status"] == "terminated":
+        raise InvalidTransition("the tenant is terminated", status="terminated")
 
 
 def conflict_of(error: psycopg2.errors.UniqueViolation) -> Conflict | None:
