@@ -86,6 +86,38 @@ class BadRequest(NizamError):
     title = "The request is not understood"
 
 
+class RequestTooSlow(NizamError):
+    """The client took too long to send its request."""
+
+    code = "request_timeout"
+    status = 408
+    title = "The request did not arrive in time"
+
+
+class TargetTooLong(NizamError):
+    """The request line is longer than any URL of ours."""
+
+    code = "uri_too_long"
+    status = 414
+    title = "The URL is too long"
+
+
+class ExpectationFailed(NizamError):
+    """The client expects something other than 100-continue."""
+
+    code = "expectation_failed"
+    status = 417
+    title = "That expectation is not supported"
+
+
+class HeadersTooLarge(NizamError):
+    """The header fields are too many or too long."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "The header fields are too large"
+
+
 class PayloadTooLarge(NizamError):
     """The body is over the limit of this endpoint."""
 
@@ -124,6 +156,14 @@ class ScopeMissing(NizamError):
     code = "scope_missing"
     status = 403
     title = "The credentials lack a scope"
+
+
+class CsrfTokenMissing(NizamError):
+    """A browser's session needs the X-CSRF-Token that its login gave for every change."""
+
+    code = "csrf_token_missing"
+    status = 403
+    title = "The X-CSRF-Token of the session is missing or wrong"
 
 
 class NotFound(NizamError):
@@ -217,6 +257,13 @@ class RateLimited(NizamError):
     status = 429
     title = "Too many requests"
     retryable = True
+
+
+class LoginLocked(RateLimited):
+    """Too many wrong passwords; `extra` says until when not even the right one is taken."""
+
+    code = "login_locked"
+    title = "Too many wrong passwords"
 
 
 class DatabaseUnavailable(NizamError):

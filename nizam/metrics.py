@@ -27,6 +27,12 @@ HTTP_REQUEST_SECONDS = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+HTTP_REFUSED = Counter(
+    "nizam_http_refused_total",
+    "Requests that were no sound HTTP, too large or too slow, before any route was asked.",
+    ("status",),
+    registry=REGISTRY,
+)
 XML_REQUEST_SECONDS = Histogram(
     "nizam_xml_request_seconds",
     "Time to answer a question of FreeSWITCH.",

@@ -96,6 +96,7 @@ class Daemon(Service):
             _NotReady(),  # type: ignore[no-untyped-call]
             reactor,
             body_limits={b"/freeswitch/": XML_BODY_BYTES},
+            unlimited=(*settings.http.trusted_proxies, *settings.http.xml_allowed_networks),
         )
         self._port: Any = None
         self._parts: _Parts | None = None

@@ -28,9 +28,19 @@ from nizam.errors import (
     Unauthenticated,
 )
 from nizam.http.api import Api
-from nizam.http.auth import NOBODY, Principal, require, require_platform, require_tenant
+from nizam.http.auth import SAFE_METHODS, Credentials
+from nizam.http.cookies import cookie_name
 from nizam.http.cors import Cors
 from nizam.http.limits import Meter, Usages
+from nizam.http.principal import (
+    NOBODY,
+    Principal,
+    require,
+    require_platform,
+    require_somewhere,
+    require_tenant,
+    require_user,
+)
 from nizam.http.problems import problem
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Route, as_uuid
@@ -64,7 +74,8 @@ def build_root(
     app = Klein()
     app.url_map.merge_slashes = False
     front = Front(api, reactor)
-    for route in api.routes() if routes is None else routes:
+    served = api.routes() if routes is None else routes
+    for route in served:
         app.route(
             _PARAMETER.sub(r"<\1>", route.path),
             methods=[route.method],
@@ -75,17 +86,33 @@ def build_root(
         app.url_map.bind("localhost").allowed_methods(path_info=path)
     )
     app.handle_errors(Exception)(front.unmatched)
-    return _Root(app.resource(), mounted, front)
+    limits = {it.path: it.body_limit for it in served if it.body_limit is not None}
+    return _Root(app.resource(), mounted, front, limits)
 
 
 class _Root(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
-    def __init__(self, klein: Any, mounted: Mapping[str, IResource], front: Front) -> None:
+    def __init__(
+        self,
+        klein: Any,
+        mounted: Mapping[str, IResource],
+        front: Front,
+        body_limits: Mapping[str, int],
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._klein = klein
         self._mounted: dict[bytes, Any] = {path.encode(): it for path, it in mounted.items()}
         self._front = front
+        self._body_limits = [
+            (re.compile(_PARAMETER.sub("[^/]+", path).encode()), limit)
+            for path, limit in body_limits.items()
+        ]
+
+    def body_limit(self, path: bytes) -> int | None:
+        """The largest body in bytes that a route takes, if it says so itself."""
+        bare = path.partition(b"?")[0]
+        return max((it for form, it in self._body_limits if form.fullmatch(bare)), default=None)
 
     def render(self, request: Any) -> Any:
         """Dispatch by the whole path; what is not mounted is Klein's."""
@@ -122,6 +149,7 @@ class Front:
         self._api = api
         self._reactor = reactor
         self._cors = Cors(api.settings.cors_origins)
+        self._cookie_name = cookie_name(secure=api.settings.production)
         self.find_methods: Callable[[str], frozenset[str]] = lambda path: frozenset()
 
     def endpoint(self, route: Route) -> Callable[..., Deferred[None]]:
@@ -193,7 +221,7 @@ class Front:
                     status=reply.status,
                     duration_ms=round(seconds * 1000, 3),
                     remote=self._remote(request),
-                    key_id=str(progress.principal.key_id) if progress.principal.name else None,
+                    actor=progress.principal.actor,
                 )
 
         def finish(result: object) -> None:
@@ -236,8 +264,7 @@ class Front:
         progress.principal = principal
         progress.headers = (await self._count(principal, remote, route)).headers()
         tenant_id = await self._tenant(route, path, principal)
-        if route.permission is not None:
-            require(principal, route.permission)
+        self._require_permission(route, principal, tenant_id)
         if request.too_large:
             raise PayloadTooLarge("the body is larger than this path takes")
         call = Call(
@@ -260,20 +287,38 @@ class Front:
             meter = Meter(f"ip:{remote}", settings.api_rate_limit, route.cost)
             return await limiter.take(remote, meter)
         limit = principal.rate_limit_per_minute or settings.api_rate_limit
-        own = Meter(f"key:{principal.key_id}", limit, route.cost)
-        if principal.tenant_id is None:
-            return await limiter.take(str(principal.key_id), own)
+        own = Meter(f"{principal.kind}:{principal.id}", limit, route.cost)
+        if principal.home is None:
+            return await limiter.take(str(principal.id), own)
         tenant = Meter("all", settings.api_tenant_rate_limit, route.cost, "tenant")
-        return await limiter.take(str(principal.tenant_id), own, tenant)
+        return await limiter.take(str(principal.home), own, tenant)
 
     async def _principal(self, request: Any, route: Route, remote: str) -> Principal:
         if route.access == "public":
             return NOBODY
-        return await self._api.authenticator.identify(_header(request, "authorization"), remote)
+        given = Credentials(
+            authorization=_header(request, "authorization"),
+            session=_cookie(request, self._cookie_name),
+            csrf_token=_header(request, "x-csrf-token"),
+            safe=request.method.decode("ascii", "replace") in SAFE_METHODS,
+        )
+        return await self._api.authenticator.identify(given, remote)
+
+    def _require_permission(
+        self, route: Route, principal: Principal, tenant_id: UUID | None
+    ) -> None:
+        if route.access == "user":
+            require_user(principal)
+        if route.permission is None:
+            return
+        if route.access == "members":
+            require_somewhere(principal, route.permission)
+        else:
+            require(principal, route.permission, None if route.access == "platform" else tenant_id)
 
     async def _tenant(self, route: Route, path: Mapping[str, str], principal: Principal) -> Any:
         if route.access == "platform":
-            if "tenant_id" in path and principal.tenant_id is not None:
+            if "tenant_id" in path:
                 require_tenant(principal, as_uuid(path["tenant_id"]))
             require_platform(principal)
         if "tenant_id" not in path:
@@ -350,6 +395,11 @@ def _request_id(request: Any) -> str:
 def _header(request: IRequest, name: str) -> str | None:
     values = request.requestHeaders.getRawHeaders(name)
     return None if not values else str(values[-1])
+
+
+def _cookie(request: IRequest, name: str) -> str | None:
+    value = request.getCookie(name.encode())
+    return None if value is None else value.decode("latin-1")
 
 
 def _headers(request: Any) -> dict[str, str]:

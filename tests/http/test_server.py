@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.web.resource import Resource
 
-from nizam.http.server import BODY_SECONDS, HEADER_SECONDS, BoundedSite
+from nizam.http.channel import BODY_SECONDS, HEADER_SECONDS, SLOWEST_BYTES_PER_SECOND
+from nizam.http.server import BoundedSite
 
 
 class _Echo(Resource):
@@ -18,9 +20,14 @@ class _Echo(Resource):
     def render(self, request: Any) -> bytes:
         return b"too large" if request.too_large else bytes(request.content.read())
 
+    def body_limit(self, path: bytes) -> int | None:
+        return 10_000_000 if path == b"/large" else None
 
-def _connect(site: BoundedSite) -> tuple[Any, Any]:
-    channel = site.buildProtocol(None)
+
+def _connect(site: BoundedSite, host: str = "192.0.2.1") -> tuple[Any, Any]:
+    channel = site.buildProtocol(IPv4Address("TCP", host, 1))
+    if channel is None:
+        return None, None
     transport: Any = StringTransportWithDisconnection()  # type: ignore[no-untyped-call]
     transport.abortConnection = transport.loseConnection
     transport.protocol = channel
@@ -33,40 +40,84 @@ def _site(clock: Clock, **more: Any) -> BoundedSite:
 
 
 @pytest.mark.parametrize(
-    ("begin", "drip", "seconds"),
+    ("begin", "seconds"),
     [
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"a", HEADER_SECONDS),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", b"a", BODY_SECONDS),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", HEADER_SECONDS),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", BODY_SECONDS),
+        (
+            b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
+            BODY_SECONDS + 9_999_999 // SLOWEST_BYTES_PER_SECOND,
+        ),
     ],
+    ids=["header", "body", "large body"],
 )
-def test_a_client_that_drips_is_cut_off(begin: bytes, drip: bytes, seconds: float) -> None:
+def test_a_client_that_drips_is_told_and_cut_off(begin: bytes, seconds: float) -> None:
     clock = Clock()
     channel, transport = _connect(_site(clock))
     channel.dataReceived(begin)
     for _ in range(int(seconds) - 1):
         clock.advance(1)
-        channel.dataReceived(drip)
+        channel.dataReceived(b"a")
     assert transport.connected
-    clock.advance(1.5)
+    clock.advance(2.5)
+    assert not transport.connected
+    assert transport.value().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n",
+        b"POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        b"POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n12345",
+        b"POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\n12345\r\n0\r\n\r\n",
+    ],
+    ids=["announced", "asked first", "a chunk too large", "chunked"],
+)
+def test_a_body_over_the_limit_is_answered_before_it_is_read(head: bytes) -> None:
+    channel, transport = _connect(_site(Clock(), body_limits={b"/small": 4}))
+    channel.dataReceived(head)
+    assert transport.value().startswith(b"HTTP/1.1 200 OK\r\n")
+    assert transport.value().endswith(b"too large")
+    assert b"Connection: close" in transport.value()
     assert not transport.connected
 
 
-def test_a_body_over_the_limit_is_not_kept_but_answered() -> None:
-    site = _site(Clock(), body_limits={b"/small": 4})
-    for request in (
-        b"POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345",
-        b"POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"5\r\n12345\r\n0\r\n\r\n",
-    ):
-        channel, transport = _connect(site)
-        channel.dataReceived(request)
-        assert transport.value().endswith(b"too large")
-        transport.loseConnection()
+def test_connections_over_the_limit_push_out_the_one_that_waits_longest() -> None:
+    clock = Clock()
+    site = _site(clock, max_connections=2)
+    _, first = _connect(site)
+    clock.advance(1)
+    _, second = _connect(site)
+    clock.advance(1)
+    _, third = _connect(site)
+    assert [it.connected for it in (first, second, third)] == [False, True, True]
+    assert len(site.channels) == 2
 
 
-def test_connections_over_the_limit_are_refused_until_one_ends() -> None:
+def test_a_connection_whose_request_is_being_answered_is_not_pushed_out() -> None:
     site = _site(Clock(), max_connections=1)
-    _, transport = _connect(site)
-    assert site.buildProtocol(None) is None
+    channel, transport = _connect(site)
+    channel._handlingRequest = True
+    assert _connect(site) == (None, None)
+    assert transport.connected
     transport.loseConnection()
-    assert site.buildProtocol(None) is not None
+    assert _connect(site)[0] is not None
+
+
+def test_an_address_has_no_more_connections_than_its_share() -> None:
+    site = _site(Clock(), max_of_address=1)
+    _, transport = _connect(site)
+    assert _connect(site) == (None, None)
+    assert _connect(site, "192.0.2.2")[0] is not None
+    transport.loseConnection()
+    assert _connect(site)[0] is not None
+
+
+def test_proxies_and_this_machine_have_as_many_connections_as_there_are() -> None:
+    from ipaddress import ip_network
+
+    site = _site(Clock(), max_of_address=1, unlimited=[ip_network("198.51.100.0/24")])
+    for host in ("127.0.0.1", "198.51.100.7"):
+        assert [_connect(site, host)[0] is not None for _ in range(3)] == [True] * 3

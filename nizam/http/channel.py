@@ -1,0 +1,325 @@
+"""One connection of the HTTP server: strict about what a request is, how large and how slow.
+
+twisted.web accepts some forms that another server or proxy may read differently, reads bodies of
+any size, and its idle timer starts anew with every byte. Here a request that could be read in two
+ways is refused (RFC 9112, sections 3.2, 5.2, 6 and 11.2), header and body each have a deadline,
+and a body over the limit of its path is answered before it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request
+
+from nizam.errors import (
+    BadRequest,
+    ExpectationFailed,
+    HeadersTooLarge,
+    NizamError,
+    RequestTooSlow,
+    TargetTooLong,
+)
+from nizam.http.problems import problem
+from nizam.metrics import HTTP_REFUSED
+from nizam.model.identifiers import new_id
+
+HEADER_SECONDS = 10.0
+BODY_SECONDS = 30.0
+SLOWEST_BYTES_PER_SECOND = 64 * 1024
+"""A body larger than the usual gets this much more time."""
+
+LINGER_SECONDS = 2.0
+_LINGER_BYTES = 16 * 1024 * 1024
+_MOST_DIGITS = 15
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*\Z")
+_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 414: b"URI Too Long"} | {
+    417: b"Expectation Failed",
+    431: b"Request Header Fields Too Large",
+}
+
+
+class Bounds(Protocol):
+    """What a connection asks of its server."""
+
+    reactor: Any
+
+    def body_limit(self, path: bytes) -> int:
+        """The largest body in bytes that `path` takes."""
+
+    def opened(self, channel: BoundedChannel) -> None:
+        """The connection was made."""
+
+    def closed(self, channel: BoundedChannel) -> None:
+        """The connection is gone."""
+
+
+class BoundedRequest(Request):
+    """A request whose body is within the limit of its path, or else not read at all.
+
+    A handler looks at `too_large`, so that a client that sends too much is told so.
+    """
+
+    channel: Any
+    too_large = False
+    limit = 0
+    _kept = 0
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Called with each piece of the body."""
+        self._kept += len(data)
+        if self._kept > self.limit:
+            self.too_large = True
+            self.channel.cut_body()
+        else:
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+
+
+class BoundedChannel(HTTPChannel):
+    """A connection whose requests are unambiguous and arrive within their deadlines.
+
+    What is refused here is answered with a problem document, and the connection is closed: where
+    the next request would begin is not known.
+    """
+
+    maxHeaders = 100  # noqa: N815 - Twisted's name
+    site: Bounds
+    transport: Any
+    host = ""
+    waiting_since = 0.0
+    _deadline: IDelayedCall | None = None
+    _closing = False
+    _unread = False
+    _discarded = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether no request is being answered."""
+        return not self._handlingRequest
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """A new connection."""
+        self.waiting_since = self.site.reactor.seconds()
+        self.site.opened(self)
+        super().connectionMade()  # type: ignore[no-untyped-call]
+
+    def finish(self) -> None:
+        """Answer what is being answered, and close the connection then; an idle one now."""
+        self.persistent = False
+        if self.waiting:
+            self.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """The first byte of a request starts the deadline of its headers."""
+        if self._closing:
+            self._discard(data)
+            return
+        if self._deadline is None and not self._handlingRequest:
+            self._arm(HEADER_SECONDS)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802 - Twisted's name
+        """The connection is gone."""
+        self._disarm()
+        self.site.closed(self)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    # -- the head of a request ---------------------------------------------------------------
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
+        """The request line, or a line of the header."""
+        if self._closing:
+            return
+        if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+            self.lineLengthExceeded(line)
+        elif line[:1] in (b" ", b"\t"):
+            self._refuse(BadRequest("a line of the header must not begin with a space"))
+        else:
+            super().lineReceived(line)  # type: ignore[no-untyped-call]
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
+        """A line is longer than all of them together may be."""
+        self._refuse(HeadersTooLarge() if hasattr(self, "_command") else TargetTooLong())
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802 - Twisted's name
+        """One field; False ends the request."""
+        if self._receivedHeaderCount >= self.maxHeaders:
+            self._refuse(HeadersTooLarge(f"more than {self.maxHeaders} header fields"))
+            return False
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length" and len(value.strip()) > _MOST_DIGITS:
+            self._refuse(BadRequest("the Content-Length is no length"))
+            return False
+        return bool(super().headerReceived(line))  # type: ignore[no-untyped-call]
+
+    def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
+        """The head is complete: refuse what is ambiguous, then give the body its own deadline."""
+        if self._closing:
+            return
+        request: BoundedRequest = self.requests[-1]
+        wrong = self._wrong(request)
+        if wrong is not None:
+            self._refuse(wrong)
+            # Twisted takes a body without length for a complete one.
+            self.length = None
+            return
+        request.limit = self.site.body_limit(self._path)
+        if self.length is not None and self.length > request.limit:
+            request.too_large = True
+            request.requestHeaders.removeHeader(b"Expect")
+            self.length = 0
+        size = request.limit if self.length is None else self.length
+        self._arm(BODY_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
+        super().allHeadersReceived()  # type: ignore[no-untyped-call]
+        if request.too_large:
+            self._close_after(request)
+
+    def _wrong(self, request: BoundedRequest) -> NizamError | None:
+        """What is wrong with the head as a whole; an absolute target becomes a path."""
+        headers = request.requestHeaders
+        hosts = headers.getRawHeaders(b"Host", [])
+        if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
+            return BadRequest("exactly one Host is needed")
+        if any(_HOST.match(it) is None for it in hosts):
+            return BadRequest("the Host is no host")
+        encodings = headers.getRawHeaders(b"Transfer-Encoding", [])
+        if encodings and (
+            self._version != b"HTTP/1.1" or [it.lower() for it in encodings] != [b"chunked"]
+        ):
+            return BadRequest("the only Transfer-Encoding is chunked, once, in HTTP/1.1")
+        if any(it.lower() != b"100-continue" for it in headers.getRawHeaders(b"Expect", [])):
+            return ExpectationFailed()
+        return self._wrong_target(hosts)
+
+    def _wrong_target(self, hosts: Sequence[bytes]) -> NizamError | None:
+        target: bytes = self._path
+        if not target.isascii() or b"#" in target or b"\x7f" in target:
+            return BadRequest("the target holds characters that no URL has")
+        if target[:7].lower() == b"http://" or target[:8].lower() == b"https://":
+            # RFC 9112, section 3.2.2: a server accepts the form that is meant for proxies.
+            try:
+                parts = urlsplit(target)
+            except ValueError:
+                return BadRequest("the target is no URL")
+            if not parts.netloc or any(parts.netloc.lower() != it.lower() for it in hosts):
+                return BadRequest("the target and the Host differ")
+            query = b"?" + parts.query if parts.query else b""
+            self._path = (parts.path or b"/") + query
+        elif target[:1] != b"/" and (self._command, target) != (b"OPTIONS", b"*"):
+            return BadRequest("the target is no path")
+        return None
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802 - Twisted's name
+        """Whether another request may follow; every Connection field counts."""
+        fields = request.requestHeaders.getRawHeaders(b"Connection", [])
+        tokens = {token.strip().lower() for it in fields for token in it.split(b",")}
+        if version == b"HTTP/1.1" and b"close" not in tokens:
+            return True
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    # -- its body ------------------------------------------------------------------------------
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """A piece of the body, or of what follows a request that is being answered."""
+        if not self._closing:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:  # noqa: N802 - Twisted's name
+        """From here on the time is ours."""
+        self._disarm()
+        super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def cut_body(self) -> None:
+        """Answer the present request now, whose body has become too large, and read no more."""
+        decoder: Any = self._transferDecoder
+        decoder.dataCallback = decoder.finishCallback = _drop
+        self._close_after(self.requests[-1])
+        self.allContentReceived()
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802 - Twisted's name
+        """The answer is written."""
+        self.waiting_since = self.site.reactor.seconds()
+        super().requestDone(request)  # type: ignore[no-untyped-call]
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
+        """Close, once all is written; what the client still sends is read away for a moment."""
+        if self._unread:
+            self._linger()
+        elif not self._closing:
+            super().loseConnection()  # type: ignore[no-untyped-call]
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802 - Twisted's name
+        if not self._handlingRequest:
+            self._refuse(BadRequest("this is not HTTP as RFC 9112 has it"))
+
+    def _refuse(self, error: NizamError) -> None:
+        if self._closing:
+            return
+        HTTP_REFUSED.labels(str(error.status)).inc()
+        reply = problem(error, str(new_id()))
+        payload = reply.payload()
+        fields = (
+            b"HTTP/1.1 %d %s" % (error.status, _REASONS[error.status]),
+            b"Content-Type: " + reply.content_type.encode(),
+            b"Content-Length: %d" % len(payload),
+            b"Connection: close",
+        )
+        self.transport.write(b"\r\n".join((*fields, b"", payload)))
+        self._linger()
+
+    def _close_after(self, request: BoundedRequest) -> None:
+        """Close when `request` is answered, with bytes of it still to come."""
+        self._unread = True
+        self.persistent = False
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+
+    def _linger(self) -> None:
+        """Close our side; a client that is still sending would lose an answer that it has not read.
+
+        RFC 9112, section 9.6.
+        """
+        if self._closing:
+            return
+        self._closing, self._unread, self.persistent = True, False, False
+        self._dataBuffer = []
+        self.setTimeout(None)  # type: ignore[no-untyped-call]
+        if not ITCPTransport.providedBy(self.transport):
+            super().loseConnection()  # type: ignore[no-untyped-call]
+            return
+        self._networkProducer.resumeProducing()
+        self.transport.loseWriteConnection()
+        self._arm(LINGER_SECONDS)
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > _LINGER_BYTES:
+            self.transport.abortConnection()
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.site.reactor.callLater(seconds, self._late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self._closing:
+            self.transport.abortConnection()
+        else:
+            self._refuse(RequestTooSlow())
+
+
+def _drop(data: bytes) -> None:
+    """What is too much."""
