@@ -40,9 +40,14 @@ class AudioFile(Value):
     source_channels: int
 
 
+def media_directory(tenant_id: UUID, folder: Folder, identifier: UUID) -> str:
+    """The folder of one object below the media root."""
+    return f"{tenant_id}/{folder}/{identifier}"
+
+
 def media_path(tenant_id: UUID, folder: Folder, identifier: UUID, sha256: str) -> str:
     """The path of a file below the media root."""
-    return f"{tenant_id}/{folder}/{identifier}/{sha256}.wav"
+    return f"{media_directory(tenant_id, folder, identifier)}/{sha256}.wav"
 
 
 class PromptSound(Value):

@@ -1,0 +1,1 @@
+"""Files under the media root: checked, converted, written whole, served and swept."""

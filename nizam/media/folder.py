@@ -1,0 +1,229 @@
+"""The media root on disk, one file at a time; everything here blocks and runs in a thread.
+
+Every step below the root goes by an open directory and refuses symbolic links, so that whoever can
+write somewhere under the root cannot lead NIZAM out of it. A file appears whole or not at all:
+written under a passing name in its own directory, synced, then renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from nizam.errors import MediaUnavailable, NizamError, StorageFull
+
+FILE_MODE = 0o640
+DIRECTORY_MODE = 0o750
+_STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,99}\Z")
+_PASSING = ".part"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@attrs.frozen
+class Draft:
+    """A file that is being written: `fd` is open for reading and writing."""
+
+    directory: int
+    name: str
+    fd: int
+
+    def keep(self, name: str) -> None:
+        """Make it the file `name` of its directory, durably, in the place of one with that name.
+
+        The draft is done with, whether or not that succeeds.
+        """
+        place = self.directory
+        try:
+            with translated("the file cannot be written"):
+                os.fchmod(self.fd, FILE_MODE)
+                os.fsync(self.fd)
+                os.rename(self.name, _checked(name), src_dir_fd=place, dst_dir_fd=place)
+                os.fsync(place)
+        except BaseException:
+            self.drop()
+            raise
+        self._close()
+
+    def drop(self) -> None:
+        """Leave nothing of it."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.name, dir_fd=self.directory)
+        self._close()
+
+    def _close(self) -> None:
+        for fd in (self.fd, self.directory):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+@attrs.frozen
+class Found:
+    """A file below the root: its path there, and when it was last written, in seconds since the
+    epoch."""
+
+    path: str
+    written_at: float
+
+
+@attrs.frozen
+class MediaFolder:
+    """What can be done below `root`, which itself must exist: it may be a mount."""
+
+    root: Path
+
+    def begin(self, directory: str) -> Draft:
+        """A draft in `directory`, a path below the root, which is made if need be."""
+        with translated("the media root cannot be written to"):
+            place = self._enter(directory, make=True)
+            name = f".{secrets.token_hex(12)}{_PASSING}"
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                return Draft(place, name, os.open(name, flags, 0o600, dir_fd=place))
+            except OSError:
+                os.close(place)
+                raise
+
+    def open(self, path: str) -> BinaryIO:
+        """The file at `path` below the root, for reading. MediaUnavailable if it is not there."""
+        directory, _, name = path.rpartition("/")
+        with translated("the file is not in the media root"):
+            place = self._enter(directory, make=False)
+            try:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+                fd = os.open(_checked(name), flags, dir_fd=place)
+            finally:
+                os.close(place)
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)
+                raise MediaUnavailable("what lies in its place is no file")
+            return os.fdopen(fd, "rb")
+
+    def remove(self, path: str, *, written_before: float | None = None) -> bool:
+        """Remove a file and the directories that are empty then; whether it was there.
+
+        One that was written since `written_before`, in seconds since the epoch, stays.
+        """
+        directory, _, name = path.rpartition("/")
+        try:
+            with translated("the media root cannot be written to"):
+                place = self._enter(directory, make=False)
+                try:
+                    if written_before is not None:
+                        written_at = os.stat(name, dir_fd=place, follow_symlinks=False).st_mtime
+                        if written_at >= written_before:
+                            return False
+                    os.unlink(name, dir_fd=place)
+                finally:
+                    os.close(place)
+        except MediaUnavailable as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return False
+            raise
+        self._prune(directory)
+        return True
+
+    def files(self) -> Iterator[Found]:
+        """Every file below the root that NIZAM writes, unfinished ones included."""
+        with translated("the media root cannot be read"):
+            os.close(self._enter("", make=False))
+            for tenant in _directories(self.root):
+                for folder in _directories(tenant):
+                    for owner in _directories(folder):
+                        with os.scandir(owner) as entries:
+                            for it in entries:
+                                if it.is_file(follow_symlinks=False):
+                                    below = str(Path(it.path).relative_to(self.root))
+                                    written_at = it.stat(follow_symlinks=False).st_mtime
+                                    yield Found(below, written_at)
+
+    def check(self) -> str:
+        """What there is, in words; MediaUnavailable unless files can be written and read there."""
+        draft = self.begin("")
+        draft.drop()
+        with translated("the media root cannot be read"):
+            free = os.statvfs(self.root)
+            return (
+                f"{self.root}, {free.f_bavail * free.f_frsize // 2**20} MiB free"
+                f"{', a mount' if os.path.ismount(self.root) else ''}"
+            )
+
+    def _enter(self, directory: str, *, make: bool) -> int:
+        place = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in directory.split("/") if directory else ():
+                following = _step(place, _checked(name), make=make)
+                os.close(place)
+                place = following
+        except BaseException:
+            os.close(place)
+            raise
+        return place
+
+    def _prune(self, directory: str) -> None:
+        """Remove `directory` and those above it, below the root, as far as they are empty."""
+        while directory:
+            with contextlib.suppress(OSError, NizamError):
+                above, _, name = directory.rpartition("/")
+                place = self._enter(above, make=False)
+                try:
+                    os.rmdir(name, dir_fd=place)
+                finally:
+                    os.close(place)
+            directory = directory.rpartition("/")[0]
+
+
+def is_unfinished(path: str) -> bool:
+    """Whether this is what a writer left that did not come to its end."""
+    return path.endswith(_PASSING)
+
+
+@contextlib.contextmanager
+def translated(words: str) -> Iterator[None]:
+    """StorageFull or MediaUnavailable, beginning with `words`, for an error of the file system."""
+    try:
+        yield
+    except OSError as error:
+        raise media_error(error, words) from error
+
+
+def media_error(error: OSError, words: str) -> NizamError:
+    """What a client is told of an error of the file system."""
+    if error.errno in _FULL:
+        return StorageFull()
+    return MediaUnavailable(f"{words}: {error.strerror}")
+
+
+def _step(place: int, name: str, *, make: bool) -> int:
+    try:
+        return os.open(name, _STEP, dir_fd=place)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=place)
+    made = os.open(name, _STEP, dir_fd=place)
+    # The umask does not count, and the root's group stays where the root says so (set-group-ID).
+    os.fchmod(made, DIRECTORY_MODE | os.fstat(made).st_mode & stat.S_ISGID)
+    os.fsync(place)
+    return made
+
+
+def _checked(name: str) -> str:
+    if _NAME.match(name) is None:
+        raise MediaUnavailable(f"{name[:80]!r} is no name below the media root")
+    return name
+
+
+def _directories(path: os.PathLike[str]) -> list[Path]:
+    with os.scandir(path) as entries:
+        return sorted(Path(it.path) for it in entries if it.is_dir(follow_symlinks=False))

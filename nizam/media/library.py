@@ -1,0 +1,129 @@
+"""The media files of all tenants: what HTTP and the scheduler are given of the media root.
+
+File systems block, and a network file system that hangs blocks for long: all work is done in a few
+threads of its own, so that neither the reactor nor DNS waits for it, and a request that has to
+wait too long is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any, BinaryIO, TypeVar
+from uuid import UUID
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from nizam.errors import MediaUnavailable
+from nizam.media.converter import Limits, convert
+from nizam.media.folder import Found, MediaFolder
+from nizam.model.audio import AudioFile, Folder, media_directory
+
+T = TypeVar("T")
+
+PROMPT_LIMITS = Limits(max_bytes=32 * 1024 * 1024, max_seconds=15 * 60)
+MUSIC_LIMITS = Limits(max_bytes=64 * 1024 * 1024, max_seconds=30 * 60)
+LIMITS: dict[Folder, Limits] = {"prompts": PROMPT_LIMITS, "music-on-hold": MUSIC_LIMITS}
+
+_THREADS = 4
+_CONVERSIONS = 2
+_STOP_SECONDS = 5.0
+
+
+class _Daemonic(ThreadPool):
+    # A thread that a dead file server holds must not keep the process from ending.
+    threadFactory = staticmethod(partial(Thread, daemon=True))  # type: ignore[assignment]  # noqa: N815
+
+
+class MediaLibrary(Service):
+    """Stores, opens, removes and lists files below `root`; None is no media root at all.
+
+    Every method raises MediaUnavailable when the root cannot be used.
+    """
+
+    def __init__(self, reactor: Any, root: Path | None) -> None:
+        self.root = root
+        self._reactor = reactor
+        self._threads = _Daemonic(0, _THREADS, name="media")
+        self._converting = DeferredSemaphore(_CONVERSIONS)
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Be ready to work."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._threads.start()
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
+        """Let the threads finish, for 5 s at most."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        stopped: Deferred[None] = Deferred()
+
+        def settle() -> None:
+            if timer.active():
+                timer.cancel()
+            if not stopped.called:
+                stopped.callback(None)
+
+        def stop() -> None:
+            self._threads.stop()
+            self._reactor.callFromThread(settle)
+
+        timer = self._reactor.callLater(_STOP_SECONDS, settle)
+        Thread(target=stop, daemon=True, name="media-stop").start()
+        return stopped
+
+    async def store(
+        self, tenant_id: UUID, folder: Folder, identifier: UUID, source: BinaryIO
+    ) -> AudioFile:
+        """Check and convert the upload in `source`, a file with a descriptor, and put it into the
+        folder of its object; what is known of it then.
+
+        Nothing is left of an upload that fails. Raises ValidationFailed for what is not taken,
+        StorageFull, and TimeoutExceeded.
+        """
+        directory = media_directory(tenant_id, folder, identifier)
+        await self._converting.acquire()
+        try:
+            draft = await self._run(lambda it: it.begin(directory))
+            try:
+                facts = await convert(self._reactor, source.fileno(), draft.fd, LIMITS[folder])
+                audio = AudioFile(**facts)
+            except BaseException:
+                await self._in_thread(draft.drop)
+                raise
+            await self._in_thread(lambda: draft.keep(f"{audio.sha256}.wav"))
+        finally:
+            self._converting.release()
+        return audio
+
+    async def open(self, path: str) -> BinaryIO:
+        """The file at this path below the root, for reading."""
+        return await self._run(lambda it: it.open(path))
+
+    async def read(self, file: BinaryIO, size: int) -> bytes:
+        """The next bytes of an open file."""
+        return await self._in_thread(lambda: file.read(size))
+
+    async def remove(self, path: str, *, written_before: float | None = None) -> bool:
+        """Remove a file; whether it was there, and not written since `written_before`."""
+        return await self._run(lambda it: it.remove(path, written_before=written_before))
+
+    async def files(self) -> list[Found]:
+        """Every file below the root."""
+        return await self._run(lambda it: list(it.files()))
+
+    async def _run(self, work: Callable[[MediaFolder], T]) -> T:
+        if self.root is None:
+            raise MediaUnavailable("no media root is configured")
+        folder = MediaFolder(self.root)
+        return await self._in_thread(lambda: work(folder))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if not self.running:
+            raise MediaUnavailable("this instance is stopping")
+        result: T = await deferToThreadPool(self._reactor, self._threads, work)
+        return result
