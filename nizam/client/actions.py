@@ -26,7 +26,7 @@ class WithSecrets(Collection[B]):
 
     def reveal(self, it: Object[B] | Id) -> Secrets:
         """The stored secrets, in clear; written to the audit log."""
-        shown = self.post(it, "reveal").json()
+        shown = self._post(it, "reveal").json()
         secret = {it.field for it in self.resource.secrets}
         return Secrets({name: shown[name] for name in secret if shown.get(name) is not None})
 
@@ -37,15 +37,15 @@ class Tenants(Collection[Tenant]):
 
     def activate(self, it: Object[Tenant] | Id) -> Object[Tenant]:
         """Take a tenant into service."""
-        return self.read(self.post(it, "activate"))
+        return self._read(self._post(it, "activate"))
 
     def suspend(self, it: Object[Tenant] | Id) -> Object[Tenant]:
         """Leave a tenant nothing but emergency calls."""
-        return self.read(self.post(it, "suspend"))
+        return self._read(self._post(it, "suspend"))
 
     def terminate(self, it: Object[Tenant] | Id) -> Object[Tenant]:
         """End a tenant for good."""
-        return self.read(self.post(it, "terminate"))
+        return self._read(self._post(it, "terminate"))
 
 
 @attrs.frozen(eq=False)
@@ -54,19 +54,19 @@ class Webhooks(Collection[Webhook]):
 
     def rotate_secret(self, it: Object[Webhook] | Id) -> Object[Webhook]:
         """A new signing secret, in `secrets`; the present one signs beside it for a day."""
-        return self.read(self.post(it, "rotate-secret"))
+        return self._read(self._post(it, "rotate-secret"))
 
     def pause(self, it: Object[Webhook] | Id) -> Object[Webhook]:
         """Hold what is to be delivered."""
-        return self.read(self.post(it, "pause"))
+        return self._read(self._post(it, "pause"))
 
     def resume(self, it: Object[Webhook] | Id) -> Object[Webhook]:
         """Deliver again, also what waited."""
-        return self.read(self.post(it, "resume"))
+        return self._read(self._post(it, "resume"))
 
     def test(self, it: Object[Webhook] | Id) -> Document:
         """Send a webhook.test event to this one alone: `event_id` and `delivery_id`."""
-        return document(self.post(it, "test").json())
+        return document(self._post(it, "test").json())
 
     def replay(
         self,
@@ -85,7 +85,7 @@ class Webhooks(Collection[Webhook]):
             "statuses": list(statuses),
         }
         wanted = {name: value for name, value in body.items() if value is not None}
-        return int(self.post(it, "replay", wanted).json()["deliveries"])
+        return int(self._post(it, "replay", wanted).json()["deliveries"])
 
     def deliveries(self, it: Object[Webhook] | Id, **filters: Any) -> Listing[Document]:
         """Its deliveries, the newest first; filters are as in `list`."""
@@ -97,10 +97,10 @@ class Webhooks(Collection[Webhook]):
 
     def stats(self, it: Object[Webhook] | Id) -> Document:
         """Its figures."""
-        return document(self.transport.request("GET", self.path(it, "stats")).json())
+        return document(self.transport.request("GET", self._path(it, "stats")).json())
 
     def _below(self, it: Object[Webhook] | Id, what: str, filters: Document) -> Listing[Document]:
-        return Listing(self.transport, lambda: self.path(it, what), query_of(filters), document)
+        return Listing(self.transport, lambda: self._path(it, what), query_of(filters), document)
 
 
 def document(found: Any) -> Document:

@@ -40,7 +40,7 @@ class Collection(Generic[B]):
     parent: Callable[[], str]
     shown_once: tuple[str, ...] = ()
 
-    def path(self, it: Object[B] | UUID | str | None = None, *more: str) -> str:
+    def _path(self, it: Object[B] | UUID | str | None = None, *more: str) -> str:
         """The path of the list, of one object, or of something below it."""
         steps = [self.parent(), self.resource.path]
         if it is not None:
@@ -60,20 +60,20 @@ class Collection(Generic[B]):
         Operators are `__gte`, `__lte`, `__gt`, `__lt`, `__in` and `__prefix`; `q` searches.
         """
         query = query_of({"q": q, "sort": sort, "limit": page_size, **filters})
-        return Listing(self.transport, self.path, query, self._row)
+        return Listing(self.transport, self._path, query, self._row)
 
     def create(
         self, body: B | Fields | None = None, *, idempotency_key: str | None = None, **fields: Any
     ) -> Object[B]:
         """Make one, from a body, from fields, or from both; generated secrets are in `secrets`."""
         answer = self.transport.request(
-            "POST", self.path(), body=self.written(body, fields), idempotency_key=idempotency_key
+            "POST", self._path(), body=self._written(body, fields), idempotency_key=idempotency_key
         )
-        return self.read(answer)
+        return self._read(answer)
 
     def get(self, it: Object[B] | UUID | str) -> Object[B]:
         """The object of this id as it is now."""
-        return self.read(self.transport.request("GET", self.path(it)))
+        return self._read(self.transport.request("GET", self._path(it)))
 
     def replace(
         self,
@@ -86,11 +86,11 @@ class Collection(Generic[B]):
         """Put a whole body in the place of the present one; secrets that it lacks stay."""
         answer = self.transport.request(
             "PUT",
-            self.path(it),
-            body=self.written(body, fields),
+            self._path(it),
+            body=self._written(body, fields),
             if_match=if_match or _etag(it),
         )
-        return self.read(answer)
+        return self._read(answer)
 
     def update(
         self,
@@ -103,15 +103,15 @@ class Collection(Generic[B]):
         """Change single fields (JSON Merge Patch): None restores the default."""
         answer = self.transport.request(
             "PATCH",
-            self.path(it),
-            body=self.written(patch, fields),
+            self._path(it),
+            body=self._written(patch, fields),
             if_match=if_match or _etag(it),
         )
-        return self.read(answer)
+        return self._read(answer)
 
     def delete(self, it: Object[B] | UUID | str, *, if_match: str | None = None) -> None:
         """Delete one; InUse lists who refers to it."""
-        self.transport.request("DELETE", self.path(it), if_match=if_match or _etag(it))
+        self.transport.request("DELETE", self._path(it), if_match=if_match or _etag(it))
 
     def find(self, name: str) -> Object[B]:
         """The object of this id, number, slug or name; NotFound, AmbiguousName."""
@@ -137,7 +137,7 @@ class Collection(Generic[B]):
         columns = {it.name for it in self.resource.columns}
         return tuple(it for it in KEYS if it in columns)
 
-    def written(self, body: B | Fields | None, fields: Fields) -> dict[str, Any]:
+    def _written(self, body: B | Fields | None, fields: Fields) -> dict[str, Any]:
         """What is sent of a body and of single fields: what was set of it, and can be written."""
         if body is None or isinstance(body, Mapping):
             return {**(body or {}), **fields}
@@ -146,7 +146,7 @@ class Collection(Generic[B]):
         )
         return {**document, **fields}
 
-    def read(self, answer: Answer) -> Object[B]:
+    def _read(self, answer: Answer) -> Object[B]:
         """The object that an answer holds."""
         return object_from(
             self.resource,
@@ -156,9 +156,9 @@ class Collection(Generic[B]):
             shown_once=self.shown_once,
         )
 
-    def post(self, it: Object[B] | UUID | str, action: str, body: Any = None) -> Answer:
+    def _post(self, it: Object[B] | UUID | str, action: str, body: Any = None) -> Answer:
         """Carry out what is named below an object."""
-        return self.transport.request("POST", self.path(it, action), body=body)
+        return self.transport.request("POST", self._path(it, action), body=body)
 
     def _row(self, document: Mapping[str, Any]) -> Object[B]:
         return object_from(self.resource, self.body, document, shown_once=self.shown_once)

@@ -214,6 +214,66 @@ class TimeoutExceeded(ApiError):
     retryable = True
 
 
+class RequestTooSlow(ApiError):
+    """The client took too long to send its request."""
+
+    code = "request_timeout"
+
+
+class TargetTooLong(ApiError):
+    """The request line is longer than any URL of ours."""
+
+    code = "uri_too_long"
+
+
+class ExpectationFailed(ApiError):
+    """The client expects something other than 100-continue."""
+
+    code = "expectation_failed"
+
+
+class HeadersTooLarge(ApiError):
+    """The header fields are too many or too long."""
+
+    code = "headers_too_large"
+
+
+class UnsupportedMediaType(ApiError):
+    """The body has a media type that this path does not take."""
+
+    code = "unsupported_media_type"
+
+
+class RangeNotSatisfiable(ApiError):
+    """The range that was asked for begins after the end of the file."""
+
+    code = "range_not_satisfiable"
+
+
+class CsrfTokenMissing(ApiError):
+    """A browser's session needs the X-CSRF-Token that its login gave for every change."""
+
+    code = "csrf_token_missing"
+
+
+class MediaUnavailable(Conflict):
+    """The media root is not there, not mounted or not writable; or a file in it is gone."""
+
+    code = "media_unavailable"
+
+
+class StorageFull(ApiError):
+    """The file system of the media root has no room for the file."""
+
+    code = "storage_full"
+
+
+class LoginLocked(RateLimited):
+    """Too many wrong passwords; `extra` says until when not even the right one is taken."""
+
+    code = "login_locked"
+
+
 def known_codes() -> Mapping[str, type[ApiError]]:
     """The class of each code."""
     found: dict[str, type[ApiError]] = {}

@@ -22,19 +22,19 @@ class Documents:
     parent: Callable[[], str]
     segment: str
 
-    def path(self, *steps: object) -> str:
+    def _path(self, *steps: object) -> str:
         """The path of the list or of something below it."""
         return "/".join([self.parent(), self.segment, *map(str, steps)])
 
     def list(self, **filters: Any) -> Listing[Document]:
         """Those that fit; filters, operators, `sort` and `limit` are as in every list."""
-        return Listing(self.transport, self.path, query_of(filters), document)
+        return Listing(self.transport, self._path, query_of(filters), document)
 
     def _get(self, *steps: object) -> Document:
-        return document(self.transport.request("GET", self.path(*steps)).json())
+        return document(self.transport.request("GET", self._path(*steps)).json())
 
     def _post(self, *steps: object, body: Any = None) -> Document:
-        return document(self.transport.request("POST", self.path(*steps), body=body).json())
+        return document(self.transport.request("POST", self._path(*steps), body=body).json())
 
 
 @attrs.frozen(eq=False)

@@ -15,7 +15,9 @@ from nizam.model import (
     extension,
     gateway,
     ivr,
+    music_on_hold,
     outbound_route,
+    prompt,
     ring_group,
     time_condition,
     webhook,
@@ -39,6 +41,10 @@ class TenantClient:
         self.gateways = Collection(transport, gateway.RESOURCE, gateway.Gateway, path)
         self.outbound_routes = Collection(
             transport, outbound_route.RESOURCE, outbound_route.OutboundRoute, path
+        )
+        self.prompts = Collection(transport, prompt.RESOURCE, prompt.Prompt, path)
+        self.music_on_hold = Collection(
+            transport, music_on_hold.RESOURCE, music_on_hold.MusicOnHold, path
         )
         self.webhooks = Webhooks(transport, webhook.RESOURCE, webhook.Webhook, path)
         self.calls = Calls(*here, "calls")
