@@ -9,7 +9,8 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from nizam.errors import FieldError, MalformedJson
-from nizam.http.problems import from_validation, pointer, wrong_fields
+from nizam.http.problems import from_validation, wrong_fields
+from nizam.model.pointer import pointer
 
 MAX_DEPTH = 32
 B = TypeVar("B", bound=BaseModel)

@@ -17,6 +17,7 @@ from nizam.errors import (
     ValidationFailed,
 )
 from nizam.http.reply import PROBLEM, Reply
+from nizam.model.validation import field_errors
 
 _RETRY_SECONDS = "1"
 
@@ -53,15 +54,7 @@ def problem(
 
 def from_validation(error: ValidationError, prefix: str = "") -> ValidationFailed:
     """Every wrong field that pydantic found, each with its JSON Pointer."""
-    errors = [
-        FieldError(
-            prefix + pointer(it["loc"]),
-            "unknown_field" if it["type"] == "extra_forbidden" else it["type"],
-            "there is no such field" if it["type"] == "extra_forbidden" else _sentence(it["msg"]),
-        )
-        for it in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    return wrong_fields(errors)
+    return wrong_fields(field_errors(error, prefix))
 
 
 def wrong_fields(errors: list[FieldError]) -> ValidationFailed:
@@ -71,12 +64,3 @@ def wrong_fields(errors: list[FieldError]) -> ValidationFailed:
     if errors and all(it.code == "unknown_field" for it in errors):
         return UnknownField(f"unknown: {names}{more}", errors=errors)
     return ValidationFailed(f"wrong: {names}{more}", errors=errors)
-
-
-def pointer(path: tuple[str | int, ...]) -> str:
-    """A JSON Pointer (RFC 6901) from the steps into a document."""
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")

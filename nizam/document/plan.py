@@ -1,0 +1,352 @@
+"""What has to be done so that a tenant becomes what a document says.
+
+Objects are matched by their keys. What a document lists is made or changed; what it does not list
+stays, unless the plan prunes: then, of the types that the document lists, the rest is deleted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import attrs
+import orjson
+from pydantic import ValidationError
+
+from nizam.document.form import FORMAT, default_of, pick, put, tenant_fields
+from nizam.document.keys import key_text, natural_key, told_apart
+from nizam.document.links import slots
+from nizam.document.slices import Sliced
+from nizam.errors import FieldError
+from nizam.model.pointer import pointer
+from nizam.model.registry import resources
+from nizam.model.resource import Reference, Resource
+from nizam.model.validation import field_errors
+
+Operation = Literal["create", "update", "delete"]
+Treatment = Literal["replace", "merge", "refuse"]
+"""What an object that is there already becomes: what the document says alone, or what it says of
+single fields; or it is an error that it is there."""
+
+
+class Known(Protocol):
+    """An object that is there: its body as JSON values, its secrets encrypted."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """Its fields."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Its secrets, encrypted."""
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """One object that is made, changed or deleted.
+
+    `path` points to it in the document. `body` is what is stored of it afterwards. Its secrets are
+    `sealed`, as they are stored, or else the present ones with those of `given`, in clear, in
+    their place. `missing` are those that the document only marks and nobody can make.
+    """
+
+    operation: Operation
+    resource: Resource
+    id: UUID
+    key: str
+    path: str = ""
+    before: Known | None = None
+    body: Mapping[str, Any] = attrs.field(factory=dict)
+    given: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    sealed: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    missing: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+
+
+Present = Mapping[str, Sequence[Known]]
+"""Resource name -> the tenant's objects in the order in which they were made."""
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """Everything that is to be done. `names` says what each object is called, before and after."""
+
+    changes: tuple[Change, ...]
+    unchanged: int
+    errors: tuple[FieldError, ...] = ()
+    names: Mapping[tuple[str, str], str] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Planner:
+    """Makes plans. `reveal` decrypts a stored secret: (resource, id, field, text)."""
+
+    present: Present
+    tenant: Known
+    reveal: Callable[[str, UUID, str, str], str]
+    new_id: Callable[[], UUID]
+    prune: bool = False
+    treatment: Treatment = "replace"
+
+    def plan(self, document: Mapping[str, Any]) -> Sliced[Plan]:
+        """The plan for a document, JSON values as its reader gave them; `errors` names every
+        field of the document that is wrong by itself or refers to what is not there."""
+        errors = _outside(document)
+        work = _Work(self)
+        for it in document_resources():
+            listed = document.get(it.table)
+            elements = listed if isinstance(listed, list) else []
+            work.name(it, elements, listed=isinstance(listed, list))
+            yield
+        changes: list[Change] = []
+        for it in document_resources():
+            for index, element in enumerate(document.get(it.table) or ()):
+                if isinstance(element, dict):
+                    change = work.change(it, index, element, errors)
+                    changes += [] if change is None else [change]
+                yield
+        changes += self._of_tenant(document.get("tenant"), errors)
+        return Plan(
+            changes=(*work.deletes, *changes),
+            unchanged=work.unchanged,
+            errors=tuple(errors),
+            names=work.called,
+        )
+
+    def _of_tenant(self, given: Any, errors: list[FieldError]) -> list[Change]:
+        if not isinstance(given, dict):
+            return []
+        it = resources()["tenant"]
+        wrong = [name for name in given if name not in tenant_fields()]
+        errors += [
+            FieldError(pointer(("tenant", name)), "unknown_field", "is no setting of documents")
+            for name in wrong
+        ]
+        kept = {
+            name: value for name, value in self.tenant.body.items() if name not in tenant_fields()
+        }
+        fields = {name: value for name, value in kept.items() if name not in it.read_only}
+        fields |= {name: value for name, value in given.items() if name not in wrong}
+        try:
+            body = it.body.model_validate_json(orjson.dumps(fields), strict=True)
+        except ValidationError as error:
+            errors += field_errors(error, "/tenant")
+            return []
+        values = it.derived(it.public(body) | {name: kept.get(name) for name in it.read_only})
+        if wrong or values == self.tenant.body:
+            return []
+        return [
+            Change(
+                operation="update",
+                resource=it,
+                id=self.tenant.id,
+                key=str(self.tenant.body["slug"]),
+                path="/tenant",
+                before=self.tenant,
+                body=values,
+            )
+        ]
+
+
+def document_resources() -> tuple[Resource, ...]:
+    """The resources that documents hold: all that belong to tenants."""
+    return tuple(it for it in resources().values() if it.scope == "tenant")
+
+
+def names_of(present: Present) -> dict[tuple[str, str], str]:
+    """(type, id) -> what each object is called."""
+    found: dict[tuple[str, str], str] = {}
+    for it in document_resources():
+        objects = present.get(it.name, ())
+        names = told_apart(key_text(it, each.body) for each in objects)
+        found |= {(it.name, str(each.id)): name for each, name in zip(objects, names, strict=True)}
+    return found
+
+
+def _outside(document: Mapping[str, Any]) -> list[FieldError]:
+    """What is wrong around the objects."""
+    tables = {it.table for it in document_resources()}
+    errors: list[FieldError] = []
+    for name, value in document.items():
+        path = pointer((name,))
+        if name == "format":
+            if value != FORMAT or isinstance(value, bool):
+                errors.append(FieldError(path, "format", f"must be {FORMAT}"))
+        elif name == "tenant":
+            if not isinstance(value, dict):
+                errors.append(FieldError(path, "dict_type", "must be an object"))
+        elif name not in tables:
+            errors.append(FieldError(path, "unknown_field", "is no part of a document"))
+        elif not isinstance(value, list):
+            errors.append(FieldError(path, "list_type", "must be a list"))
+        else:
+            errors += [
+                FieldError(pointer((name, index)), "dict_type", "must be an object")
+                for index, it in enumerate(value)
+                if not isinstance(it, dict)
+            ]
+    return errors
+
+
+class _Work:
+    """The names of everything, and what has been found out so far."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self._ids: defaultdict[str, dict[str, UUID]] = defaultdict(dict)
+        self._known: defaultdict[str, set[str]] = defaultdict(set)
+        self._matched: dict[tuple[str, int], tuple[str, Known | None, UUID]] = {}
+        self.called = names_of(planner.present)
+        self.deletes: list[Change] = []
+        self.unchanged = 0
+
+    def name(self, it: Resource, elements: Iterable[Any], *, listed: bool) -> None:
+        """Match the elements of a list with the objects that are there."""
+        present = {
+            self.called[it.name, str(each.id)]: each
+            for each in self._planner.present.get(it.name, ())
+        }
+        given = [(index, each) for index, each in enumerate(elements) if isinstance(each, dict)]
+        texts = told_apart(_text(it, each) for _, each in given)
+        for (index, _), name in zip(given, texts, strict=True):
+            known = present.pop(name, None)
+            identifier = self._planner.new_id() if known is None else known.id
+            self._matched[it.name, index] = (name, known, identifier)
+            self._ids[it.name][name] = identifier
+            self.called[it.name, str(identifier)] = name
+        for name, known in present.items():
+            if listed and self._planner.prune:
+                self.deletes.append(
+                    Change(operation="delete", resource=it, id=known.id, key=name, before=known)
+                )
+            else:
+                self._ids[it.name][name] = known.id
+        self._known[it.name] = {str(each) for each in self._ids[it.name].values()}
+
+    def change(
+        self, it: Resource, index: int, element: dict[str, Any], errors: list[FieldError]
+    ) -> Change | None:
+        """What has to be done about one element; None if nothing."""
+        place: tuple[str | int, ...] = (it.table, index)
+        name, known, identifier = self._matched[it.name, index]
+        if known is not None and self._planner.treatment == "refuse":
+            field = natural_key(it)[0]
+            message = f"there is already a {it.name.replace('_', ' ')} {name}"
+            errors.append(FieldError(pointer((*place, field)), "taken", message))
+            return None
+        found = [
+            FieldError(pointer((*place, field)), "read_only", "is written by NIZAM alone")
+            for field in it.read_only
+            if field in element
+        ]
+        fields = orjson.loads(orjson.dumps(element))
+        found += self._resolve(it, fields, place)
+        marked = [each.field for each in it.secrets if _is_mark(pick(fields, each.field))]
+        for field in marked:
+            put(fields, field, None)
+        if known is not None and self._planner.treatment == "merge":
+            fields = _merged(
+                {key: value for key, value in known.body.items() if key not in it.read_only}, fields
+            )
+        try:
+            body = it.body.model_validate_json(orjson.dumps(fields), strict=True)
+        except ValidationError as error:
+            found += [
+                each
+                for each in field_errors(error, pointer(place))
+                # What does not refer to anything is no UUID either.
+                if not any(each.path == other.path for other in found)
+            ]
+        if found:
+            errors += found
+            return None
+        values = it.public(body)
+        for field in it.read_only:
+            values[field] = default_of(it.body, field) if known is None else known.body.get(field)
+        values = it.derived(values)
+        if it.derive is not None:
+            body = it.body.model_validate(values)
+        given = {
+            each.field: text
+            for each in it.secrets
+            if isinstance(text := pick(fields, each.field), str)
+            and not self._is_present(it, known, each.field, text)
+        }
+        if known is not None and values == known.body and not given:
+            self.unchanged += 1
+            return None
+        return Change(
+            operation="create" if known is None else "update",
+            resource=it,
+            id=identifier,
+            key=name,
+            path=pointer(place),
+            before=known,
+            body=values,
+            given=given,
+            missing=_missing(it, marked, known),
+            references=tuple(it.references(body)),
+        )
+
+    def _resolve(
+        self, it: Resource, fields: dict[str, Any], place: tuple[str | int, ...]
+    ) -> list[FieldError]:
+        """Put ids in the place of names; what is wrong with those."""
+        errors: list[FieldError] = []
+        for slot in slots(it.body, fields):
+            named = self._ids[slot.type].get(slot.value)
+            if named is not None:
+                slot.put(str(named))
+            elif slot.value.lower() not in self._known[slot.type]:
+                words = slot.type.replace("_", " ")
+                errors.append(
+                    FieldError(
+                        pointer((*place, *slot.path)),
+                        "not_found",
+                        f"neither the document nor the tenant has a {words} called {slot.value!r}",
+                    )
+                )
+        return errors
+
+    def _is_present(self, it: Resource, known: Known | None, field: str, text: str) -> bool:
+        if known is None or field not in known.secrets:
+            return False
+        return self._planner.reveal(it.name, known.id, field, known.secrets[field]) == text
+
+
+def _text(it: Resource, element: Mapping[str, Any]) -> str:
+    key = {
+        name: element[name] if name in element else default_of(it.body, name)
+        for name in natural_key(it)
+    }
+    return key_text(it, key)
+
+
+def _is_mark(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("secret") is True and len(value) == 1
+
+
+def _missing(it: Resource, marked: Iterable[str], known: Known | None) -> tuple[str, ...]:
+    kept = {} if known is None else known.secrets
+    made = {each.field for each in it.secrets if each.generate is not None}
+    return tuple(field for field in marked if field not in kept and field not in made)
+
+
+def _merged(target: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(target)
+    for name, value in patch.items():
+        present = merged.get(name)
+        both = isinstance(value, dict) and isinstance(present, dict)
+        merged[name] = _merged(present, value) if both and present is not None else value
+    return merged
