@@ -28,19 +28,9 @@ from nizam.errors import (
     Unauthenticated,
 )
 from nizam.http.api import Api
-from nizam.http.auth import SAFE_METHODS, Credentials
-from nizam.http.cookies import cookie_name
+from nizam.http.auth import NOBODY, Principal, require, require_platform, require_tenant
 from nizam.http.cors import Cors
 from nizam.http.limits import Meter, Usages
-from nizam.http.principal import (
-    NOBODY,
-    Principal,
-    require,
-    require_platform,
-    require_somewhere,
-    require_tenant,
-    require_user,
-)
 from nizam.http.problems import problem
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Route, as_uuid
@@ -149,7 +139,6 @@ class Front:
         self._api = api
         self._reactor = reactor
         self._cors = Cors(api.settings.cors_origins)
-        self._cookie_name = cookie_name(secure=api.settings.production)
         self.find_methods: Callable[[str], frozenset[str]] = lambda path: frozenset()
 
     def endpoint(self, route: Route) -> Callable[..., Deferred[None]]:
@@ -221,7 +210,7 @@ class Front:
                     status=reply.status,
                     duration_ms=round(seconds * 1000, 3),
                     remote=self._remote(request),
-                    actor=progress.principal.actor,
+                    key_id=str(progress.principal.key_id) if progress.principal.name else None,
                 )
 
         def finish(result: object) -> None:
@@ -264,7 +253,8 @@ class Front:
         progress.principal = principal
         progress.headers = (await self._count(principal, remote, route)).headers()
         tenant_id = await self._tenant(route, path, principal)
-        self._require_permission(route, principal, tenant_id)
+        if route.permission is not None:
+            require(principal, route.permission)
         if request.too_large:
             raise PayloadTooLarge("the body is larger than this path takes")
         call = Call(
@@ -287,38 +277,20 @@ class Front:
             meter = Meter(f"ip:{remote}", settings.api_rate_limit, route.cost)
             return await limiter.take(remote, meter)
         limit = principal.rate_limit_per_minute or settings.api_rate_limit
-        own = Meter(f"{principal.kind}:{principal.id}", limit, route.cost)
-        if principal.home is None:
-            return await limiter.take(str(principal.id), own)
+        own = Meter(f"key:{principal.key_id}", limit, route.cost)
+        if principal.tenant_id is None:
+            return await limiter.take(str(principal.key_id), own)
         tenant = Meter("all", settings.api_tenant_rate_limit, route.cost, "tenant")
-        return await limiter.take(str(principal.home), own, tenant)
+        return await limiter.take(str(principal.tenant_id), own, tenant)
 
     async def _principal(self, request: Any, route: Route, remote: str) -> Principal:
         if route.access == "public":
             return NOBODY
-        given = Credentials(
-            authorization=_header(request, "authorization"),
-            session=_cookie(request, self._cookie_name),
-            csrf_token=_header(request, "x-csrf-token"),
-            safe=request.method.decode("ascii", "replace") in SAFE_METHODS,
-        )
-        return await self._api.authenticator.identify(given, remote)
-
-    def _require_permission(
-        self, route: Route, principal: Principal, tenant_id: UUID | None
-    ) -> None:
-        if route.access == "user":
-            require_user(principal)
-        if route.permission is None:
-            return
-        if route.access == "members":
-            require_somewhere(principal, route.permission)
-        else:
-            require(principal, route.permission, None if route.access == "platform" else tenant_id)
+        return await self._api.authenticator.identify(_header(request, "authorization"), remote)
 
     async def _tenant(self, route: Route, path: Mapping[str, str], principal: Principal) -> Any:
         if route.access == "platform":
-            if "tenant_id" in path:
+            if "tenant_id" in path and principal.tenant_id is not None:
                 require_tenant(principal, as_uuid(path["tenant_id"]))
             require_platform(principal)
         if "tenant_id" not in path:
@@ -395,11 +367,6 @@ def _request_id(request: Any) -> str:
 def _header(request: IRequest, name: str) -> str | None:
     values = request.requestHeaders.getRawHeaders(name)
     return None if not values else str(values[-1])
-
-
-def _cookie(request: IRequest, name: str) -> str | None:
-    value = request.getCookie(name.encode())
-    return None if value is None else value.decode("latin-1")
 
 
 def _headers(request: Any) -> dict[str, str]:

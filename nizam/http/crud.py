@@ -22,10 +22,11 @@ from nizam.http.body import merge_patch, validate
 from nizam.http.changes import change_context
 from nizam.http.etag import etag, if_match, if_none_match
 from nizam.http.listing import list_parameters, list_reply
-from nizam.http.openapi import list_of, ref, schema_name
+from nizam.http.openapi import schema_name
 from nizam.http.problems import wrong_fields
 from nizam.http.reply import Reply, to_json
 from nizam.http.route import BASE, TENANT, Access, Call, Parameter, Route
+from nizam.http.schemas import list_of, ref
 from nizam.model.base import Body
 from nizam.model.resource import Resource
 from nizam.store.listing import parse_listing

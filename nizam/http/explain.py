@@ -15,6 +15,7 @@ from nizam.http.body import validate
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
+from nizam.http.schemas import ref
 from nizam.model.base import Value
 from nizam.model.values import safe_text
 from nizam.routing.explain import explain
@@ -59,7 +60,6 @@ class Explain:
 
     def routes(self) -> list[Route]:
         """The route of this file."""
-        steps = {"type": "array", "items": {"type": "object"}}
         return [
             Route(
                 method="POST",
@@ -71,17 +71,6 @@ class Explain:
                 permission="routing:explain",
                 request=model_schema(Question),
                 request_example={"from": "1001", "to": "1002", "context": "internal"},
-                response={
-                    "type": "object",
-                    "required": ["outcome", "trace", "plan", "xml", "revision"],
-                    "properties": {
-                        "outcome": {"type": "string"},
-                        "trace": steps,
-                        "plan": steps,
-                        "xml": {"type": "string"},
-                        "revision": {"type": ["integer", "null"]},
-                        "route": {"type": "string"},
-                    },
-                },
+                response=ref("Explanation"),
             )
         ]

@@ -8,9 +8,9 @@ import attrs
 
 from nizam.errors import NotFound
 from nizam.http.listing import list_parameters, list_reply
-from nizam.http.openapi import list_of, ref
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
+from nizam.http.schemas import list_of, ref
 from nizam.store.history import (
     CALL_EVENT_FIELDS,
     CDR_FIELDS,
@@ -25,7 +25,6 @@ from nizam.store.pool import Pool
 
 _EVENTS_SORT = "-occurred_at"
 _CDRS_SORT = "-started_at"
-_OBJECT = {"type": "object"}
 
 
 @attrs.frozen
@@ -110,7 +109,7 @@ class History:
                 tag="calls",
                 permission="cdrs:read",
                 parameters=list_parameters(CDR_FIELDS, _CDRS_SORT),
-                response=list_of(_OBJECT),
+                response=list_of(ref("Cdr")),
             ),
             Route(
                 method="GET",
@@ -120,6 +119,6 @@ class History:
                 operation="get_cdr",
                 tag="calls",
                 permission="cdrs:read",
-                response=_OBJECT,
+                response=ref("CdrWithLegs"),
             ),
         ]

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import attrs
 
-from nizam.errors import NotFound, ValidationFailed
-from nizam.http.openapi import list_of
+from nizam.errors import NotFound
+from nizam.http.listing import list_parameters, list_reply
+from nizam.http.memory_list import memory_fields, page_of_documents
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
+from nizam.http.schemas import REGISTRATION, list_of, ref
 from nizam.switch.live import LiveState
 
-_OBJECT = {"type": "object"}
+_CALL_FIELDS = memory_fields(
+    started_at="time", answered_at="time", state="text", direction="text", node="text"
+)
+_REGISTRATION_FIELDS = memory_fields(
+    user="text", domain="text", node="text", extension_id="text", network_ip="text"
+)
+_CALLS_SORT, _REGISTRATIONS_SORT = "started_at", "user"
 
 
 @attrs.frozen
 class Live:
-    """The handlers. These lists are whole: what goes on now has no pages."""
+    """The handlers."""
 
     live: LiveState
 
     async def calls(self, call: Call) -> Reply:
         """The calls under way, the oldest first."""
-        return self._whole(call, self.live.calls(call.tenant))
+        return list_reply(
+            page_of_documents(
+                call.query,
+                self.live.calls(call.tenant),
+                _CALL_FIELDS,
+                _CALLS_SORT,
+                id_field="call_id",
+                id_kind="uuid",
+            )
+        )
 
     async def call(self, call: Call) -> Reply:
         """One call under way."""
@@ -32,12 +52,16 @@ class Live:
 
     async def registrations(self, call: Call) -> Reply:
         """The phones that are registered."""
-        return self._whole(call, self.live.registrations(call.tenant))
-
-    def _whole(self, call: Call, documents: list[dict[str, object]]) -> Reply:
-        if call.query:
-            raise ValidationFailed("this list takes no parameters")
-        return Reply({"data": documents, "next_cursor": None, "has_more": False})
+        return list_reply(
+            page_of_documents(
+                call.query,
+                map(_registration, self.live.registrations(call.tenant)),
+                _REGISTRATION_FIELDS,
+                _REGISTRATIONS_SORT,
+                id_field="id",
+                id_kind="text",
+            )
+        )
 
     def routes(self) -> list[Route]:
         """The routes of this file."""
@@ -50,7 +74,8 @@ class Live:
                 operation="list_calls",
                 tag="calls",
                 permission="calls:read",
-                response=list_of(_OBJECT),
+                parameters=list_parameters(_CALL_FIELDS, _CALLS_SORT),
+                response=list_of(ref("LiveCall")),
             ),
             Route(
                 method="GET",
@@ -60,7 +85,7 @@ class Live:
                 operation="get_call",
                 tag="calls",
                 permission="calls:read",
-                response=_OBJECT,
+                response=ref("LiveCall"),
             ),
             Route(
                 method="GET",
@@ -70,6 +95,14 @@ class Live:
                 operation="list_registrations",
                 tag="calls",
                 permission="registrations:read",
-                response=list_of(_OBJECT),
+                parameters=list_parameters(_REGISTRATION_FIELDS, _REGISTRATIONS_SORT),
+                response=list_of(ref("Registration")),
             ),
         ]
+
+
+def _registration(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event or the switch's own list says of a phone, which are not the same fields."""
+    shown = {name: known.get(name) for name in REGISTRATION["required"]}
+    user, domain, call_id = shown["user"], shown["domain"], shown["call_id"]
+    return shown | {"id": f"{user}@{domain} {call_id} {shown['node']}"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +25,7 @@ from nizam.errors import (
     ValidationFailed,
 )
 from nizam.http.route import Parameter, Route
+from nizam.http.schemas import SCHEMAS, ref
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 
@@ -44,70 +45,6 @@ _WITH_BODY: tuple[type[NizamError], ...] = (
     ValidationFailed,
     UnknownField,
 )
-
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string", "description": "Stable; programs may rely on it."},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["path", "code", "message"],
-                "properties": {
-                    "path": {
-                        "type": "string",
-                        "description": "A JSON Pointer into the body, or a query parameter.",
-                    },
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-
-EVENT_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["id", "type", "schema_version", "occurred_at", "data"],
-    "properties": {
-        "id": {"type": "string", "pattern": "^evt_[0-9a-f]{32}$"},
-        "type": {"type": "string"},
-        "schema_version": {"const": "1.0"},
-        "occurred_at": {"type": "string", "format": "date-time"},
-        "tenant_id": {"type": ["string", "null"], "format": "uuid"},
-        "node": {"type": ["string", "null"]},
-        "call_id": {"type": ["string", "null"], "format": "uuid"},
-        "leg_id": {"type": ["string", "null"], "format": "uuid"},
-        "sequence": {"type": "integer"},
-        "data": {"type": "object"},
-    },
-}
-
-
-def ref(name: str) -> dict[str, Any]:
-    """A reference to a schema of the document."""
-    return {"$ref": _REF.format(model=name)}
-
-
-def list_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a page of a list."""
-    return {
-        "type": "object",
-        "required": ["data", "next_cursor", "has_more"],
-        "properties": {
-            "data": {"type": "array", "items": dict(schema)},
-            "next_cursor": {"type": ["string", "null"]},
-            "has_more": {"type": "boolean"},
-        },
-    }
 
 
 def document(routes: Iterable[Route], server_url: str) -> dict[str, Any]:
@@ -183,7 +120,7 @@ def _uuid() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    found: dict[str, Any] = {"Problem": PROBLEM_SCHEMA, "Event": EVENT_SCHEMA}
+    found: dict[str, Any] = dict(SCHEMAS)
     for resource in resources().values():
         found |= resource_schemas(resource)
     return found

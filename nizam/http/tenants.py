@@ -13,9 +13,10 @@ from nizam.http.body import validate
 from nizam.http.changes import change_context
 from nizam.http.crud import shown
 from nizam.http.listing import list_parameters, list_reply
-from nizam.http.openapi import list_of, model_schema, ref
+from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import BASE, TENANT, Call, Route, Schema
+from nizam.http.schemas import list_of, ref
 from nizam.model.base import Value
 from nizam.model.tenant import TRANSITIONS
 from nizam.store.listing import parse_listing

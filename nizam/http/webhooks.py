@@ -16,9 +16,10 @@ from nizam.http.body import validate
 from nizam.http.changes import change_context
 from nizam.http.crud import shown
 from nizam.http.listing import list_parameters, list_reply
-from nizam.http.openapi import list_of, model_schema, ref
+from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Handler, Route, Schema
+from nizam.http.schemas import list_of, ref
 from nizam.model.base import Value
 from nizam.model.events import Event
 from nizam.model.identifiers import new_id
@@ -41,7 +42,14 @@ PREVIOUS_SECRET_HOURS = 24
 _DELIVERIES_SORT = "-created_at"
 _ATTEMPTS_SORT = "-started_at"
 _PATH = f"{TENANT}/webhooks/{{id}}"
-_OBJECT: Schema = {"type": "object"}
+_TEST: Schema = {
+    "type": "object",
+    "required": ["event_id", "delivery_id"],
+    "properties": {
+        "event_id": {"type": "string"},
+        "delivery_id": {"type": "string", "format": "uuid"},
+    },
+}
 _COUNT: Schema = {
     "type": "object",
     "required": ["deliveries"],
@@ -200,16 +208,20 @@ class Webhooks:
             ),
             _post("pause", self.pause, "Hold what is to be delivered.", webhook),
             _post("resume", self.resume, "Deliver again, also what waited.", webhook),
-            _post("test", self.test, "Send a webhook.test event.", _OBJECT, status=202),
+            _post("test", self.test, "Send a webhook.test event.", _TEST, status=202),
             attrs.evolve(
                 _post("replay", self.replay, "Send ended deliveries again.", _COUNT, status=202),
                 request=model_schema(Replay),
                 request_example={"statuses": ["dead"]},
                 request_required=False,
             ),
-            _get("deliveries", self.list_deliveries, "Its deliveries, the newest first.", True),
-            _get("attempts", self.list_attempts, "Attempts to deliver, the newest first.", True),
-            _get("stats", self.stats, "Its figures.", False),
+            _get(
+                "deliveries", self.list_deliveries, "Its deliveries, the newest first.", "Delivery"
+            ),
+            _get(
+                "attempts", self.list_attempts, "Attempts to deliver, the newest first.", "Attempt"
+            ),
+            _get("stats", self.stats, "Its figures.", "WebhookStats"),
             Route(
                 method="POST",
                 path=f"{TENANT}/call-events/{{id}}/redispatch",
@@ -243,7 +255,7 @@ def _post(
     )
 
 
-def _get(what: str, handler: Handler, summary: str, paged: bool) -> Route:
+def _get(what: str, handler: Handler, summary: str, schema: str) -> Route:
     fields: dict[str, Any] = {
         "deliveries": (DELIVERY_FIELDS, _DELIVERIES_SORT),
         "attempts": (ATTEMPT_FIELDS, _ATTEMPTS_SORT),
@@ -256,6 +268,6 @@ def _get(what: str, handler: Handler, summary: str, paged: bool) -> Route:
         operation=f"webhook_{what}",
         tag="webhooks",
         permission="deliveries:read",
-        parameters=list_parameters(*fields[what]) if paged else (),
-        response=list_of(_OBJECT) if paged else _OBJECT,
+        parameters=list_parameters(*fields[what]) if what in fields else (),
+        response=list_of(ref(schema)) if what in fields else ref(schema),
     )

@@ -21,7 +21,7 @@ RECEIPT_FIELDS: Mapping[str, Field] = {
     "domain": Field(PURGE_RECEIPTS.c.domain, "text"),
     "tenant_id": Field(PURGE_RECEIPTS.c.tenant_id, "uuid", sortable=False),
 }
-_COLUMNS = [it for it in PURGE_RECEIPTS.c]
+_COLUMNS = list(PURGE_RECEIPTS.c)
 _NAMES = [it.name for it in _COLUMNS]
 _DONE = PURGE_RECEIPTS.c.purged_at.is_not(None)
 
