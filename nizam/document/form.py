@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 from nizam.document.keys import natural_key
 from nizam.document.links import model_of, sides, slots
 from nizam.model.registry import resource as resource_of
-from nizam.model.resource import Resource
+from nizam.model.resource import Resource, with_fields
 
 FORMAT = 1
 """The version of the form; a document of another one is refused."""
@@ -50,14 +50,15 @@ def form(
 ) -> dict[str, Any]:
     """An object with this body as documents have it. `secrets` are the fields of its stored ones;
     `revealed` gives some of them in clear."""
-    own = {name: value for name, value in body.items() if name not in resource.read_only}
+    own = {name: value for name, value in body.items() if name not in resource.kept}
     if any(True for _ in slots(resource.body, own)):
         own = orjson.loads(orjson.dumps(own))
         for slot in slots(resource.body, own):
             slot.put(names(slot.type, slot.value) or slot.value)
     shown = _trimmed(resource.body, own)
-    for field in secrets:
-        put(shown, field, (revealed or {}).get(field, dict(MARK)))
+    shown = with_fields(
+        shown, {field: (revealed or {}).get(field, dict(MARK)) for field in secrets}
+    )
     first = [name for name in natural_key(resource) if name in shown]
     return {name: shown[name] for name in first} | shown
 
@@ -66,14 +67,6 @@ def tenant_form(body: Mapping[str, Any]) -> dict[str, Any]:
     """The tenant's own settings as documents have them."""
     own = {name: body[name] for name in tenant_fields() if name in body}
     return _trimmed(resource_of("tenant").body, own)
-
-
-def put(fields: dict[str, Any], path: str, value: Any) -> None:
-    """Set the field that `path` names, with a dot between the steps."""
-    *outer, last = path.split(".")
-    for step in outer:
-        fields = fields.setdefault(step, {})
-    fields[last] = value
 
 
 def pick(fields: Mapping[str, Any], path: str) -> Any:

@@ -16,14 +16,14 @@ import attrs
 import orjson
 from pydantic import ValidationError
 
-from nizam.document.form import FORMAT, default_of, pick, put, tenant_fields
+from nizam.document.form import FORMAT, default_of, pick, tenant_fields
 from nizam.document.keys import key_text, natural_key, told_apart
 from nizam.document.links import slots
 from nizam.document.slices import Sliced
 from nizam.errors import FieldError
 from nizam.model.pointer import pointer
 from nizam.model.registry import resources
-from nizam.model.resource import Reference, Resource
+from nizam.model.resource import Reference, Resource, with_fields
 from nizam.model.validation import field_errors
 
 Operation = Literal["create", "update", "delete"]
@@ -247,17 +247,16 @@ class _Work:
             return None
         found = [
             FieldError(pointer((*place, field)), "read_only", "is written by NIZAM alone")
-            for field in it.read_only
+            for field in sorted(it.kept)
             if field in element
         ]
         fields = orjson.loads(orjson.dumps(element))
         found += self._resolve(it, fields, place)
         marked = [each.field for each in it.secrets if _is_mark(pick(fields, each.field))]
-        for field in marked:
-            put(fields, field, None)
+        fields = with_fields(fields, dict.fromkeys(marked))
         if known is not None and self._planner.treatment == "merge":
             fields = _merged(
-                {key: value for key, value in known.body.items() if key not in it.read_only}, fields
+                {key: value for key, value in known.body.items() if key not in it.kept}, fields
             )
         try:
             body = it.body.model_validate_json(orjson.dumps(fields), strict=True)
@@ -272,7 +271,7 @@ class _Work:
             errors += found
             return None
         values = it.public(body)
-        for field in it.read_only:
+        for field in it.kept:
             values[field] = default_of(it.body, field) if known is None else known.body.get(field)
         values = it.derived(values)
         if it.derive is not None:
@@ -280,7 +279,7 @@ class _Work:
         given = {
             each.field: text
             for each in it.secrets
-            if isinstance(text := pick(fields, each.field), str)
+            if (text := each.of(body)) is not None
             and not self._is_present(it, known, each.field, text)
         }
         if known is not None and values == known.body and not given:
