@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from nizam.http.reply import Reply
 from nizam.http.route import Parameter
 from nizam.store.listing import DEFAULT_LIMIT, MAX_LIMIT, Field, Page
@@ -64,7 +66,7 @@ def list_reply(page: Page) -> Reply:
     """A page as every list answers it."""
     return Reply(
         {
-            "data": list(page.rows),
+            "data": [orjson.Fragment(it) if isinstance(it, str) else it for it in page.rows],
             "next_cursor": page.next_cursor,
             "has_more": page.next_cursor is not None,
         }

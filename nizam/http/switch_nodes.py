@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
+import orjson
 
 from nizam.http.crud import Crud
 from nizam.http.etag import etag
@@ -31,11 +33,9 @@ class SwitchNodes(Crud):
         """What is shown of a node and is no part of its body."""
         return ("link",)
 
-    async def list_page(self, call: Call) -> Reply:
-        """One page, each node with its link."""
-        reply = await Crud.list_page(self, call)
-        data = [self._with_link(it) for it in reply.body["data"]]
-        return attrs.evolve(reply, body={**reply.body, "data": data})
+    def listed(self, call: Call, rows: Sequence[str]) -> Sequence[Any]:
+        """Each node with its link."""
+        return [self._with_link(orjson.loads(it)) for it in rows]
 
     async def get(self, call: Call) -> Reply:
         """One node with its link: never 304, for the link has no version."""

@@ -9,32 +9,42 @@ from __future__ import annotations
 
 import base64
 import binascii
-import operator as comparison
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from operator import eq, ge, gt, le, lt
 from typing import Any, Literal
 from uuid import UUID
 
 import attrs
 import orjson
-from sqlalchemy import ColumnElement, and_, or_, select, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.sql import Select
 
 from nizam.errors import FieldError, ValidationFailed
+from nizam.store.statements import compile_statement
 
 Kind = Literal["text", "integer", "boolean", "uuid", "time"]
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 OPERATORS = ("gte", "lte", "gt", "lt", "in", "prefix")
 _IN_LIMIT = 100
-_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "eq": comparison.eq,
-    "gte": comparison.ge,
-    "lte": comparison.le,
-    "gt": comparison.gt,
-    "lt": comparison.lt,
-}
+_SHAPES = 500
 _OWN = frozenset({"limit", "cursor", "sort", "q"})
 
 
@@ -70,9 +80,9 @@ class Listing:
 
 @attrs.frozen
 class Page:
-    """Rows as mappings, and the cursor of the next page if there is one."""
+    """Rows, as mappings or as JSON text, and the cursor of the next page if there is one."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Any]
     next_cursor: str | None
 
 
@@ -152,21 +162,103 @@ def page_statement(
     search: Sequence[ColumnElement[Any]] = (),
 ) -> Select[Any]:
     """The statement for one row more than a page; its last two columns make the cursor."""
-    by = fields[listing.sort].column
-    conditions = [*where, *(_condition(fields[it.field], it) for it in listing.filters)]
+    statement = _statement(columns, fields, identifier, listing, where, search)
+    return statement.params(_arguments(listing))
+
+
+class CompiledPages:
+    """The SQL of one list, compiled once for each combination of order, filters and search.
+
+    The arguments are those of `page_statement`; `where` may hold named bind parameters, whose
+    values are given with each page.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[ColumnElement[Any]],
+        fields: Mapping[str, Field],
+        identifier: ColumnElement[Any],
+        *where: ColumnElement[bool],
+        search: Sequence[ColumnElement[Any]] = (),
+    ) -> None:
+        self._build = partial(_statement, columns, fields, identifier)
+        self._where, self._search = where, search
+        self._compiled: OrderedDict[object, tuple[str, dict[str, Any]]] = OrderedDict()
+
+    def sql(self, listing: Listing, **values: Any) -> tuple[str, dict[str, Any]]:
+        """The text and the arguments of a page."""
+        shape = _shape(listing)
+        compiled = self._compiled.get(shape)
+        if compiled is None:
+            statement = self._build(listing, self._where, self._search)
+            compiled = self._compiled[shape] = compile_statement(statement)
+            if len(self._compiled) > _SHAPES:
+                self._compiled.popitem(last=False)
+        text, constants = compiled
+        return text, {**constants, **values, **_arguments(listing)}
+
+
+def _shape(listing: Listing) -> object:
+    """What of a page makes its SQL: everything but the values."""
+    return (
+        listing.sort,
+        listing.descending,
+        tuple((it.field, it.operator) for it in listing.filters),
+        listing.q is None,
+        None if listing.after is None else listing.after[0] is None,
+    )
+
+
+def _arguments(listing: Listing) -> dict[str, Any]:
+    """The values of the bind parameters that `_statement` makes."""
+    found: dict[str, Any] = {"page_limit": listing.limit + 1}
+    for number, it in enumerate(listing.filters):
+        value = it.value
+        if it.operator == "in":
+            value = list(value)
+        elif it.operator == "prefix":
+            value = f"{_escaped(value)}%"
+        found[f"filter_{number}"] = value
     if listing.q is not None:
-        conditions.append(or_(*(it.icontains(listing.q, autoescape=True) for it in search)))
+        found["search"] = f"%{_escaped(listing.q)}%"
+    if listing.after is not None:
+        found["after_value"], found["after_id"] = listing.after
+        if listing.after[0] is None:
+            del found["after_value"]
+    return found
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([%_/])", r"/\1", text)
+
+
+def _statement(
+    columns: Sequence[ColumnElement[Any]],
+    fields: Mapping[str, Field],
+    identifier: ColumnElement[Any],
+    listing: Listing,
+    where: Sequence[ColumnElement[bool]],
+    search: Sequence[ColumnElement[Any]],
+) -> Select[Any]:
+    by = fields[listing.sort].column
+    conditions = [
+        *where,
+        *(_condition(fields[it.field], it.operator, n) for n, it in enumerate(listing.filters)),
+    ]
+    if listing.q is not None:
+        wanted = bindparam("search", type_=Text())
+        conditions.append(or_(*(it.ilike(wanted, escape="/") for it in search)))
     if listing.after is not None:
         conditions.append(_following(by, identifier, listing))
     present = listing.descending
     return (
-        select(*columns, by.label("cursor_value"), identifier.label("cursor_id"))
+        select(*columns, by.label("cursor_value"), cast(identifier, Text).label("cursor_id"))
         .where(and_(true(), *conditions))
         .order_by(
             (by.desc().nulls_last() if present else by.asc().nulls_last()),
             (identifier.desc() if present else identifier.asc()),
         )
-        .limit(listing.limit + 1)
+        .limit(bindparam("page_limit", type_=Integer()))
     )
 
 
@@ -185,23 +277,24 @@ def _following(
 ) -> ColumnElement[bool]:
     """Rows after the last one seen; those without a value come last, in either direction."""
     assert listing.after is not None  # noqa: S101 - the caller has looked
-    value, last = listing.after
+    last = bindparam("after_id", type_=identifier.type)
     beyond = identifier < last if listing.descending else identifier > last
-    if value is None:
+    if listing.after[0] is None:
         return and_(by.is_(None), beyond)
-    pair, place = tuple_(by, identifier), tuple_(value, last)
+    pair, place = tuple_(by, identifier), tuple_(bindparam("after_value", type_=by.type), last)
     return or_(pair < place if listing.descending else pair > place, by.is_(None))
 
 
-def _condition(field: Field, it: Filter) -> ColumnElement[bool]:
-    column = field.column
-    if it.operator == "in":
-        return column.in_(it.value)
-    if it.operator == "prefix":
-        return column.startswith(it.value, autoescape=True)
+def _condition(field: Field, operator: str, number: int) -> ColumnElement[bool]:
+    column, name = field.column, f"filter_{number}"
+    if operator == "in":
+        return column == any_(bindparam(name, type_=ARRAY(column.type)))
+    value = bindparam(name, type_=column.type)
+    if operator == "prefix":
+        return column.like(value, escape="/")
     # SQLAlchemy compares booleans only for equality, so nothing is built that is not asked for.
-    compare = {"gte": ge, "lte": le, "gt": gt, "lt": lt}.get(it.operator, eq)
-    condition: ColumnElement[bool] = compare(column, it.value)
+    compare = {"gte": ge, "lte": le, "gt": gt, "lt": lt}.get(operator, eq)
+    condition: ColumnElement[bool] = compare(column, value)
     return condition
 
 
