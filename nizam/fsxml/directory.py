@@ -73,6 +73,8 @@ class Directory:
     def _fill(self, user: Element, view: TenantView, entry: Entry[Extension]) -> None:
         extension, domain = entry.body, view.tenant.domain
         a1_hash = self._a1_hash(entry, domain)
+        sealed_pin = entry.secrets.get("voicemail.pin")
+        pin = sealed_pin and self.reveal(sealed_pin, "extension", entry.id, "voicemail.pin")
         voicemail = extension.voicemail
         mailto = voicemail.email
         yes_no = {True: "true", False: "false"}
@@ -83,7 +85,7 @@ class Directory:
             (
                 ("a1-hash", a1_hash),
                 ("dial-string", dial_string(view.id, entry.id)),
-                ("vm-password", voicemail.pin or _unguessable(a1_hash)),
+                ("vm-password", pin or _unguessable(a1_hash)),
                 ("vm-enabled", yes_no[voicemail.enabled]),
                 ("vm-mailto", mailto),
                 ("vm-email-all-messages", "true" if mailto else None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -28,7 +28,7 @@ from nizam.http.reply import Reply, to_json
 from nizam.http.route import BASE, TENANT, Access, Call, Parameter, Route
 from nizam.http.schemas import list_of, ref
 from nizam.model.base import Body
-from nizam.model.resource import Resource
+from nizam.model.resource import Resource, with_fields
 from nizam.store.listing import parse_listing
 from nizam.store.queries import listing_fields
 from nizam.store.store import Store
@@ -77,7 +77,11 @@ class Crud:
             call.query, fields, DEFAULT_SORT, searchable=bool(self.resource.search)
         )
         page = await self.store.list(self.resource, call.tenant_id, listing)
-        return list_reply(page)
+        return list_reply(attrs.evolve(page, rows=self.listed(call, page.rows)))
+
+    def listed(self, call: Call, rows: Sequence[str]) -> Sequence[Any]:
+        """What a page shows of its objects, which come as JSON text."""
+        return rows
 
     async def get(self, call: Call) -> Reply:
         """One object."""
@@ -98,7 +102,7 @@ class Crud:
     def _created(self, made: Stored) -> Reply:
         path = self.item.replace("{tenant_id}", str(made.tenant_id or made.id))
         location = path.replace("{id}", str(made.id))
-        document = {**made.shown(), **made.revealed}
+        document = with_fields(made.shown(), made.revealed)
         return Reply(document, 201, (("Location", location), ("ETag", etag(made.version))))
 
     async def replace(self, call: Call) -> Reply:
@@ -129,11 +133,7 @@ class Crud:
         self, call: Call, given: dict[str, Any], change: Callable[[Stored], Body]
     ) -> Reply:
         versions = if_match(call.header("if-match"))
-        cleared = frozenset(
-            it.field
-            for it in self.resource.secrets
-            if it.field in given and given[it.field] is None
-        )
+        cleared = frozenset(it.field for it in self.resource.secrets if it.is_cleared_by(given))
 
         it = await self.store.update(
             self.resource,
@@ -312,7 +312,7 @@ class Crud:
 
 def shown(it: Stored) -> Reply:
     """The answer that shows one object, with secrets that are new."""
-    return Reply({**it.shown(), **it.revealed}, 200, (("ETag", etag(it.version)),))
+    return Reply(with_fields(it.shown(), it.revealed), 200, (("ETag", etag(it.version)),))
 
 
 def _document(it: Stored) -> dict[str, Any]:

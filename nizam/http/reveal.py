@@ -8,7 +8,7 @@ from nizam.errors import IdempotencyMismatch
 from nizam.http.changes import change_context
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
-from nizam.model.resource import Resource
+from nizam.model.resource import Resource, with_fields
 from nizam.store.store import Store
 from nizam.store.unit_of_work import UnitOfWork
 
@@ -28,7 +28,7 @@ class Reveal:
         async def work(unit: UnitOfWork) -> Reply:
             secrets = await unit.reveal(self.resource, identifier)
             fields = {it.field: secrets.get(it.field) for it in self.resource.secrets}
-            return Reply({"id": identifier, **fields})
+            return Reply(with_fields({"id": identifier}, fields))
 
         return await self.store.write(call.tenant, change_context(call), work)
 

@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from nizam.model.base import Value
 from nizam.model.resource import RefersTo
+from nizam.model.validation import kind_tag
 from nizam.model.values import SoundPath
 
 AudioFormat = Literal["wav", "mp3"]
@@ -57,11 +58,11 @@ class PromptSound(Value):
 
 
 def _kind(value: object) -> str:
-    return "prompt" if isinstance(value, dict | PromptSound) else "path"
+    return kind_tag("prompt" if isinstance(value, dict | PromptSound) else "path")
 
 
 Sound = Annotated[
-    Annotated[SoundPath, Tag("path")] | Annotated[PromptSound, Tag("prompt")],
+    Annotated[SoundPath, Tag(kind_tag("path"))] | Annotated[PromptSound, Tag(kind_tag("prompt"))],
     Discriminator(_kind),
 ]
 """What to play: a sound as FreeSWITCH reads it, or `{"prompt_id": ...}`."""

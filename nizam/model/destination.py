@@ -34,7 +34,9 @@ def destination_types() -> dict[str, frozenset[str]]:
     from nizam.model import registry
 
     return BUILT_IN | {
-        name: frozenset({"id"}) for name, it in registry.resources().items() if it.destination
+        it.destination_type: frozenset({"id"})
+        for it in registry.resources().values()
+        if it.destination_type is not None
     }
 
 
@@ -52,7 +54,12 @@ class Destination(Value):
     @property
     def resource(self) -> str:
         """The type of the resource that `id` names: voicemail boxes belong to extensions."""
-        return "extension" if self.type == "voicemail" else self.type
+        from nizam.model import registry
+
+        if self.type == "voicemail":
+            return "extension"
+        found = registry.resources().values()
+        return next((it.name for it in found if it.destination_type == self.type), self.type)
 
     @model_validator(mode="after")
     def _shape(self) -> Destination:

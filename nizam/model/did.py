@@ -29,6 +29,7 @@ RESOURCE = Resource(
     unique=(Unique(("number",), everywhere=True),),
     search=("number", "label"),
     destination=True,
+    passes=lambda _body, _path: True,
     quota="max_dids",
     example={
         "number": "+12025550101",

@@ -50,7 +50,10 @@ class Voicemail(Value):
     """The voicemail box of the extension."""
 
     enabled: bool = True
-    pin: Annotated[str, StringConstraints(pattern=r"^[0-9]{4,10}$")] | None = None
+    pin: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[0-9]{4,10}$")] | None,
+        Field(json_schema_extra={"writeOnly": True}),
+    ] = None
     email: Email | None = None
     attach_audio: bool = True
     delete_after_email: bool = False
@@ -66,17 +69,20 @@ class Forward(Value):
 
 
 class Extension(Body):
-    """The writable fields. `sip_password` is generated when absent and shown once."""
+    """The writable fields. `sip_password` is generated when absent and shown once; it and the
+    voicemail's `pin` can be read by reveal alone."""
 
     number: InternalNumber
     display_name: Label
     sip_password: SipPassword | None = None
     caller_id: CallerId = CallerId()
+    emergency_location: Text | None = None
     voicemail: Voicemail = Voicemail()
     ring_seconds: Annotated[int, Field(ge=5, le=120)] = 25
     forward: Forward = Forward()
     do_not_disturb: bool = False
     follow_me: Annotated[tuple[DialString, ...], Field(max_length=10)] = ()
+    call_waiting: bool = True
     max_calls: Annotated[int, Field(ge=0, le=1000)] = 0
     toll_class: Literal["internal", "local", "national", "international"] = "national"
     recording: RecordingPolicy = "never"
@@ -91,10 +97,11 @@ RESOURCE = Resource(
     body=Extension,
     columns=(Column("number"), Column("display_name"), Column("enabled", "boolean")),
     unique=(Unique(("number",)),),
-    secrets=(Secret("sip_password", "password"),),
+    secrets=(Secret("sip_password", "password"), Secret("voicemail.pin")),
     search=("number", "display_name"),
     dialable=True,
     destination=True,
+    passes=lambda _body, path: path.startswith("/forward/always/"),
     quota="max_extensions",
     example={"number": "1001", "display_name": "Ada Lovelace", "ring_seconds": 20},
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from nizam.model.base import Body, Value
+from nizam.model.patterns import Pattern
 from nizam.model.resource import Column, RefersTo, Resource, Unique
 from nizam.model.values import E164, HangupCause, Label
 
@@ -23,20 +23,6 @@ DEFAULT_FAILOVER_CAUSES: tuple[str, ...] = (
     "PROGRESS_TIMEOUT",
 )
 """Causes that say something about the carrier and nothing about the called party."""
-
-_PATTERN = re.compile(r"\A\+?[0-9XZN*#]{0,32}[.]?\Z")
-
-
-def _known_pattern(value: str) -> str:
-    if not value or not _PATTERN.match(value):
-        raise ValueError(
-            "takes digits, + at the start, X (0-9), Z (1-9), N (2-9) and a final . for any rest"
-        )
-    return value
-
-
-Pattern = Annotated[str, StringConstraints(max_length=34), AfterValidator(_known_pattern)]
-"""A dial pattern as Asterisk and FreePBX users write it, matched against E.164."""
 
 
 class RouteGateway(Value):

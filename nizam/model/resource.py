@@ -6,7 +6,7 @@ change events, quota and its place in the snapshots that calls are routed from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -47,21 +47,64 @@ class Unique:
 class Secret:
     """A field that is stored encrypted, apart from the body, and never listed.
 
-    `generate` names how a value is made when the client gives none: it returns the text that is
-    shown once. None means that the field is optional.
+    `field` is a field of the body, or of an object in it: `voicemail.pin`. `generate` names how a
+    value is made when the client gives none: it returns the text that is shown once. None means
+    that the field is optional. Of a `one_way` secret only a hash reaches the store, so that it can
+    be compared and never revealed.
     """
 
     field: str
     generate: Literal["password", "webhook_secret", None] = None
+    one_way: bool = False
+
+    def of(self, body: Body) -> str | None:
+        """The secret that `body` holds, if it holds one."""
+        value: Any = body
+        for name in self.field.split("."):
+            value = getattr(value, name, None)
+        return None if value is None else str(value)
+
+    def is_cleared_by(self, given: Mapping[str, Any]) -> bool:
+        """Whether the JSON body `given` sets the field, or the object that it is in, to null."""
+        value: Any = given
+        for name in self.field.split("."):
+            if not isinstance(value, Mapping) or name not in value:
+                return False
+            value = value[name]
+            if value is None:
+                return True
+        return False
+
+
+def with_fields(document: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with values put where `fields` names them, as secrets are named."""
+    result = dict(document)
+    for field, value in fields.items():
+        *outer, last = field.split(".")
+        place = result
+        for name in outer:
+            inside = place.get(name)
+            place[name] = dict(inside) if isinstance(inside, Mapping) else {}
+            place = place[name]
+        place[last] = value
+    return result
 
 
 @attrs.frozen
 class Reference:
-    """One field that points to another resource. `path` is a JSON Pointer into the body."""
+    """One field that points to another resource. `path` is a JSON Pointer into the body.
+
+    `by_itself` says that a call goes on to it without anybody answering or pressing a digit.
+    """
 
     path: str
     type: str
     id: UUID
+    by_itself: bool = False
+
+
+Fields = Mapping[str, Any]
+"""A body, as a mapping of its fields to their values."""
 
 
 @attrs.frozen(kw_only=True)
@@ -70,9 +113,14 @@ class Resource:
 
     `name` is the singular snake_case type of events and references; `path` the plural
     kebab-case segment of the URL. `dialable` resources have a `number` that is unique among all
-    dialable numbers of the tenant, and can be destinations. `routed` ones are resident in the
-    snapshots. `quota` names the tenant's quota field that limits their count. `special_routes`
-    resources have hand-written create or status handling and are left out of the generated API.
+    dialable numbers of the tenant; `more_numbers` gives further ones with the JSON Pointers of the
+    fields that say so. A `destination` can be sent calls, under its name or as
+    `destination_as`. `passes` says of a body which of its references, by their paths, a call
+    follows without anybody answering or pressing a digit. `routed` ones are resident in the
+    snapshots. `quota` names the tenant's quota field that limits their count. `natural_key`
+    are the fields that name its objects in tenant documents, where they do not follow from
+    `unique`, the number or the name. `read_only` fields are written by NIZAM alone, and by
+    documents those of `in_documents`; `derive` gives those that follow from the rest of the body.
     """
 
     name: str
@@ -84,10 +132,16 @@ class Resource:
     secrets: tuple[Secret, ...] = ()
     search: tuple[str, ...] = ()
     dialable: bool = False
+    more_numbers: Callable[[Fields], Iterable[tuple[str, str]]] | None = None
     destination: bool = False
+    destination_as: str | None = None
+    passes: Callable[[Any, str], bool] | None = None
     routed: bool = True
     quota: str | None = None
+    natural_key: tuple[str, ...] = ()
+    in_documents: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
+    derive: Callable[[Fields], Fields] | None = None
     example: dict[str, Any] = attrs.field(factory=dict, eq=False)
 
     @property
@@ -95,25 +149,66 @@ class Resource:
         """The name of the table and of the list in documents: plural snake_case."""
         return self.path.replace("-", "_")
 
+    @property
+    def kept(self) -> frozenset[str]:
+        """The fields that documents do not hold: an object keeps those that it has."""
+        return frozenset(self.read_only) - frozenset(self.in_documents)
+
+    @property
+    def destination_type(self) -> str | None:
+        """The type of the destinations that are of this resource; None if there are none."""
+        return (self.destination_as or self.name) if self.destination else None
+
+    @property
+    def is_dialled(self) -> bool:
+        """Whether its objects can have internal numbers."""
+        return self.dialable or self.more_numbers is not None
+
+    def public(self, body: Body) -> dict[str, Any]:
+        """The body as JSON values without its secrets."""
+        hidden: dict[str, Any] = {}
+        for secret in self.secrets:
+            outer, _, inner = secret.field.partition(".")
+            hidden[outer] = {inner: True} if inner else True
+        return body.model_dump(mode="json", by_alias=True, exclude=hidden)
+
+    def derived(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`values`, a body as JSON values, with the fields that follow from the others."""
+        return values if self.derive is None else {**values, **self.derive(values)}
+
+    def numbers(self, fields: Fields) -> dict[str, str]:
+        """The internal numbers that an object with these fields has, each with the JSON Pointer
+        of the field that says so."""
+        number = fields.get("number") if self.dialable else None
+        found = {} if number is None else {str(number): "/number"}
+        if self.more_numbers is not None:
+            found |= {more: path for path, more in self.more_numbers(fields)}
+        return found
+
     def references(self, body: Body) -> Iterator[Reference]:
         """Every reference that `body` holds, found by the types of its fields."""
-        yield from _references(body, "")
+        for it in _references(body, ""):
+            passes = it.by_itself and self.passes is not None and self.passes(body, it.path)
+            yield it if passes == it.by_itself else attrs.evolve(it, by_itself=passes)
 
 
 def _references(value: object, path: str) -> Iterator[Reference]:
     if isinstance(value, Destination):
         if value.id is not None:
-            yield Reference(f"{path}/id", value.resource, value.id)
+            # A mailbox takes a message: the call goes no further.
+            by_itself = value.type != "voicemail"
+            yield Reference(f"{path}/id", value.resource, value.id, by_itself)
         if value.then is not None:
             yield from _references(value.then, f"{path}/then")
     elif isinstance(value, Body) or hasattr(type(value), "model_fields"):
         for name, field in type(value).model_fields.items():  # type: ignore[attr-defined]
             item = getattr(value, name)
             marker = _marker(field)
+            inside = f"{path}/{field.alias or name}"
             if marker is not None and isinstance(item, UUID):
-                yield Reference(f"{path}/{name}", marker.type, item)
+                yield Reference(inside, marker.type, item)
             else:
-                yield from _references(item, f"{path}/{name}")
+                yield from _references(item, inside)
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield from _references(item, f"{path}/{index}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from nizam.model.base import Body, Value
 from nizam.model.destination import Destination
-from nizam.model.resource import Column, Resource
+from nizam.model.resource import Column, RefersTo, Resource
 from nizam.model.values import InternalNumber, Label, TimeZone
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -49,15 +50,30 @@ class Rule(Value):
 
 
 class TimeCondition(Body):
-    """The writable fields. Without a time zone of its own it uses the tenant's."""
+    """The writable fields. Without a time zone of its own it uses the tenant's.
+
+    On a holiday of the calendar no rule counts: the call goes to `holidays_destination`, or to
+    `otherwise_destination` when there is none.
+    """
 
     number: InternalNumber | None = None
     name: Label
     time_zone: TimeZone | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=50)] = ()
+    calendar_id: Annotated[UUID, RefersTo("calendar")] | None = None
+    holidays_destination: Destination | None = None
     match_destination: Destination
     otherwise_destination: Destination
     override: Literal["auto", "match", "otherwise"] = "auto"
+
+    @model_validator(mode="after")
+    def _holidays(self) -> Self:
+        if self.holidays_destination is not None and self.calendar_id is None:
+            raise PydanticCustomError(
+                "calendar_missing", "holidays_destination needs a calendar_id", {}
+            )
+        return self
+
 
 
 RESOURCE = Resource(
@@ -68,6 +84,7 @@ RESOURCE = Resource(
     search=("number", "name"),
     dialable=True,
     destination=True,
+    passes=lambda _body, _path: True,
     example={
         "name": "Office hours",
         "rules": [

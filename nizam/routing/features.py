@@ -18,7 +18,7 @@ def _own_voicemail(routing: Routing) -> Plan:
         routing.note("feature_code", "failed", "the extension has no voicemail", extension)
         return routing.unreachable()
     # The phone has signed in; a PIN is asked for only where one was set.
-    authorized = extension.body.voicemail.pin is None
+    authorized = "voicemail.pin" not in extension.secrets
     check = VoicemailCheck(routing.tenant.domain, extension.body.number, authorized)
     return (Answer(), Sleep(500), check)
 

@@ -8,6 +8,7 @@ of one row replaces the bytes of that row.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
@@ -49,10 +50,18 @@ class Entry(Generic[B]):
     secrets: Mapping[str, str]
 
 
+Rows = defaultdict[str, dict[UUID, Row]]
+"""Resource name -> id -> row."""
+
+
+def _no_rows() -> Rows:
+    return defaultdict(dict)
+
+
 @attrs.define
 class _TenantRows:
     revision: int = 0
-    rows: dict[tuple[str, UUID], Row] = attrs.field(factory=dict)
+    rows: Rows = attrs.field(factory=_no_rows)
     numbers: dict[str, tuple[str, UUID]] = attrs.field(factory=dict)
 
 
@@ -61,7 +70,7 @@ class Snapshot:
 
     def __init__(self) -> None:
         self._tenants: dict[UUID, _TenantRows] = {}
-        self._platform: dict[tuple[str, UUID], Row] = {}
+        self._platform = _no_rows()
         self._domains: dict[str, UUID] = {}
         self._dids: dict[str, tuple[UUID, UUID]] = {}
         self._decoded: dict[tuple[str, UUID], Entry[Any]] = {}
@@ -71,31 +80,32 @@ class Snapshot:
 
     def put(self, row: Row) -> None:
         """Take in a row, in place of the older one with its id. An older version is ignored."""
-        rows = self._rows(row.resource, row.tenant_id, row.id)
+        rows = self._rows(row.resource, row.tenant_id, row.id)[row.resource]
         key = (row.resource, row.id)
-        present = rows.get(key)
+        present = rows.get(row.id)
         if present is not None:
             if present.version > row.version:
                 return
             self._forget(present)
-        rows[key] = row
+        rows[row.id] = row
         fields = orjson.loads(row.body)
         if row.resource == "tenant":
             self._domains[fields["domain"]] = row.id
         elif row.resource == "did" and row.tenant_id is not None:
             self._dids[fields["number"]] = (row.tenant_id, row.id)
-        elif row.tenant_id is not None and resource(row.resource).dialable and fields.get("number"):
-            self._tenants[row.tenant_id].numbers[fields["number"]] = key
+        elif row.tenant_id is not None and resource(row.resource).is_dialled:
+            numbers = self._tenants[row.tenant_id].numbers
+            numbers.update(dict.fromkeys(resource(row.resource).numbers(fields), key))
 
     def remove(self, resource_name: str, tenant_id: UUID | None, identifier: UUID) -> None:
         """Forget one object; removing a tenant removes all that it owns."""
         if resource_name == "tenant":
             tenant = self._tenants.pop(identifier, None)
-            for owned in list(tenant.rows.values()) if tenant else ():
-                self._forget(owned)
-        rows = self._rows(resource_name, tenant_id, identifier)
-        removed = (
-            rows.pop((resource_name, identifier)) if (resource_name, identifier) in rows else None
+            for kind in list(tenant.rows.values()) if tenant else ():
+                for owned in kind.values():
+                    self._forget(owned)
+        removed = self._rows(resource_name, tenant_id, identifier)[resource_name].pop(
+            identifier, None
         )
         if removed is not None:
             self._forget(removed)
@@ -114,7 +124,7 @@ class Snapshot:
 
     def _rows(
         self, resource_name: str, tenant_id: UUID | None, identifier: UUID
-    ) -> dict[tuple[str, UUID], Row]:
+    ) -> Rows:
         owner = identifier if resource_name == "tenant" else tenant_id
         if owner is None:
             return self._platform
@@ -132,17 +142,18 @@ class Snapshot:
         elif row.resource == "did":
             if self._dids.get(fields["number"], (None, None))[1] == row.id:
                 del self._dids[fields["number"]]
-        elif row.tenant_id in self._tenants:
+        elif row.tenant_id in self._tenants and resource(row.resource).is_dialled:
             numbers = self._tenants[row.tenant_id].numbers
-            if numbers.get(fields.get("number", "")) == key:
-                del numbers[fields["number"]]
+            for number in resource(row.resource).numbers(fields):
+                if numbers.get(number) == key:
+                    del numbers[number]
 
     # -- lookups ------------------------------------------------------------------------------
 
     def tenant(self, tenant_id: UUID) -> TenantView | None:
         """The tenant with this id, or None."""
         rows = self._tenants.get(tenant_id)
-        if rows is None or ("tenant", tenant_id) not in rows.rows:
+        if rows is None or tenant_id not in rows.rows["tenant"]:
             return None
         return TenantView(self, tenant_id, rows)
 
@@ -174,19 +185,23 @@ class Snapshot:
     def platform(self, body_type: type[B]) -> list[Entry[B]]:
         """Every platform object of one type, such as the switch nodes."""
         name = self._types[body_type]
-        return [self.decode(row) for key, row in self._platform.items() if key[0] == name]
+        return [self.decode(row) for row in self._platform[name].values()]
 
     def rows(self) -> Iterator[Row]:
         """Every row held, for the copy in Redis."""
-        yield from self._platform.values()
-        for tenant in self._tenants.values():
-            yield from tenant.rows.values()
+        for rows in (self._platform, *(it.rows for it in self._tenants.values())):
+            for kind in rows.values():
+                yield from kind.values()
 
     def counts(self) -> dict[str, int]:
         """How many tenants, objects and decoded objects are held."""
         return {
             "tenants": len(self._tenants),
-            "objects": sum(len(it.rows) for it in self._tenants.values()) + len(self._platform),
+            "objects": sum(
+                len(kind)
+                for rows in (self._platform, *(it.rows for it in self._tenants.values()))
+                for kind in rows.values()
+            ),
             "decoded": len(self._decoded),
         }
 
@@ -229,7 +244,7 @@ class TenantView:
     @property
     def tenant(self) -> Tenant:
         """The tenant itself."""
-        entry = self._snapshot.decode(self._rows.rows["tenant", self.id])
+        entry = self._snapshot.decode(self._rows.rows["tenant"][self.id])
         return cast(Tenant, entry.body)
 
     def get(self, body_type: type[B], identifier: UUID) -> Entry[B] | None:
@@ -238,17 +253,15 @@ class TenantView:
 
     def find(self, resource_name: str, identifier: UUID) -> Entry[Any] | None:
         """The object of this resource and id, or None."""
-        row = self._rows.rows.get((resource_name, identifier))
+        row = self._rows.rows[resource_name].get(identifier)
         return None if row is None else self._snapshot.decode(row)
 
     def by_number(self, number: str) -> Entry[Any] | None:
         """The object that has this internal number, whatever its type."""
         key = self._rows.numbers.get(number)
-        return None if key is None else self._snapshot.decode(self._rows.rows[key])
+        return None if key is None else self.find(*key)
 
     def all(self, body_type: type[B]) -> list[Entry[B]]:
         """Every object of one type."""
         name = self._snapshot.type_name(body_type)
-        return [
-            self._snapshot.decode(row) for key, row in self._rows.rows.items() if key[0] == name
-        ]
+        return [self._snapshot.decode(row) for row in self._rows.rows[name].values()]

@@ -19,12 +19,16 @@ from nizam.model.resource import Resource
 from nizam.store.connection import Select
 from nizam.store.pool import Transaction
 
+PLATFORM = UUID(int=0)
+"""Stands where the tenant's id would, for what the platform's own objects refer to."""
+
 _MOST_REFERRERS = 50
 
 _SAVE = """
-insert into resource_references (tenant_id, from_type, from_id, path, to_type, to_id)
-select %(tenant)s, %(type)s, %(id)s, path, to_type, to_id
-from jsonb_to_recordset(%(references)s::jsonb) as it(path text, to_type text, to_id uuid)
+insert into resource_references (tenant_id, from_type, from_id, path, to_type, to_id, by_itself)
+select %(tenant)s, %(type)s, %(id)s, path, to_type, to_id, by_itself
+from jsonb_to_recordset(%(references)s::jsonb)
+    as it(path text, to_type text, to_id uuid, by_itself boolean)
 """
 _FORGET = (
     "delete from resource_references "
@@ -36,28 +40,24 @@ where tenant_id = %(tenant)s and to_type = %(type)s and to_id = %(id)s
   and (from_type, from_id) <> (%(type)s, %(id)s)
 order by from_type, from_id, path limit {_MOST_REFERRERS}
 """  # noqa: S608 - no values from outside
-# A call passes these by itself; anywhere else a person answers, presses a digit or hangs up.
-_PASSES_BY_ITSELF = """
-(r.from_type in ('did', 'time_condition')
- or (r.from_type = 'extension' and r.path like '/forward/always/%%'))
-"""
-_LOOP = f"""
+# A call passes some references by itself; elsewhere a person answers, presses a digit or hangs up.
+_LOOP = """
 with recursive reached (type, id) as (
     select r.to_type, r.to_id from resource_references r
     where r.tenant_id = %(tenant)s and r.from_type = %(type)s and r.from_id = %(id)s
-      and {_PASSES_BY_ITSELF}
+      and r.by_itself
     union
     select r.to_type, r.to_id from resource_references r
     join reached on r.from_type = reached.type and r.from_id = reached.id
-    where r.tenant_id = %(tenant)s and {_PASSES_BY_ITSELF}
+    where r.tenant_id = %(tenant)s and r.by_itself
 )
 select true from reached where type = %(type)s and id = %(id)s
-"""  # noqa: S608 - no values from outside
-_TAKE_NUMBER = (
+"""
+_TAKE_NUMBERS = (
     "insert into dialable_numbers (tenant_id, number, resource_type, resource_id) "
-    "values (%s, %s, %s, %s)"
+    "select %s, unnest(%s::text[]), %s, %s"
 )
-_FREE_NUMBER = (
+_FREE_NUMBERS = (
     "delete from dialable_numbers where tenant_id = %s and resource_type = %s and resource_id = %s"
 )
 
@@ -71,13 +71,16 @@ def reference_questions(
         if (reference.type, reference.id) != (resource.name, identifier):
             wanted[reference.type].add(reference.id)
     return [
-        (
-            f"select %s as type, id from {resources()[name].table} "  # noqa: S608
-            "where tenant_id = %s and id = any(%s::uuid[])",
-            (name, tenant_id, [str(it) for it in ids]),
-        )
+        _presence(tenant_id, resources()[name], [str(it) for it in ids])
         for name, ids in wanted.items()
     ]
+
+
+def _presence(tenant_id: UUID, resource: Resource, ids: list[str]) -> Select:
+    sql = f"select %s as type, id from {resource.table} where id = any(%s::uuid[])"  # noqa: S608
+    if resource.scope == "platform":
+        return sql, (resource.name, ids)
+    return f"{sql} and tenant_id = %s", (resource.name, ids, tenant_id)
 
 
 def check_references(
@@ -87,7 +90,7 @@ def check_references(
     present = {(row["type"], row["id"]) for rows in answers for row in rows}
     present.add((resource.name, str(identifier)))
     errors = [
-        FieldError(it.path, "not_found", f"the tenant has no {it.type} with this id")
+        FieldError(it.path, "not_found", f"there is no {it.type} with this id")
         for it in resource.references(body)
         if (it.type, str(it.id)) not in present
     ]
@@ -102,7 +105,8 @@ def save_references(
     place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
     transaction.add(_FORGET, place)
     listed = [
-        {"path": it.path, "to_type": it.type, "to_id": it.id} for it in resource.references(body)
+        {"path": it.path, "to_type": it.type, "to_id": it.id, "by_itself": it.by_itself}
+        for it in resource.references(body)
     ]
     if listed:
         transaction.add(_SAVE, {**place, "references": orjson.dumps(listed).decode()})
@@ -113,7 +117,7 @@ async def check_loop(
 ) -> None:
     """Raise ValidationFailed if a call to the object, as it is saved now, would go round without
     ever reaching a person. Nothing refers to an object that was just made."""
-    first = next(resource.references(body), None)
+    first = next((it for it in resource.references(body) if it.by_itself), None)
     place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
     if first is not None and await transaction.query(_LOOP, place):
         raise ValidationFailed(
@@ -136,43 +140,51 @@ async def forget_references(
     transaction.add(_FORGET, place)
 
 
-def number_question(
-    tenant_id: UUID, resource: Resource, identifier: UUID, number: str | None
+def numbers_question(
+    tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
 ) -> Select:
-    """The query that `check_number` reads the answer of: who else has this number."""
+    """The query that `check_numbers` reads the answer of: who else has one of these numbers."""
     return (
-        "select resource_type, resource_id from dialable_numbers where tenant_id = %s "
-        "and number = %s and (resource_type, resource_id) <> (%s, %s)",
-        (tenant_id, number, resource.name, identifier),
+        "select number, resource_type, resource_id from dialable_numbers where tenant_id = %s "
+        "and number = any(%s::text[]) and (resource_type, resource_id) <> (%s, %s)",
+        (tenant_id, list(resource.numbers(vars(body))), resource.name, identifier),
     )
 
 
-def check_number(answer: list[dict[str, Any]], number: str | None) -> None:
-    """Raise Conflict that says which object has the number."""
-    if answer:
-        kind, holder = answer[0]["resource_type"], answer[0]["resource_id"]
-        raise Conflict(
-            f"the number {number} belongs to a {kind.replace('_', ' ')}",
-            errors=[FieldError("/number", "taken", f"belongs to {kind} {holder}")],
-            holder={"type": kind, "id": holder},
+def check_numbers(answer: list[dict[str, Any]], resource: Resource, body: Body) -> None:
+    """Raise Conflict that says which objects have numbers that the body claims."""
+    if not answer:
+        return
+    paths = resource.numbers(vars(body))
+    taken = sorted(answer, key=lambda it: it["number"])
+    errors = [
+        FieldError(
+            paths[it["number"]],
+            "taken",
+            f"{it['number']} belongs to {it['resource_type']} {it['resource_id']}",
         )
+        for it in taken
+    ]
+    first = taken[0]
+    raise Conflict(
+        f"the number {first['number']} belongs to a {first['resource_type'].replace('_', ' ')}",
+        errors=errors,
+        holder={"type": first["resource_type"], "id": first["resource_id"]},
+    )
 
 
-def take_number(
-    transaction: Transaction,
-    tenant_id: UUID,
-    resource: Resource,
-    identifier: UUID,
-    number: str | None,
+def take_numbers(
+    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
 ) -> None:
-    """Make `number` the object's number, among all the tenant's dialable numbers."""
-    free_number(transaction, tenant_id, resource, identifier)
-    if number is not None:
-        transaction.add(_TAKE_NUMBER, (tenant_id, number, resource.name, identifier))
+    """Make the body's numbers the object's, among all the tenant's dialable numbers."""
+    free_numbers(transaction, tenant_id, resource, identifier)
+    numbers = list(resource.numbers(vars(body)))
+    if numbers:
+        transaction.add(_TAKE_NUMBERS, (tenant_id, numbers, resource.name, identifier))
 
 
-def free_number(
+def free_numbers(
     transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID
 ) -> None:
-    """Let others have the object's number."""
-    transaction.add(_FREE_NUMBER, (tenant_id, resource.name, identifier))
+    """Let others have the object's numbers."""
+    transaction.add(_FREE_NUMBERS, (tenant_id, resource.name, identifier))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -28,35 +28,36 @@ from nizam.errors import (
 )
 from nizam.model.api_key import ApiKey
 from nizam.model.base import Body
-from nizam.model.events import Event
 from nizam.model.identifiers import new_id
 from nizam.model.key_text import key_hash, new_key
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.model.tenant import TRANSITIONS
-from nizam.store.audit import AuditEntry, append
+from nizam.model.user import User
+from nizam.store.audit import AuditEntry
 from nizam.store.connection import Select, Statement
 from nizam.store.context import ChangeContext
 from nizam.store.deliveries import keep_previous_secret
 from nizam.store.pool import Transaction, scope_sql
+from nizam.store.records import Operation, Record, Revision, Writing, write_records
 from nizam.store.references import (
+    PLATFORM,
     check_loop,
-    check_number,
+    check_numbers,
     check_references,
     forget_references,
-    free_number,
-    number_question,
+    free_numbers,
+    numbers_question,
     reference_questions,
     save_references,
-    take_number,
+    take_numbers,
 )
 from nizam.store.secrets import SecretBox, generate
-from nizam.store.stored import EXTRA_COLUMNS, REDACTED, Stored, columns, from_row
-from nizam.store.system.events import WriteResult, write_events
+from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row
+from nizam.store.system.events import WriteResult
 
 __all__ = ["Stored", "UnitOfWork", "conflict_of"]
 
-Operation = Literal["created", "updated", "deleted"]
 _LOCK_TENANT = "select from tenants where id = %s for update"
 _TENANT = "select body from tenants where id = %s"
 # Counts no further than the quota; without one it counts nothing.
@@ -72,16 +73,11 @@ update tenants set terminated_at = %(terminated_at)s, terminated_by = %(terminat
     purge_at = %(purge_at)s
 where id = %(id)s
 """
-_NEXT_TENANT = "update tenants set revision = revision + 1 where id = %s"
-_NEXT_PLATFORM = "update platform_state set revision = revision + 1"
-_REVISION = """
-case when %(tenant_id)s::uuid is null then (select revision from platform_state)
-     else (select revision from tenants where id = %(tenant_id)s) end
+_ROTATE_KEY = """
+update api_keys set previous_key_hash = key_hash, previous_key_expires_at = %s, key_hash = %s,
+    version = version + 1, updated_at = %s
+where id = %s
 """
-_CHANGE = f"""
-insert into changes (tenant_id, revision, resource_type, resource_id, operation)
-values (%(tenant_id)s, {_REVISION}, %(resource_type)s, %(resource_id)s, %(operation)s)
-"""  # noqa: S608 - no values from outside
 _TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
 
 
@@ -97,40 +93,42 @@ class UnitOfWork:
     core_id: str
     next_sequence: Callable[[], int]
     environment: str
-    _events: list[Event] = attrs.field(factory=list, init=False)
-    _records: list[tuple[Operation, str, Stored | None, Stored | None]] = attrs.field(
-        factory=list, init=False
-    )
+    revision: Revision = attrs.field(factory=Revision, init=False)
+    _records: list[Record] = attrs.field(factory=list, init=False)
     _notes: list[AuditEntry] = attrs.field(factory=list, init=False)
     _tenant: Mapping[str, Any] = attrs.field(factory=dict, init=False)
 
     # -- what can be done -----------------------------------------------------------------------
 
-    async def create(self, resource: Resource, body: Body) -> Stored:
-        """Make an object; secrets that `body` lacks are generated and in `revealed`.
+    async def create(
+        self, resource: Resource, body: Body, identifier: UUID | None = None
+    ) -> Stored:
+        """Make an object; secrets that `body` lacks are generated and in `revealed`, and so is
+        its id unless it has one already.
 
         Raises NotFound for a tenant that does not exist, QuotaExceeded, Conflict naming the field
         and ValidationFailed naming the references that are wrong.
         """
-        identifier = new_id()
+        identifier = identifier or new_id()
         quota = self._quota_question(resource)
         links = self._link_questions(resource, identifier, body)
         answers = await self._lock(resource, *quota, *links)
         if quota:
             self._check_quota(resource, answers.pop(0)[0]["count"])
         self._check_links(resource, identifier, body, answers)
-        values = self._public(resource, body)
+        values = resource.public(body)
         for name in resource.read_only:
             values[name] = resource.body.model_fields[name].get_default(call_default_factory=True)
+        values = resource.derived(values)
         secrets, revealed = self._secrets(resource, identifier, body, {}, frozenset())
         extra: dict[str, Any] = {}
+        await self._check_tenants_of(body)
         if isinstance(body, ApiKey):
-            await self._check_tenant_of_key(body)
             key = new_key(self.environment)
             extra, revealed = {"key_hash": key_hash(key)}, {"key": key}
         self._link(resource, identifier, body)
         stored = self._insert(resource, identifier, values, secrets, extra)
-        self._changed(resource, "created", None, stored)
+        self.changed(resource, "created", None, stored)
         return attrs.evolve(stored, revealed=revealed)
 
     async def update(
@@ -152,21 +150,38 @@ class UnitOfWork:
         present = await self._present(resource, identifier, versions)
         _refuse_terminated(present)
         body = change(present)
-        values = self._public(resource, body)
+        values = resource.public(body)
         for name in resource.read_only:
             values[name] = present.body.get(name)
+        values = resource.derived(values)
+        if resource.derive is not None:
+            # What NIZAM wrote itself can refer to others too.
+            body = resource.body.model_validate(values)
         secrets, revealed = self._secrets(resource, identifier, body, present.secrets, clear)
-        if isinstance(body, ApiKey):
-            await self._check_tenant_of_key(body)
+        await self._check_tenants_of(body)
         return await self._write(resource, present, body, values, secrets, revealed)
 
     async def set_field(
         self, resource: Resource, identifier: UUID, field: str, value: Any
     ) -> Stored:
         """Set a field that clients cannot write, such as a status."""
-        present = await self._present(resource, identifier, None)
-        values = {**present.body, field: value}
-        return await self._write(resource, present, None, values, present.secrets, {})
+        return await self.change_field(resource, identifier, field, lambda _: value)
+
+    async def change_field(
+        self,
+        resource: Resource,
+        identifier: UUID,
+        field: str,
+        change: Callable[[Any], Any],
+        *,
+        versions: frozenset[int] | None = None,
+    ) -> Stored:
+        """Give a field that clients cannot write the value that `change` makes of its present
+        one, both as JSON values. Raises NotFound, VersionMismatch, and what `change` raises."""
+        present = await self._present(resource, identifier, versions)
+        values = resource.derived({**present.body, field: change(present.body.get(field))})
+        body = None if resource.derive is None else resource.body.model_validate(values)
+        return await self._write(resource, present, body, values, present.secrets, {})
 
     async def rotate(
         self, resource: Resource, identifier: UUID, field: str, keep_until: datetime
@@ -183,6 +198,21 @@ class UnitOfWork:
         return await self._write(
             resource, present, None, dict(present.body), secrets, {field: text}, action="rotated"
         )
+
+    async def rotate_key(self, identifier: UUID, keep_until: datetime) -> Stored:
+        """A new text for an API key, in `revealed`; the former one holds until `keep_until`, one
+        that was replaced before it no longer. Raises NotFound."""
+        present = await self._present(resources()["api_key"], identifier, None)
+        key = new_key(self.environment)
+        self.transaction.add(_ROTATE_KEY, (keep_until, key_hash(key), self.now, identifier))
+        stored = attrs.evolve(
+            present,
+            version=present.version + 1,
+            updated_at=self.now,
+            extra={**present.extra, "previous_key_expires_at": keep_until},
+        )
+        self.changed(stored.resource, "updated", present, stored, "rotated")
+        return attrs.evolve(stored, revealed={"key": key})
 
     async def transition(
         self, identifier: UUID, command: str, grace: timedelta = timedelta()
@@ -219,15 +249,15 @@ class UnitOfWork:
         _refuse_terminated(present)
         if resource.name == "tenant":
             await self._check_owns_nothing(identifier)
-        elif self.tenant_id is not None:
-            await forget_references(self.transaction, self.tenant_id, resource, identifier)
-            if resource.dialable:
-                free_number(self.transaction, self.tenant_id, resource, identifier)
+        else:
+            await forget_references(self.transaction, self._owner_id, resource, identifier)
+            if resource.is_dialled:
+                free_numbers(self.transaction, self._owner_id, resource, identifier)
         self.transaction.add(
             f"delete from {resource.table} where id = %s",  # noqa: S608 - a declared name
             (identifier,),
         )
-        self._changed(resource, "deleted", present, None)
+        self.changed(resource, "deleted", present, None)
 
     async def reveal(self, resource: Resource, identifier: UUID) -> dict[str, str]:
         """The secrets of an object in clear, and a line in the audit log that says so."""
@@ -268,40 +298,14 @@ class UnitOfWork:
             return WriteResult()
         # Feed, log and events belong to the system: the tenant's role cannot write them.
         self.transaction.add(_TO_SYSTEM)
-        counted: set[UUID | None] = set()
-        entries: list[AuditEntry] = []
-        for operation, action, before, after in self._records:
-            it = after or before
-            assert it is not None  # noqa: S101 - every record has one of them
-            owner = self._owner(it, operation)
-            if owner not in counted:
-                self._next_revision(owner)
-                counted.add(owner)
-            self.transaction.add(
-                _CHANGE,
-                {
-                    "tenant_id": owner,
-                    "resource_type": it.resource.name,
-                    "resource_id": it.id,
-                    "operation": operation,
-                },
-            )
-            entries.append(
-                AuditEntry(
-                    action=action,
-                    resource_type=it.resource.name,
-                    resource_id=it.id,
-                    tenant_id=owner,
-                    before=_with_secrets(before),
-                    after=_with_secrets(after),
-                    changed=True,
-                )
-            )
-        if entries or self._notes:
-            self.transaction.add(*append(self.context, self.now, [*entries, *self._notes]))
-        for sql, args in last:
-            self.transaction.add(sql, args)
-        return await write_events(self.transaction, self._events)
+        writing = Writing(
+            context=self.context,
+            now=self.now,
+            core_id=self.core_id,
+            next_sequence=self.next_sequence,
+            revision=self.revision,
+        )
+        return await write_records(self.transaction, writing, self._records, self._notes, last)
 
     # -- steps ----------------------------------------------------------------------------------
 
@@ -309,6 +313,17 @@ class UnitOfWork:
         """Become the unprivileged role that sees this tenant's rows only."""
         if self.tenant_id is not None:
             self.transaction.add(scope_sql(self.tenant_id))
+
+    async def lock(self) -> None:
+        """Wait for other changes of the tenant to end, so that none comes in between from here
+        on. Raises NotFound, and InvalidTransition for a tenant that is terminated."""
+        await self._lock(resources()["extension"])
+
+    def as_system(self, sql: str, args: Any) -> None:
+        """Run a statement with the system's rights, between those of the tenant."""
+        self.transaction.add(_TO_SYSTEM)
+        self.transaction.add(sql, args)
+        self.enter()
 
     async def _lock(self, resource: Resource, *questions: Select) -> list[list[dict[str, Any]]]:
         """Wait for changes of the same owner to end; the answers to `questions` after that."""
@@ -374,8 +389,8 @@ class UnitOfWork:
                 answers = await self.transaction.query_all(questions)
                 self._check_links(resource, present.id, body, answers)
             self._link(resource, present.id, body)
-            if self.tenant_id is not None:
-                await check_loop(self.transaction, self.tenant_id, resource, present.id, body)
+            if resource.passes is not None:
+                await check_loop(self.transaction, self._owner_id, resource, present.id, body)
         self.transaction.add(
             f"update {resource.table} set version = version + 1, updated_at = %s, body = %s, "  # noqa: S608
             "secrets = %s where id = %s",
@@ -388,7 +403,7 @@ class UnitOfWork:
             body=values,
             secrets=dict(secrets),
         )
-        self._changed(resource, "updated", present, stored, action)
+        self.changed(resource, "updated", present, stored, action)
         return attrs.evolve(stored, revealed=revealed)
 
     def _insert(
@@ -421,14 +436,16 @@ class UnitOfWork:
         )
         return stored
 
+    @property
+    def _owner_id(self) -> UUID:
+        """Under whose name references and numbers are kept."""
+        return self.tenant_id or PLATFORM
+
     def _link_questions(self, resource: Resource, identifier: UUID, body: Body) -> list[Select]:
         """What must be known of others before an object is saved; see `_check_links`."""
-        if resource.scope != "tenant" or self.tenant_id is None:
-            return []
-        questions = reference_questions(self.tenant_id, resource, identifier, body)
-        if resource.dialable:
-            number = getattr(body, "number", None)
-            questions.insert(0, number_question(self.tenant_id, resource, identifier, number))
+        questions = reference_questions(self._owner_id, resource, identifier, body)
+        if resource.is_dialled:
+            questions.insert(0, numbers_question(self._owner_id, resource, identifier, body))
         return questions
 
     def _check_links(
@@ -438,23 +455,14 @@ class UnitOfWork:
         body: Body,
         answers: list[list[dict[str, Any]]],
     ) -> None:
-        if resource.scope != "tenant":
-            return
-        if resource.dialable:
-            check_number(answers.pop(0), getattr(body, "number", None))
+        if resource.is_dialled:
+            check_numbers(answers.pop(0), resource, body)
         check_references(answers, resource, identifier, body)
 
     def _link(self, resource: Resource, identifier: UUID, body: Body) -> None:
-        if resource.scope != "tenant" or self.tenant_id is None:
-            return
-        if resource.dialable:
-            number = getattr(body, "number", None)
-            take_number(self.transaction, self.tenant_id, resource, identifier, number)
-        save_references(self.transaction, self.tenant_id, resource, identifier, body)
-
-    def _public(self, resource: Resource, body: Body) -> dict[str, Any]:
-        hidden = {it.field for it in resource.secrets}
-        return body.model_dump(mode="json", by_alias=True, exclude=hidden)
+        if resource.is_dialled:
+            take_numbers(self.transaction, self._owner_id, resource, identifier, body)
+        save_references(self.transaction, self._owner_id, resource, identifier, body)
 
     def _secrets(
         self,
@@ -468,7 +476,7 @@ class UnitOfWork:
         kept = {name: text for name, text in present.items() if name not in clear}
         revealed: dict[str, str] = {}
         for secret in resource.secrets:
-            text = getattr(body, secret.field)
+            text = secret.of(body)
             if text is None and secret.field not in kept and secret.generate is not None:
                 text = revealed[secret.field] = generate(secret.generate)
             if text is not None and not self._is_present(
@@ -501,16 +509,29 @@ class UnitOfWork:
                 limit=limit,
             )
 
-    async def _check_tenant_of_key(self, body: ApiKey) -> None:
-        if body.tenant_id is None:
+    async def _check_tenants_of(self, body: Body) -> None:
+        """Refuse a key or a membership of a tenant that does not exist."""
+        named: list[tuple[str, UUID]] = []
+        if isinstance(body, ApiKey) and body.tenant_id is not None:
+            named = [("/tenant_id", body.tenant_id)]
+        elif isinstance(body, User):
+            named = [
+                (f"/memberships/{number}/tenant_id", it.tenant_id)
+                for number, it in enumerate(body.memberships)
+                if it.tenant_id is not None
+            ]
+        if not named:
             return
-        if not await self.transaction.query(
-            "select true from tenants where id = %s and status <> 'terminated'", (body.tenant_id,)
-        ):
-            raise ValidationFailed(
-                "references to what does not exist",
-                errors=[FieldError("/tenant_id", "not_found", "there is no tenant with this id")],
-            )
+        rows = await self.transaction.query(
+            "select id from tenants where id = any(%s::uuid[])", ([str(it) for _, it in named],)
+        )
+        errors = [
+            FieldError(path, "not_found", "there is no tenant with this id")
+            for path, identifier in named
+            if (identifier,) not in rows
+        ]
+        if errors:
+            raise ValidationFailed("references to what does not exist", errors=errors)
 
     async def _check_owns_nothing(self, tenant_id: UUID) -> None:
         owned = [it.table for it in resources().values() if it.scope == "tenant"]
@@ -528,7 +549,7 @@ class UnitOfWork:
                     referrers=[{"type": table, "id": rows[0]["id"]}],
                 )
 
-    def _changed(
+    def changed(
         self,
         resource: Resource,
         operation: Operation,
@@ -536,47 +557,39 @@ class UnitOfWork:
         after: Stored | None,
         action: str | None = None,
     ) -> None:
-        self._records.append((operation, action or operation, before, after))
+        """Have feed, history, audit log and events say what was done to an object; `action` is
+        the audit log's word for it."""
         it = after or before
         assert it is not None  # noqa: S101 - one of them is there
-        shown = it.recorded()
-        changed = (
-            sorted(name for name, value in after.body.items() if before.body.get(name) != value)
-            if before is not None and after is not None
-            else []
-        )
-        self._events.append(
-            Event(
-                type=f"{resource.name}.{operation}",
-                occurred_at=self.now,
-                core_id=self.core_id,
-                sequence=self.next_sequence(),
-                tenant_id=self._owner(it, operation),
-                data={"object": shown, **({"changed": changed} if operation == "updated" else {})},
+        self._records.append(
+            Record(
+                operation=operation,
+                action=action or operation,
+                owner=self._owner(it, operation),
+                before=before,
+                after=after,
             )
         )
 
     def _tenant_of(self, it: Stored) -> UUID | None:
-        return it.id if it.resource.name == "tenant" else it.tenant_id
+        """Whom the change concerns: a tenant's keys, and users who are in one tenant only, are in
+        the feed, the audit log and the events of that tenant."""
+        if it.resource.name == "tenant":
+            return it.id
+        if it.resource.name == "api_key":
+            named = {it.body.get("tenant_id")}
+        elif it.resource.name == "user":
+            named = {membership.get("tenant_id") for membership in it.body["memberships"]}
+        else:
+            return it.tenant_id
+        only = next(iter(named)) if len(named) == 1 else None
+        return None if only is None else UUID(only)
 
     def _owner(self, it: Stored, operation: Operation) -> UUID | None:
         """Whose revision counts the change; a tenant that is gone has none any more."""
         if it.resource.name == "tenant" and operation == "deleted":
             return None
         return self._tenant_of(it)
-
-    def _next_revision(self, owner: UUID | None) -> None:
-        if owner is None:
-            self.transaction.add(_NEXT_PLATFORM)
-        else:
-            self.transaction.add(_NEXT_TENANT, (owner,))
-
-
-def _with_secrets(it: Stored | None) -> dict[str, Any] | None:
-    """As the audit log keeps it: that there is a secret, and not which."""
-    if it is None:
-        return None
-    return {**it.recorded(), **dict.fromkeys(it.secrets, REDACTED)}
 
 
 def _refuse_terminated(it: Stored) -> None:

@@ -53,14 +53,15 @@ class Tenants:
         tenant = name.partition("/")[0] if "/" in name and kind != "tenant" else None
         declared = resource(kind)
         valid = declared.body.model_validate(body)
-        sealed = {field: f"sealed:{secret}" for field, secret in (secrets or {}).items()}
+        given = {it.field: it.of(valid) for it in declared.secrets} | dict(secrets or {})
+        sealed = {field: f"sealed:{secret}" for field, secret in given.items() if secret}
         self.snapshot.put(
             Row(
                 kind,
                 identifier(name),
                 None if tenant is None else identifier(tenant),
                 self._version,
-                valid.model_dump_json(by_alias=True).encode(),
+                orjson.dumps(declared.public(valid)),
                 orjson.dumps(sealed),
             )
         )

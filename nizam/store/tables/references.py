@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table, Text
+from sqlalchemy import Boolean, Column, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import UUID
 
 from nizam.store.tables import METADATA
@@ -16,6 +16,7 @@ RESOURCE_REFERENCES = Table(
     Column("path", Text, primary_key=True),
     Column("to_type", Text, nullable=False),
     Column("to_id", UUID, nullable=False),
+    Column("by_itself", Boolean, nullable=False, server_default=text("false")),
 )
 Index(
     None,

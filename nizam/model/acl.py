@@ -1,0 +1,52 @@
+"""An access control list: networks that are let in or kept out, served to FreeSWITCH by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from nizam.model.base import Body, Value
+from nizam.model.extension import Network
+from nizam.model.resource import Column, Resource, Unique
+
+GATEWAYS = "gateways"
+"""The list that NIZAM makes itself of the carriers' addresses."""
+
+
+def _free_name(value: str) -> str:
+    if value in {GATEWAYS, "none"}:
+        raise ValueError("is a list that is there already")
+    return value
+
+
+ListName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$"), AfterValidator(_free_name)
+]
+
+
+class AclNode(Value):
+    """One network of the list. The last one that an address is in decides."""
+
+    action: Literal["allow", "deny"]
+    cidr: Network
+
+
+class Acl(Body):
+    """The writable fields. `default` is for addresses that are in no network of the list."""
+
+    name: ListName
+    default: Literal["allow", "deny"] = "deny"
+    nodes: Annotated[tuple[AclNode, ...], Field(max_length=1000)] = ()
+
+
+RESOURCE = Resource(
+    name="acl",
+    path="acls",
+    body=Acl,
+    scope="platform",
+    columns=(Column("name"), Column("enabled", "boolean")),
+    unique=(Unique(("name",), everywhere=True),),
+    search=("name",),
+    example={"name": "offices", "nodes": [{"action": "allow", "cidr": "198.51.100.0/24"}]},
+)

@@ -1,0 +1,57 @@
+"""A conference room: a number under which any number of callers hear each other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from nizam.model.base import Body
+from nizam.model.resource import Column, Resource, Secret
+from nizam.model.values import InternalNumber, Label
+
+Pin = Annotated[str, StringConstraints(pattern=r"^[0-9]{3,10}$")]
+
+
+class ConferenceRoom(Body):
+    """The writable fields. The PINs can be read by reveal alone; who enters with the moderator's
+    is a moderator. `max_members` 0 means no limit. `wait_for_moderator` needs a moderator's PIN to
+    have an effect."""
+
+    number: InternalNumber
+    name: Label
+    member_pin: Pin | None = None
+    moderator_pin: Pin | None = None
+    max_members: Annotated[int, Field(ge=0, le=1000)] = 0
+    record: bool = False
+    mute_on_entry: bool = False
+    wait_for_moderator: bool = False
+
+    @model_validator(mode="after")
+    def _distinct_pins(self) -> Self:
+        if self.member_pin is not None and self.member_pin == self.moderator_pin:
+            raise PydanticCustomError(
+                "same_pin", "member_pin and moderator_pin must differ from each other", {}
+            )
+        return self
+
+
+RESOURCE = Resource(
+    name="conference_room",
+    path="conference-rooms",
+    body=ConferenceRoom,
+    columns=(Column("number"), Column("name"), Column("enabled", "boolean")),
+    secrets=(Secret("member_pin"), Secret("moderator_pin")),
+    search=("number", "name"),
+    dialable=True,
+    destination=True,
+    destination_as="conference",
+    example={
+        "number": "3000",
+        "name": "Board room",
+        "member_pin": "4711",
+        "moderator_pin": "081500",
+        "mute_on_entry": True,
+    },
+)

@@ -1,0 +1,119 @@
+"""A feature code: a star code that does something instead of ringing somebody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from nizam.model.base import Body
+from nizam.model.destination import Destination
+from nizam.model.resource import Column, RefersTo, Resource, Unique
+
+Feature = Literal[
+    "voicemail",
+    "voicemail_any",
+    "voicemail_direct",
+    "park",
+    "retrieve",
+    "pickup",
+    "group_pickup",
+    "dnd",
+    "forward_always",
+    "forward_busy",
+    "forward_no_answer",
+    "forward_off",
+    "night_mode",
+    "record",
+    "echo",
+    "speed_dial",
+]
+FEATURES: tuple[Feature, ...] = get_args(Feature)
+
+ARGUMENT: dict[Feature, str] = {
+    "voicemail_direct": "the extension whose voicemail is meant",
+    "retrieve": "the slot to fetch a call from",
+    "pickup": "the extension that is ringing",
+    "forward_always": "the number to forward to; none switches it off",
+    "forward_busy": "the number to forward to; none switches it off",
+    "forward_no_answer": "the number to forward to; none switches it off",
+}
+"""The features that take further digits after their code, and what those say."""
+
+DEFAULTS: tuple[tuple[str, Feature], ...] = (
+    ("*97", "voicemail"),
+    ("*98", "voicemail_any"),
+    ("*99", "voicemail_direct"),
+    ("*68", "park"),
+    ("*69", "retrieve"),
+    ("**", "pickup"),
+    ("*8", "group_pickup"),
+    ("*78", "dnd"),
+    ("*72", "forward_always"),
+    ("*90", "forward_busy"),
+    ("*92", "forward_no_answer"),
+    ("*73", "forward_off"),
+    ("*2", "record"),
+    ("*9196", "echo"),
+)
+"""What a new tenant is given; night mode and speed dials need something of its own to act on."""
+
+_NEEDS: dict[Feature, str] = {"night_mode": "time_condition_id", "speed_dial": "destination"}
+_TAKES: dict[Feature, frozenset[str]] = {
+    "night_mode": frozenset({"time_condition_id"}),
+    "speed_dial": frozenset({"destination"}),
+    "park": frozenset({"parking_lot_id"}),
+    "retrieve": frozenset({"parking_lot_id"}),
+}
+_OWN_FIELDS = ("destination", "time_condition_id", "parking_lot_id")
+
+
+class FeatureCode(Body):
+    """The writable fields. `night_mode` switches the override of a time condition, `speed_dial`
+    leads to a destination, `park` and `retrieve` use the tenant's first parking lot unless they
+    name one."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[*#][0-9*#]{1,9}$")]
+    feature: Feature
+    destination: Destination | None = None
+    time_condition_id: Annotated[UUID, RefersTo("time_condition")] | None = None
+    parking_lot_id: Annotated[UUID, RefersTo("parking_lot")] | None = None
+
+    @model_validator(mode="after")
+    def _fields_of_feature(self) -> Self:
+        needed = _NEEDS.get(self.feature)
+        if needed is not None and getattr(self, needed) is None:
+            raise PydanticCustomError(
+                "feature_shape",
+                "{feature} needs {needed}",
+                {"feature": self.feature, "needed": needed},
+            )
+        takes = _TAKES.get(self.feature, frozenset())
+        surplus = [
+            it for it in _OWN_FIELDS if getattr(self, it) is not None and it not in takes
+        ]
+        if surplus:
+            raise PydanticCustomError(
+                "feature_shape",
+                "{feature} does not take {surplus}",
+                {"feature": self.feature, "surplus": ", ".join(surplus)},
+            )
+        return self
+
+
+def defaults() -> list[dict[str, Any]]:
+    """The bodies of the feature codes that a new tenant is given."""
+    return [{"code": code, "feature": feature} for code, feature in DEFAULTS]
+
+
+RESOURCE = Resource(
+    name="feature_code",
+    path="feature-codes",
+    body=FeatureCode,
+    columns=(Column("code"), Column("feature"), Column("enabled", "boolean")),
+    unique=(Unique(("code",)),),
+    search=("code", "feature"),
+    example={"code": "*9197", "feature": "echo"},
+)
