@@ -166,6 +166,14 @@ class CsrfTokenMissing(NizamError):
     title = "The X-CSRF-Token of the session is missing or wrong"
 
 
+class PageNotAllowed(NizamError):
+    """A page of another site may not sign its visitors in here."""
+
+    code = "page_not_allowed"
+    status = 403
+    title = "Pages of that site may not do this"
+
+
 class NotFound(NizamError):
     """It does not exist, or it belongs to somebody else: the two look the same."""
 

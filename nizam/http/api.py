@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
 from nizam.http.api_keys import ApiKeys
-from nizam.http.auth import Authenticator, Principal
+from nizam.http.auth import Authenticator
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
 from nizam.http.explain import Explain
@@ -15,11 +16,17 @@ from nizam.http.gateways import Gateways
 from nizam.http.history import History
 from nizam.http.limits import Limiter
 from nizam.http.live import Live
+from nizam.http.lockout import Lockout
+from nizam.http.login import SigningIn
 from nizam.http.me import routes as routes_of_me
+from nizam.http.passwords import Passwords
+from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
 from nizam.http.route import Route
+from nizam.http.sign_ins import SignIns
 from nizam.http.switch_nodes import SwitchNodes
 from nizam.http.tenants import Tenants
+from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
 from nizam.model.registry import resource, resources
@@ -42,6 +49,7 @@ class Api:
     queue: DeliveryQueue
     limiter: Limiter
     authenticator: Authenticator
+    signing_in: SigningIn
 
     @classmethod
     def over(
@@ -57,28 +65,41 @@ class Api:
     ) -> Api:
         """The API over these; it has nothing to start or stop."""
 
-        async def lookup(digest: str) -> Principal | None:
-            found = await store.find_api_key(digest)
-            if found is None:
-                return None
-            return Principal(
-                key_id=found.id,
-                name=found.name,
-                tenant_id=found.tenant_id,
-                scopes=found.scopes,
-                rate_limit_per_minute=found.rate_limit_per_minute,
-                expires_at=found.expires_at,
-                allowed_cidrs=found.allowed_cidrs,
-            )
+        def now() -> datetime:
+            return datetime.fromtimestamp(reactor.seconds(), UTC)
 
+        limiter = Limiter(key_value, reactor.seconds)
+        sign_ins, resets = SignIns(key_value, now), Resets(key_value, now)
+        passwords = Passwords(reactor)
+        authenticator = Authenticator(
+            store.find_api_key,
+            store.find_user,
+            sign_ins,
+            store.touch_api_key,
+            reactor.seconds,
+            now,
+        )
+        signing_in = SigningIn(
+            store=store,
+            authenticator=authenticator,
+            sign_ins=sign_ins,
+            passwords=passwords,
+            lockout=Lockout(key_value, now),
+            resets=resets,
+            limiter=limiter,
+            now=now,
+            secure=settings.production,
+            origins=settings.cors_origins,
+        )
         return cls(
             settings=settings,
             store=store,
             snapshot=snapshot,
             live=live,
             queue=queue,
-            limiter=Limiter(key_value, reactor.seconds),
-            authenticator=Authenticator(lookup, store.touch_api_key, reactor.seconds),
+            limiter=limiter,
+            authenticator=authenticator,
+            signing_in=signing_in,
         )
 
     def routes(self) -> list[Route]:
@@ -89,16 +110,32 @@ class Api:
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
         found += Reveal(resource("extension"), self.store).routes()
         found += Webhooks(self.store, self.queue).routes()
-        found += History(lambda: self.store.reader).routes()
+        found += History(self.store).routes()
         found += Live(self.live).routes()
         found += Explain(self.snapshot).routes()
+        found += self.signing_in.routes()
         found += routes_of_me()
         found += Documentation(lambda: found, self.settings.app_url).routes()
         return found
 
     def _crud(self, it: Resource) -> Crud:
         if it.name == "api_key":
-            return ApiKeys(it, self.store, self.authenticator.forget)
+            return ApiKeys(
+                it,
+                self.store,
+                self.authenticator.forget,
+                self.signing_in.now,
+                self.settings.api_rate_limit,
+            )
+        if it.name == "user":
+            return Users(
+                it,
+                self.store,
+                self.authenticator.forget,
+                self.signing_in.passwords,
+                self.signing_in.sign_ins,
+                self.signing_in.resets,
+            )
         if it.name == "switch_node":
             return SwitchNodes(it, self.store, self.live)
         if it.name == "gateway":

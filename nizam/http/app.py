@@ -28,12 +28,23 @@ from nizam.errors import (
     Unauthenticated,
 )
 from nizam.http.api import Api
-from nizam.http.auth import NOBODY, Principal, require, require_platform, require_tenant
+from nizam.http.auth import SAFE_METHODS, Credentials
+from nizam.http.cookies import cookie_name
 from nizam.http.cors import Cors
 from nizam.http.limits import Meter, Usages
+from nizam.http.principal import (
+    NOBODY,
+    Principal,
+    require,
+    require_platform,
+    require_somewhere,
+    require_tenant,
+    require_user,
+)
 from nizam.http.problems import problem
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Route, as_uuid
+from nizam.http.stream import Stream, send
 from nizam.metrics import HTTP_REQUEST_SECONDS
 from nizam.model.identifiers import new_id
 from nizam.model.registry import resource
@@ -139,6 +150,7 @@ class Front:
         self._api = api
         self._reactor = reactor
         self._cors = Cors(api.settings.cors_origins)
+        self._cookie_name = cookie_name(secure=api.settings.production)
         self.find_methods: Callable[[str], frozenset[str]] = lambda path: frozenset()
 
     def endpoint(self, route: Route) -> Callable[..., Deferred[None]]:
@@ -196,7 +208,9 @@ class Front:
             with bound_contextvars(request_id=request_id):
                 reply = await self._reply(request, request_id, answer, progress)
                 if not gone:
-                    self._write(request, request_id, reply, progress)
+                    await self._write(request, request_id, reply, progress)
+                elif isinstance(reply.body, Stream):
+                    reply.body.close()
                 seconds = self._reactor.seconds() - began
                 method = request.method.decode("ascii", "replace")
                 HTTP_REQUEST_SECONDS.labels(
@@ -210,7 +224,7 @@ class Front:
                     status=reply.status,
                     duration_ms=round(seconds * 1000, 3),
                     remote=self._remote(request),
-                    key_id=str(progress.principal.key_id) if progress.principal.name else None,
+                    actor=progress.principal.actor,
                 )
 
         def finish(result: object) -> None:
@@ -253,8 +267,7 @@ class Front:
         progress.principal = principal
         progress.headers = (await self._count(principal, remote, route)).headers()
         tenant_id = await self._tenant(route, path, principal)
-        if route.permission is not None:
-            require(principal, route.permission)
+        self._require_permission(route, principal, tenant_id)
         if request.too_large:
             raise PayloadTooLarge("the body is larger than this path takes")
         call = Call(
@@ -264,7 +277,8 @@ class Front:
             path=path,
             query=_query(request),
             headers=_headers(request),
-            raw_body=request.content.read(),
+            raw_body=b"" if route.takes_file else request.content.read(),
+            upload=request.content if route.takes_file else None,
             remote=remote,
             tenant_id=tenant_id,
         )
@@ -277,20 +291,38 @@ class Front:
             meter = Meter(f"ip:{remote}", settings.api_rate_limit, route.cost)
             return await limiter.take(remote, meter)
         limit = principal.rate_limit_per_minute or settings.api_rate_limit
-        own = Meter(f"key:{principal.key_id}", limit, route.cost)
-        if principal.tenant_id is None:
-            return await limiter.take(str(principal.key_id), own)
+        own = Meter(f"{principal.kind}:{principal.id}", limit, route.cost)
+        if principal.home is None:
+            return await limiter.take(str(principal.id), own)
         tenant = Meter("all", settings.api_tenant_rate_limit, route.cost, "tenant")
-        return await limiter.take(str(principal.tenant_id), own, tenant)
+        return await limiter.take(str(principal.home), own, tenant)
 
     async def _principal(self, request: Any, route: Route, remote: str) -> Principal:
         if route.access == "public":
             return NOBODY
-        return await self._api.authenticator.identify(_header(request, "authorization"), remote)
+        given = Credentials(
+            authorization=_header(request, "authorization"),
+            session=_cookie(request, self._cookie_name),
+            csrf_token=_header(request, "x-csrf-token"),
+            safe=request.method.decode("ascii", "replace") in SAFE_METHODS,
+        )
+        return await self._api.authenticator.identify(given, remote)
+
+    def _require_permission(
+        self, route: Route, principal: Principal, tenant_id: UUID | None
+    ) -> None:
+        if route.access == "user":
+            require_user(principal)
+        if route.permission is None:
+            return
+        if route.access == "members":
+            require_somewhere(principal, route.permission)
+        else:
+            require(principal, route.permission, None if route.access == "platform" else tenant_id)
 
     async def _tenant(self, route: Route, path: Mapping[str, str], principal: Principal) -> Any:
         if route.access == "platform":
-            if "tenant_id" in path and principal.tenant_id is not None:
+            if "tenant_id" in path:
                 require_tenant(principal, as_uuid(path["tenant_id"]))
             require_platform(principal)
         if "tenant_id" not in path:
@@ -334,7 +366,9 @@ class Front:
                 break
         return peer
 
-    def _write(self, request: Any, request_id: str, reply: Reply, progress: _Progress) -> None:
+    async def _write(
+        self, request: Any, request_id: str, reply: Reply, progress: _Progress
+    ) -> None:
         payload = reply.payload()
         request.setResponseCode(reply.status)
         headers = [
@@ -348,8 +382,18 @@ class Front:
             request.setHeader(name.encode(), value.encode("latin-1", "replace"))
         if reply.status not in (204, 304):
             request.setHeader(b"Content-Type", reply.content_type.encode())
-            request.setHeader(b"Content-Length", b"%d" % len(payload))
-            request.write(payload)
+            stream = reply.body if isinstance(reply.body, Stream) else None
+            length = len(payload) if stream is None else stream.length
+            if length is not None:
+                request.setHeader(b"Content-Length", b"%d" % length)
+            if stream is None or request.method == b"HEAD":
+                request.write(payload)
+            if stream is None:
+                return
+            if request.method == b"HEAD":
+                stream.close()
+            else:
+                await send(request, stream, self._reactor)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -367,6 +411,11 @@ def _request_id(request: Any) -> str:
 def _header(request: IRequest, name: str) -> str | None:
     values = request.requestHeaders.getRawHeaders(name)
     return None if not values else str(values[-1])
+
+
+def _cookie(request: IRequest, name: str) -> str | None:
+    value = request.getCookie(name.encode())  # type: ignore[no-untyped-call]
+    return None if value is None else str(value.decode("latin-1"))
 
 
 def _headers(request: Any) -> dict[str, str]:

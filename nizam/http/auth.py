@@ -1,191 +1,210 @@
-"""Who asks: API keys, their scopes, and what tenant they belong to. Default is deny."""
+"""From a request's credentials to who asks: API keys, bearer tokens and sessions in a cookie."""
 
 from __future__ import annotations
 
+import hmac
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from uuid import UUID
 
 import attrs
 
-from nizam.errors import (
-    FieldError,
-    NotFound,
-    RateLimited,
-    ScopeMissing,
-    Unauthenticated,
-    ValidationFailed,
-)
+from nizam.errors import CsrfTokenMissing, RateLimited, Unauthenticated
 from nizam.http.limits import LocalMeter, Meter
+from nizam.http.principal import Principal, SignIn, key_grants, member_grants
+from nizam.http.sign_ins import SignInRecord, SignIns, csrf_token, is_session, is_token
 from nizam.model.key_text import is_well_formed, key_hash
-from nizam.model.permissions import allows
+from nizam.store.system.api_keys import FoundKey
+from nizam.store.system.users import FoundUser
 
 CACHE_SECONDS = 5.0
 CACHE_ENTRIES = 10_000
 TOUCH_SECONDS = 60.0
 FAILURES_PER_MINUTE = 60
-
-Network = IPv4Network | IPv6Network
-
-
-@attrs.frozen
-class Principal:
-    """Whoever holds the key. Without a tenant it is the platform's own."""
-
-    key_id: UUID
-    name: str
-    tenant_id: UUID | None
-    scopes: frozenset[str]
-    rate_limit_per_minute: int | None = None
-    expires_at: datetime | None = None
-    allowed_cidrs: tuple[str, ...] = ()
-
-    @property
-    def actor(self) -> str:
-        """How the audit log names the key."""
-        return f"api_key:{self.key_id}"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-NOBODY = Principal(UUID(int=0), "anonymous", None, frozenset())
-"""Who asks for what needs no key."""
+@attrs.frozen(kw_only=True)
+class Credentials:
+    """What a request brings: its Authorization header, or the session cookie of a browser with
+    the token that its page has to send with everything that changes something."""
+
+    authorization: str | None = attrs.field(default=None, repr=False)
+    session: str | None = attrs.field(default=None, repr=False)
+    csrf_token: str | None = attrs.field(default=None, repr=False)
+    safe: bool = False
 
 
-def require(principal: Principal, permission: str) -> None:
-    """Raise ScopeMissing, naming the scope, unless the key has the permission."""
-    if not allows(principal.scopes, permission):
-        raise ScopeMissing(f"this needs the scope {permission}", scope=permission)
-
-
-def require_platform(principal: Principal) -> None:
-    """Raise ScopeMissing for a key that belongs to a tenant."""
-    if principal.tenant_id is not None:
-        raise ScopeMissing("this needs a key of the platform", scope="platform")
-
-
-def require_tenant(principal: Principal, tenant_id: UUID) -> None:
-    """Raise NotFound for another tenant: to a key, other tenants do not exist."""
-    if principal.tenant_id not in (None, tenant_id):
-        raise NotFound
-
-
-def require_covers(principal: Principal, scopes: Iterable[str]) -> None:
-    """Raise ScopeMissing for scopes beyond those that the key has itself."""
-    for scope in scopes:
-        area, _, action = scope.partition(":")
-        if scope == "*" or action == "*":
-            covered = "*" in principal.scopes or (scope != "*" and scope in principal.scopes)
-        else:
-            covered = allows(principal.scopes, f"{area}:{action}")
-        if not covered:
-            raise ScopeMissing(f"a key can only give away scopes it has: {scope}", scope=scope)
-
-
-def require_within_limits(
-    principal: Principal, expires_at: datetime | None, allowed_cidrs: Iterable[str]
-) -> None:
-    """Raise ValidationFailed for a key that would hold longer, or in more places, than this."""
-    errors = []
-    own_end, own_places = principal.expires_at, tuple(map(ip_network, principal.allowed_cidrs))
-    if own_end is not None and (expires_at is None or expires_at > own_end):
-        message = f"the key that makes it holds until {own_end.isoformat()}"
-        errors.append(FieldError("/expires_at", "beyond_own", message))
-    places = tuple(map(ip_network, allowed_cidrs))
-    if own_places and not (places and all(_covered(it, own_places) for it in places)):
-        message = f"the key that makes it holds in {', '.join(map(str, own_places))}"
-        errors.append(FieldError("/allowed_cidrs", "beyond_own", message))
-    if errors:
-        raise ValidationFailed("a key can only give away what it has", errors=errors)
-
-
-Lookup = Callable[[str], Awaitable[Principal | None]]
+FindKey = Callable[[str], Awaitable[FoundKey | None]]
+FindUser = Callable[[UUID], Awaitable[FoundUser | None]]
 Touch = Callable[[UUID, str], Awaitable[None]]
 
 
 class Authenticator:
     """Finds the principal of a request.
 
-    `lookup` finds an enabled key by its hash; what it found is kept for 5 s, so that is how long
-    a revoked key lives at most on instances that did not hear of the change. `touch` notes that a
-    key was used, at most once a minute for each.
+    `find_key` finds an enabled key by its hash and `find_user` an enabled user by id; what they
+    found is kept for 5 s, so that is how long a revoked key lives at most on an instance that did
+    not hear of the change. A revoked session or token is refused at once, because `sign_ins` is
+    asked each time; while Redis is away nobody is signed in (KeyValueUnavailable), and API keys
+    hold. `touch` notes that a key was used, at most once a minute for each.
     """
 
     def __init__(
         self,
-        lookup: Lookup,
+        find_key: FindKey,
+        find_user: FindUser,
+        sign_ins: SignIns,
         touch: Touch,
         seconds: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._lookup = lookup
+        self._find_key = find_key
+        self._find_user = find_user
+        self._sign_ins = sign_ins
         self._touch = touch
         self._seconds = seconds
         self._now = now
-        self._found: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
-        self._touched: OrderedDict[UUID, float] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[float, FoundKey]] = OrderedDict()
+        self._users: OrderedDict[UUID, tuple[float, FoundUser]] = OrderedDict()
+        self._touched: OrderedDict[UUID | str, float] = OrderedDict()
         self._failures = LocalMeter(seconds)
 
     def forget(self) -> None:
-        """Look every key up again; called when keys change."""
-        self._found.clear()
+        """Look every key and user up again; called when one of them changes."""
+        self._keys.clear()
+        self._users.clear()
 
-    async def identify(self, authorization: str | None, remote: str) -> Principal:
-        """The principal of an `Authorization: Bearer nzm_...` header.
+    async def identify(self, given: Credentials, remote: str) -> Principal:
+        """The principal of a request from the address `remote`.
 
         Raises Unauthenticated, whose answer does not say whether the key exists; RateLimited
-        when the address has tried too many keys that do not.
+        instead when the address has tried many keys that do not; CsrfTokenMissing.
         """
-        if authorization is None:
-            raise _refused("send Authorization: Bearer with an API key")
-        scheme, _, key = authorization.partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not is_well_formed(key):
-            raise _refused("the Authorization header holds no API key")
-        principal = await self._find(key_hash(key), remote)
-        if principal.expires_at is not None and principal.expires_at <= self._now():
-            raise _refused("the API key is not valid")
-        if principal.allowed_cidrs and not _within(remote, principal.allowed_cidrs):
-            raise _refused("the API key is not valid from this address")
-        await self._note_use(principal, remote)
-        return principal
+        if given.authorization is not None:
+            scheme, _, text = given.authorization.partition(" ")
+            text = text.strip()
+            if scheme.lower() == "bearer" and is_well_formed(text):
+                return await self._key(text, remote)
+            if scheme.lower() == "bearer" and is_token(text):
+                return await self._user(text, "token", remote)
+            raise _refused("the Authorization header holds no API key and no token")
+        if given.session is not None and is_session(given.session):
+            principal = await self._user(given.session, "session", remote)
+            expected = csrf_token(given.session)
+            if not given.safe and not hmac.compare_digest(
+                (given.csrf_token or "").encode(), expected.encode()
+            ):
+                raise CsrfTokenMissing
+            return principal
+        raise _refused("send Authorization: Bearer with an API key or a token, or log in")
 
-    async def _find(self, digest: str, remote: str) -> Principal:
-        kept = self._found.get(digest)
+    # -- keys -----------------------------------------------------------------------------------
+
+    async def _key(self, text: str, remote: str) -> Principal:
+        found = await self._known_key(key_hash(text))
+        if found is None:
+            raise self._failed(remote, "the API key is not valid")
+        if found.expires_at is not None and found.expires_at <= self._now():
+            raise _refused("the API key is not valid")
+        if found.allowed_cidrs and not _within(remote, found.allowed_cidrs):
+            raise _refused("the API key is not valid from this address")
+        if self._is_due(found.id):
+            await self._touch(found.id, remote)
+        return Principal(
+            kind="api_key",
+            id=found.id,
+            name=found.name,
+            grants=key_grants(found.tenant_id, found.scopes),
+            rate_limit_per_minute=found.rate_limit_per_minute,
+            expires_at=found.expires_at,
+            allowed_cidrs=found.allowed_cidrs,
+        )
+
+    async def _known_key(self, digest: str) -> FoundKey | None:
+        kept = self._keys.get(digest)
         if kept is not None and kept[0] > self._seconds():
             return kept[1]
-        if self._failures.exhausted(Meter(remote, FAILURES_PER_MINUTE)):
-            raise RateLimited("too many keys that are not valid", headers=(("Retry-After", "1"),))
-        principal = await self._lookup(digest)
-        if principal is None:
-            self._failures.take(Meter(remote, FAILURES_PER_MINUTE))
-            self._found.pop(digest, None)
-            raise _refused("the API key is not valid")
-        self._found[digest] = (self._seconds() + CACHE_SECONDS, principal)
-        if len(self._found) > CACHE_ENTRIES:
-            self._found.popitem(last=False)
-        return principal
+        found = await self._find_key(digest)
+        if found is None:
+            self._keys.pop(digest, None)
+            return None
+        self._keys[digest] = (self._seconds() + CACHE_SECONDS, found)
+        if len(self._keys) > CACHE_ENTRIES:
+            self._keys.popitem(last=False)
+        return found
 
-    async def _note_use(self, principal: Principal, remote: str) -> None:
-        last = self._touched.get(principal.key_id)
+    # -- users ----------------------------------------------------------------------------------
+
+    async def _user(self, text: str, kind: str, remote: str) -> Principal:
+        record = await self._sign_ins.find(text)
+        if record is None or record.kind != kind or record.expires_at <= self._now():
+            raise self._failed(remote, "the session or token is not valid")
+        user = await self._known_user(record.user_id)
+        # The fingerprint of the password that was used: a new password ends what the old began.
+        if user is None or not hmac.compare_digest(user.credential, record.credential):
+            raise _refused("the session or token is not valid")
+        if self._is_due(record.digest):
+            await self._sign_ins.touch(record, remote)
+        return principal_of(user, record, text)
+
+    async def _known_user(self, user_id: UUID) -> FoundUser | None:
+        kept = self._users.get(user_id)
+        if kept is not None and kept[0] > self._seconds():
+            return kept[1]
+        found = await self._find_user(user_id)
+        if found is None:
+            self._users.pop(user_id, None)
+            return None
+        self._users[user_id] = (self._seconds() + CACHE_SECONDS, found)
+        if len(self._users) > CACHE_ENTRIES:
+            self._users.popitem(last=False)
+        return found
+
+    # -- both -----------------------------------------------------------------------------------
+
+    def _is_due(self, who: UUID | str) -> bool:
+        last = self._touched.get(who)
         if last is not None and self._seconds() - last < TOUCH_SECONDS:
-            return
-        self._touched[principal.key_id] = self._seconds()
+            return False
+        self._touched[who] = self._seconds()
+        self._touched.move_to_end(who)
         if len(self._touched) > CACHE_ENTRIES:
             self._touched.popitem(last=False)
-        await self._touch(principal.key_id, remote)
+        return True
+
+    def _failed(self, remote: str, detail: str) -> Unauthenticated | RateLimited:
+        usage = self._failures.take(Meter(remote, FAILURES_PER_MINUTE)).binding
+        if usage.retry_seconds:
+            return RateLimited(
+                "too many keys that are not valid",
+                headers=(("Retry-After", str(usage.retry_seconds)),),
+            )
+        return _refused(detail)
+
+
+def principal_of(user: FoundUser, record: SignInRecord, text: str) -> Principal:
+    """The user who holds the session or token with this text."""
+    return Principal(
+        kind="user",
+        id=user.id,
+        name=user.name,
+        email=user.email,
+        grants=member_grants(user.memberships),
+        sign_in=SignIn(
+            id=record.id,
+            kind=record.kind,
+            digest=record.digest,
+            expires_at=record.expires_at,
+            csrf_token=csrf_token(text) if record.kind == "session" else None,
+        ),
+    )
 
 
 def _refused(detail: str) -> Unauthenticated:
     return Unauthenticated(detail, headers=(("WWW-Authenticate", 'Bearer realm="nizam"'),))
-
-
-def _covered(place: Network, networks: Iterable[Network]) -> bool:
-    return any(
-        (isinstance(place, IPv4Network) and isinstance(it, IPv4Network) and place.subnet_of(it))
-        or (isinstance(place, IPv6Network) and isinstance(it, IPv6Network) and place.subnet_of(it))
-        for it in networks
-    )
 
 
 def _within(remote: str, networks: tuple[str, ...]) -> bool:

@@ -21,9 +21,9 @@ def change_context(call: Call) -> ChangeContext:
     Raises BadRequest for a key that is none.
     """
     return ChangeContext(
-        actor_type="api_key",
-        actor_name=call.principal.name,
-        actor_id=call.principal.key_id,
+        actor_type=call.principal.kind,
+        actor_name=call.principal.email or call.principal.name,
+        actor_id=call.principal.id,
         address=call.remote,
         request_id=call.request_id,
         idempotency=_idempotency(call) if call.route.method == "POST" else None,
@@ -43,7 +43,7 @@ def _idempotency(call: Call) -> Idempotency | None:
         request.update(f"{name}={value}\0".encode())
     request.update(call.raw_body)
     return Idempotency(
-        owner=str(call.principal.key_id),
+        owner=str(call.principal.id),
         key=key,
         request_hash=request.digest(),
         save=save_reply,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 
 from nizam.errors import NotFound
@@ -21,7 +19,7 @@ from nizam.store.history import (
     list_cdrs,
 )
 from nizam.store.listing import parse_listing
-from nizam.store.pool import Pool
+from nizam.store.store import Store
 
 _EVENTS_SORT = "-occurred_at"
 _CDRS_SORT = "-started_at"
@@ -29,23 +27,27 @@ _CDRS_SORT = "-started_at"
 
 @attrs.frozen
 class History:
-    """The handlers; `reading` chooses the pool that lists are read from."""
+    """The handlers."""
 
-    reading: Callable[[], Pool]
+    store: Store
 
     async def list_events(self, call: Call) -> Reply:
         """Events, the newest first."""
         listing = parse_listing(call.query, CALL_EVENT_FIELDS, _EVENTS_SORT, id_kind="text")
-        return list_reply(await list_call_events(self.reading(), call.tenant, listing))
+        tenant = call.tenant
+        return list_reply(
+            await self.store.read(lambda pool: list_call_events(pool, tenant, listing))
+        )
 
     async def get_event(self, call: Call) -> Reply:
         """One event."""
-        return Reply(await get_call_event(self.reading(), call.tenant, call.path["id"]))
+        tenant, event_id = call.tenant, call.path["id"]
+        return Reply(await self.store.read(lambda pool: get_call_event(pool, tenant, event_id)))
 
     async def trace(self, call: Call) -> Reply:
         """Every event of one call."""
-        call_id = call.id("call_id")
-        events = await call_trace(self.reading(), call.tenant, call_id)
+        tenant, call_id = call.tenant, call.id("call_id")
+        events = await self.store.read(lambda pool: call_trace(pool, tenant, call_id))
         if not events:
             raise NotFound
         return Reply({"call_id": call_id, "events": events})
@@ -53,11 +55,13 @@ class History:
     async def list_cdrs(self, call: Call) -> Reply:
         """Summaries of calls, the newest first."""
         listing = parse_listing(call.query, CDR_FIELDS, _CDRS_SORT)
-        return list_reply(await list_cdrs(self.reading(), call.tenant, listing))
+        tenant = call.tenant
+        return list_reply(await self.store.read(lambda pool: list_cdrs(pool, tenant, listing)))
 
     async def get_cdr(self, call: Call) -> Reply:
         """One call with its legs."""
-        return Reply(await get_cdr(self.reading(), call.tenant, call.id("call_id")))
+        tenant, call_id = call.tenant, call.id("call_id")
+        return Reply(await self.store.read(lambda pool: get_cdr(pool, tenant, call_id)))
 
     def routes(self) -> list[Route]:
         """The routes of this file."""

@@ -10,6 +10,7 @@ from uuid import UUID
 import attrs
 import orjson
 
+from nizam.http.stream import Stream
 from nizam.model.events import timestamp
 
 JSON = "application/json"
@@ -18,7 +19,8 @@ PROBLEM = "application/problem+json"
 
 @attrs.frozen
 class Reply:
-    """An answer: `body` is written as JSON, bytes are written as they are, None is no body."""
+    """An answer: `body` is written as JSON, bytes are written as they are, None is no body, and a
+    Stream is written piece by piece."""
 
     body: Any = None
     status: int = 200
@@ -26,8 +28,8 @@ class Reply:
     content_type: str = JSON
 
     def payload(self) -> bytes:
-        """The bytes of the body."""
-        if self.body is None:
+        """The bytes of the body; those of a Stream are not in them."""
+        if self.body is None or isinstance(self.body, Stream):
             return b""
         return self.body if isinstance(self.body, bytes) else to_json(self.body)
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 from uuid import UUID
 
 import attrs
 
 from nizam.errors import NizamError, NotFound, ValidationFailed
-from nizam.http.auth import Principal
 from nizam.http.body import parse_object
+from nizam.http.principal import Principal
 from nizam.http.reply import Reply
 
 BASE = "/api/v1"
 TENANT = f"{BASE}/tenants/{{tenant_id}}"
 
-Access = Literal["public", "any", "tenant", "platform", "own_tenant"]
-"""Who may ask: everybody; any key; keys of the tenant in the path and of the platform; keys of
-the platform; keys of the platform and of the tenant that the path names itself."""
+Access = Literal["public", "any", "user", "tenant", "platform", "own_tenant", "members"]
+"""Who may ask: everybody; every key and user; users who have signed in; members (keys and users)
+of the tenant in the path and of the platform; of the platform; of the platform and of the tenant
+that the path names itself; whoever has the permission somewhere, and is shown only what belongs
+there."""
 
 Schema = Mapping[str, Any]
 
@@ -36,6 +38,7 @@ class Call:
     raw_body: bytes
     remote: str
     tenant_id: UUID | None = None
+    upload: BinaryIO | None = None
 
     @property
     def tenant(self) -> UUID:
@@ -87,7 +90,9 @@ class Route:
     `path` has its parameters in braces. `permission` is checked after `access`; None needs no
     permission. `request` and `response` are JSON Schemas; `response` None means no body; their
     media types are JSON unless told. `body_limit` is the largest body in bytes, 1 MiB by default.
-    `cost` is how many requests one of these counts for in the rate limits.
+    `also_takes` has further media types of the body with their schemas. With `takes_file` the
+    handler reads the body from `Call.upload`, and `raw_body` is empty. `cost` is how many requests
+    one of these counts for in the rate limits.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -108,6 +113,8 @@ class Route:
     errors: tuple[type[NizamError], ...] = ()
     media_type: str = "application/json"
     request_media_type: str = "application/json"
+    also_takes: Mapping[str, Schema] = attrs.field(factory=dict)
+    takes_file: bool = False
     body_limit: int | None = None
     cost: int = 1
 

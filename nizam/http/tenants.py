@@ -107,7 +107,7 @@ class Tenants:
     async def receipts(self, call: Call) -> Reply:
         """The receipts of all purges."""
         listing = parse_listing(call.query, RECEIPT_FIELDS, _SORT)
-        return list_reply(await list_receipts(self.store.reader, listing))
+        return list_reply(await self.store.read(lambda pool: list_receipts(pool, listing)))
 
     def routes(self) -> list[Route]:
         """The routes of this file."""

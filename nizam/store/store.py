@@ -9,25 +9,27 @@ from typing import TypeVar
 from uuid import UUID
 
 import psycopg2
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
-from nizam.store import audit, idempotency, queries
+from nizam.store import audit, idempotency, queries, shared
 from nizam.store.audit import AuditEntry
 from nizam.store.context import ChangeContext
 from nizam.store.listing import Listing, Page
 from nizam.store.pool import Pool, Transaction
 from nizam.store.secrets import SecretBox
 from nizam.store.stored import Stored
-from nizam.store.system import api_keys
+from nizam.store.system import api_keys, users
 from nizam.store.system.events import WriteResult
 from nizam.store.turns import Turns
 from nizam.store.unit_of_work import UnitOfWork, conflict_of
 
 T = TypeVar("T")
+_TOLD_AT_ONCE = 200
 DeliveriesListener = Callable[[Sequence[tuple[UUID, UUID]]], None]
 
 
@@ -67,25 +69,36 @@ class Store:
 
     # -- reading --------------------------------------------------------------------------------
 
-    @property
-    def reader(self) -> Pool:
-        """Where lists are read: the replicas in turn, the primary when none is connected."""
+    async def read(self, work: Callable[[Pool], Awaitable[T]]) -> T:
+        """What `work` reads from a replica, which may be moments behind: the replicas in turn,
+        the primary when none is connected or the one whose turn it is fails."""
         live = [pool for pool in self.replicas if pool.available]
-        return live[next(self._turn) % len(live)] if live else self.primary
+        if live:
+            try:
+                return await work(live[next(self._turn) % len(live)])
+            except DatabaseUnavailable as error:
+                self._log.warn("the primary stands in for a replica: {error}", error=error.detail)
+        return await work(self.primary)
 
     async def get(self, resource: Resource, tenant_id: UUID | None, identifier: UUID) -> Stored:
         """One object; NotFound. `tenant_id` is ignored for the platform's own resources."""
         return await queries.get(self.primary, resource, tenant_id, identifier)
 
     async def list(self, resource: Resource, tenant_id: UUID | None, listing: Listing) -> Page:
-        """One page of objects as they are shown; a replica that fails is stood in for."""
-        reader = self.reader
-        try:
-            return await queries.page(reader, resource, tenant_id, listing)
-        except DatabaseUnavailable:
-            if reader is self.primary:
-                raise
-            return await queries.page(self.primary, resource, tenant_id, listing)
+        """One page of objects as they are shown."""
+        return await self.read(lambda pool: queries.page(pool, resource, tenant_id, listing))
+
+    async def get_shared(
+        self, resource: Resource, identifier: UUID, reach: frozenset[UUID] | None
+    ) -> Stored:
+        """A user or API key that belongs to one of the tenants (None: any); NotFound."""
+        return await shared.get_shared(self.primary, resource, identifier, reach)
+
+    async def list_shared(
+        self, resource: Resource, listing: Listing, reach: frozenset[UUID] | None
+    ) -> Page:
+        """One page of the users or API keys that belong to the tenants (None: all)."""
+        return await self.read(lambda pool: shared.page_shared(pool, resource, listing, reach))
 
     async def find_api_key(self, digest: str) -> api_keys.FoundKey | None:
         """The enabled API key with this hash, or None."""
@@ -94,6 +107,22 @@ class Store:
     async def touch_api_key(self, key_id: UUID, address: str) -> None:
         """Note that an API key was used now, from this address."""
         await api_keys.touch_api_key(self.primary, key_id, address)
+
+    async def find_user(self, user_id: UUID) -> users.FoundUser | None:
+        """The enabled user with this id, or None."""
+        return await users.find_user(self.primary, self.secret_box, user_id)
+
+    async def find_login(self, email: str) -> users.FoundUser | None:
+        """The enabled user with this address, or None."""
+        return await users.find_login(self.primary, self.secret_box, email)
+
+    def credential_of(self, user: Stored) -> bytes:
+        """The fingerprint of a user's present password, as in FoundUser."""
+        return users.credential_of(self.secret_box, user)
+
+    async def note_login(self, user_id: UUID, address: str) -> None:
+        """Note that a user has logged in now, from this address."""
+        await users.note_login(self.primary, user_id, address)
 
     # -- changing -------------------------------------------------------------------------------
 
@@ -109,8 +138,11 @@ class Store:
         tenant_id: UUID | None,
         context: ChangeContext,
         work: Callable[[UnitOfWork], Awaitable[T]],
+        *,
+        deadline: float | None = None,
     ) -> T:
-        """Run `work` on a unit of work of the tenant, or of the platform, and commit it.
+        """Run `work` on a unit of work of the tenant, or of the platform, and commit it within
+        `deadline` seconds, by default those of the pool.
 
         With an idempotency key in `context` a repeated request does nothing and gets the first
         one's result again.
@@ -144,17 +176,23 @@ class Store:
 
         try:
             async with self._turns.of(tenant_id):
-                result = await self.primary.transaction(run)
+                result = await self.primary.transaction(run, deadline)
         except psycopg2.errors.UniqueViolation as error:
             conflict = conflict_of(error)
             if conflict is None:
                 raise
             raise conflict from None
         for it in written:
-            if it.deliveries:
-                for listener in self._on_deliveries:
-                    listener(it.deliveries)
+            await self._tell(it.deliveries)
         return result
+
+    async def _tell(self, deliveries: Sequence[tuple[UUID, UUID]]) -> None:
+        """Hand deliveries to the listeners, some at a time: ten thousand would hold the thread."""
+        for start in range(0, len(deliveries), _TOLD_AT_ONCE):
+            if start:
+                await deferLater(self.primary.reactor, 0)
+            for listener in self._on_deliveries:
+                listener(deliveries[start : start + _TOLD_AT_ONCE])
 
     async def create(
         self,

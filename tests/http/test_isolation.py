@@ -51,10 +51,25 @@ def _expected(route: Route) -> dict[str, set[int]]:
     through = {200, 201, 202, 204, 304, 400, 404, 409, 412, 422}
     match route.access:
         case "public":
-            return {who: {200} for who in ("nobody", "own", "own_without_scope", "other")}
+            # Logging in needs no key, but a password.
+            answers = {200} if route.method == "GET" else {422, 429}
+            return dict.fromkeys(("nobody", "own", "own_without_scope", "other"), answers)
         case "any":
             assert not scoped
             return {"nobody": {401}, "own": {200}, "other": {200}, "platform": {200}}
+        case "user":
+            return {"nobody": {401}, "own": {403}, "other": {403}, "platform": {403}}
+        case "members":
+            assert scoped
+            one = "{id}" in route.path
+            return {
+                "nobody": {401},
+                "own": {404} if one else through,
+                "own_without_scope": {403},
+                "other": {404} if one else through,
+                "platform": through,
+                "platform_without_scope": {403},
+            }
         case "tenant" | "own_tenant":
             assert scoped
             assert "{tenant_id}" in route.path

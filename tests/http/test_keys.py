@@ -24,8 +24,8 @@ async def test_me_tells_what_a_key_may(server: Server) -> None:
     key = await server.make_key("extensions:read", tenant=tenant)
     me = (await server.request("GET", "/api/v1/me", key=key)).json
     assert me["tenant_id"] == tenant.rpartition("/")[2]
-    assert me["scopes"] == ["extensions:read"]
-    used = await server.request("GET", f"/api/v1/api-keys/{me['key_id']}")
+    assert me["key"]["scopes"] == ["extensions:read"]
+    used = await server.request("GET", f"/api/v1/api-keys/{me['id']}")
     assert used.json["last_used_from"] == "127.0.0.1"
 
 
@@ -106,6 +106,6 @@ async def test_a_key_does_not_widen_its_own_limits(server: Server) -> None:
     key = await server.make_key("api_keys:write", expires_at="2999-01-01T00:00:00Z")
     me = (await server.request("GET", "/api/v1/me", key=key)).json
     for change in ({"expires_at": None}, {"scopes": ["*"]}):
-        path = f"/api/v1/api-keys/{me['key_id']}"
+        path = f"/api/v1/api-keys/{me['id']}"
         answer = await server.request("PATCH", path, change, key=key)
         assert answer.status in (403, 422), answer.body

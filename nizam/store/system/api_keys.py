@@ -13,8 +13,9 @@ from nizam.model.key_text import key_hash, new_key
 from nizam.store.pool import Pool, Transaction
 
 _FIND = """
-select k.id, k.body from api_keys k left join tenants t on t.id = k.tenant_id
-where k.key_hash = %s and k.enabled
+select k.id, k.body, case when k.key_hash <> %(digest)s then k.previous_key_expires_at end
+from api_keys k left join tenants t on t.id = k.tenant_id
+where (k.key_hash = %(digest)s or k.previous_key_hash = %(digest)s) and k.enabled
   and (k.tenant_id is null or t.status <> 'terminated')
 """
 _TOUCH = "update api_keys set last_used_at = now(), last_used_from = %s where id = %s"
@@ -23,7 +24,8 @@ _ADD = "insert into api_keys (id, body, key_hash) values (%s, %s, %s)"
 
 @attrs.frozen(kw_only=True)
 class FoundKey:
-    """What a key is allowed. Whether it has expired is for the caller's clock to say."""
+    """What a key is allowed. Whether it has expired is for the caller's clock to say: a key that
+    was rotated holds until its grace is over."""
 
     id: UUID
     name: str
@@ -37,18 +39,19 @@ class FoundKey:
 async def find_api_key(pool: Pool, digest: str) -> FoundKey | None:
     """The enabled key with this hash (model.key_text.key_hash), or None. A key whose tenant is
     terminated is none any more."""
-    rows = await pool.query(_FIND, (digest,))
+    rows = await pool.query(_FIND, {"digest": digest})
     if not rows:
         return None
-    identifier, body = rows[0]
+    identifier, body, grace_ends_at = rows[0]
     key = ApiKey.model_validate(body, extra="ignore")
+    ends = [it for it in (key.expires_at, grace_ends_at) if it is not None]
     return FoundKey(
         id=identifier,
         name=key.name,
         tenant_id=key.tenant_id,
         scopes=frozenset(key.scopes),
         rate_limit_per_minute=key.rate_limit_per_minute,
-        expires_at=key.expires_at,
+        expires_at=min(ends, default=None),
         allowed_cidrs=key.allowed_cidrs,
     )
 

@@ -50,8 +50,15 @@ def _beside_the_body(resource: Resource) -> list[Column[Any]]:
     if resource.name == "api_key":
         return [
             Column("key_hash", Text, nullable=False, unique=True),
+            Column("previous_key_hash", Text, unique=True),
+            Column("previous_key_expires_at", DateTime(timezone=True)),
             Column("last_used_at", DateTime(timezone=True)),
             Column("last_used_from", Text),
+        ]
+    if resource.name == "user":
+        return [
+            Column("last_login_at", DateTime(timezone=True)),
+            Column("last_login_from", Text),
         ]
     return []
 
@@ -100,3 +107,9 @@ def table(resource_name: str) -> Table:
 
 for _name in resources():
     table(_name)
+Index(
+    "ix_users_memberships",
+    text("(body -> 'memberships')"),
+    _table=table("user"),
+    postgresql_using="gin",
+)

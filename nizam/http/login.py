@@ -1,0 +1,497 @@
+"""Signing in and out: sessions for browsers, tokens for programs, passwords.
+
+All of this refuses while Redis is away: what cannot be counted or revoked is not given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+from pydantic import Field, StringConstraints
+
+from nizam.errors import (
+    FieldError,
+    KeyValueUnavailable,
+    LoginLocked,
+    NotFound,
+    PageNotAllowed,
+    Unauthenticated,
+)
+from nizam.http.auth import Authenticator
+from nizam.http.body import validate
+from nizam.http.changes import change_context
+from nizam.http.cookies import ended_cookie, session_cookie
+from nizam.http.limits import Limiter, Meter
+from nizam.http.lockout import Lockout
+from nizam.http.openapi import model_schema
+from nizam.http.passwords import Passwords
+from nizam.http.principal import require_user
+from nizam.http.problems import wrong_fields
+from nizam.http.reply import Reply
+from nizam.http.resets import Resets
+from nizam.http.route import BASE, Call, Route, Schema
+from nizam.http.schemas import list_of
+from nizam.http.sign_ins import (
+    MAX_TOKEN_SECONDS,
+    SESSION_SECONDS,
+    TOKEN_SECONDS,
+    SignInRecord,
+    SignIns,
+    csrf_token,
+)
+from nizam.model.base import Body, Value
+from nizam.model.extension import Email
+from nizam.model.password import weakness
+from nizam.model.registry import resource
+from nizam.model.user import Password, User
+from nizam.model.values import Label
+from nizam.store.audit import AuditEntry, record
+from nizam.store.context import ChangeContext
+from nizam.store.store import Store
+from nizam.store.stored import Stored
+from nizam.store.system.users import FoundUser
+from nizam.store.unit_of_work import UnitOfWork
+
+LOGINS_PER_MINUTE: Final = 5
+"""From one address, and for one account."""
+
+Given = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""A password as somebody typed it, right or wrong."""
+
+
+class Login(Value):
+    """Who logs in. `token` asks for a bearer token in the answer in place of a cookie."""
+
+    email: Email
+    password: Given
+    token: bool = False
+    name: Label | None = None
+    expires_in_seconds: Annotated[int, Field(ge=60, le=MAX_TOKEN_SECONDS)] | None = None
+
+
+class NewToken(Value):
+    """A bearer token for a program."""
+
+    name: Label
+    expires_in_seconds: Annotated[int, Field(ge=60, le=MAX_TOKEN_SECONDS)] = TOKEN_SECONDS
+
+
+class NewPassword(Value):
+    """A password in the place of the present one."""
+
+    current_password: Given
+    new_password: Password
+
+
+class PasswordReset(Value):
+    """A password for whoever holds a reset token."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    new_password: Password
+
+
+@attrs.frozen(kw_only=True)
+class SigningIn:
+    """The handlers. `origins` are the pages that may log in from elsewhere; with `secure` the
+    cookie is for HTTPS only."""
+
+    store: Store
+    authenticator: Authenticator
+    sign_ins: SignIns
+    passwords: Passwords
+    lockout: Lockout
+    resets: Resets
+    limiter: Limiter
+    now: Callable[[], datetime]
+    secure: bool
+    origins: tuple[str, ...]
+
+    # -- in and out -----------------------------------------------------------------------------
+
+    async def login(self, call: Call) -> Reply:
+        """Give a session in a cookie, or a token, for an address and its password.
+
+        Whether there is such a user shows neither in the answer nor in the time that it takes.
+        """
+        self._check_page(call)
+        wanted = validate(Login, call.json())
+        email = wanted.email.lower()
+        await self._count("login", call.remote)
+        user = await self._verified(call, email, wanted.password)
+        if user is None:
+            raise Unauthenticated(
+                "the address or the password is wrong",
+                headers=(("WWW-Authenticate", 'Bearer realm="nizam"'),),
+            )
+        default = TOKEN_SECONDS if wanted.token else SESSION_SECONDS
+        seconds = wanted.expires_in_seconds or default
+        text, begun = await self.sign_ins.begin(
+            "token" if wanted.token else "session",
+            user.id,
+            user.credential,
+            name=wanted.name or ("token" if wanted.token else "browser"),
+            address=call.remote,
+            user_agent=call.header("user-agent") or "",
+            seconds=seconds if wanted.token else min(seconds, SESSION_SECONDS),
+        )
+        await self.store.note_login(user.id, call.remote)
+        await self._audit(call, "logged_in", user)
+        return self._welcome(user, text, begun)
+
+    def _welcome(self, user: FoundUser, text: str, begun: SignInRecord) -> Reply:
+        body: dict[str, Any] = {
+            "id": begun.id,
+            "user": {"id": user.id, "email": user.email, "name": user.name},
+            "expires_at": begun.expires_at,
+            "token": text if begun.kind == "token" else None,
+            "csrf_token": csrf_token(text) if begun.kind == "session" else None,
+        }
+        if begun.kind == "token":
+            return Reply(body)
+        seconds = int((begun.expires_at - begun.created_at).total_seconds())
+        return Reply(body, 200, (session_cookie(text, seconds, secure=self.secure),))
+
+    async def logout(self, call: Call) -> Reply:
+        """End the session or token that the request came with."""
+        call.no_body()
+        sign_in = require_user(call.principal)
+        await self.sign_ins.revoke(call.principal.id, sign_in.id)
+        await self._audit_own(call, "logged_out")
+        return Reply(None, 204, (ended_cookie(secure=self.secure),))
+
+    # -- sessions and tokens --------------------------------------------------------------------
+
+    async def list_tokens(self, call: Call) -> Reply:
+        """The sessions and tokens of the user."""
+        sign_in = require_user(call.principal)
+        found = await self.sign_ins.of_user(call.principal.id)
+        rows = [{**_shown(it), "current": it.id == sign_in.id} for it in found]
+        return Reply({"data": rows, "next_cursor": None, "has_more": False})
+
+    async def create_token(self, call: Call) -> Reply:
+        """A bearer token of the user, shown this once; made with a token, it does not outlive
+        that one."""
+        wanted = validate(NewToken, call.json())
+        user = await self._user(call)
+        sign_in = require_user(call.principal)
+        seconds = float(wanted.expires_in_seconds)
+        if sign_in.kind == "token":
+            seconds = min(seconds, (sign_in.expires_at - self.now()).total_seconds())
+
+        async def work(unit: UnitOfWork) -> Reply:
+            text, begun = await self.sign_ins.begin(
+                "token",
+                user.id,
+                user.credential,
+                name=wanted.name,
+                address=call.remote,
+                user_agent=call.header("user-agent") or "",
+                seconds=seconds,
+            )
+            unit.note("token_created", "user", user.id, after={"id": str(begun.id)})
+            return Reply({**_shown(begun), "current": False, "token": text}, 201)
+
+        return await self.store.write(user.home, change_context(call), work)
+
+    async def revoke_token(self, call: Call) -> Reply:
+        """End one of the user's sessions or tokens."""
+        if not await self.sign_ins.revoke(call.principal.id, call.id()):
+            raise NotFound
+        await self._audit_own(call, "token_revoked")
+        return Reply(None, 204)
+
+    async def revoke_tokens(self, call: Call) -> Reply:
+        """End all of the user's sessions and tokens but the one that the request came with."""
+        sign_in = require_user(call.principal)
+        await self.sign_ins.revoke_all(call.principal.id, but=sign_in.id)
+        await self._audit_own(call, "token_revoked")
+        return Reply(None, 204)
+
+    # -- passwords ------------------------------------------------------------------------------
+
+    async def change_password(self, call: Call) -> Reply:
+        """A new password; every other session and token of the user ends."""
+        wanted = validate(NewPassword, call.json())
+        sign_in = require_user(call.principal)
+        email = call.principal.email or ""
+        _check_strength(wanted.new_password, "/new_password", (email, call.principal.name))
+        user = await self._verified(call, email, wanted.current_password)
+        if user is None:
+            raise wrong_fields(
+                [FieldError("/current_password", "wrong", "is not the present password")]
+            )
+        after = await self._set_password(call, user, wanted.new_password, "password_changed")
+        present = [it for it in await self.sign_ins.of_user(user.id) if it.id == sign_in.id]
+        for it in present:
+            await self.sign_ins.rebind(it, after.credential)
+        await self.sign_ins.revoke_all(user.id, but=sign_in.id)
+        return Reply(None, 204)
+
+    async def reset_password(self, call: Call) -> Reply:
+        """A new password for whoever holds a reset token, which ends with it."""
+        self._check_page(call)
+        wanted = validate(PasswordReset, call.json())
+        await self._count("reset", call.remote)
+        reset = await self.resets.find(wanted.token)
+        user = None if reset is None else await self.store.find_user(reset.user_id)
+        if reset is None or user is None or user.credential != reset.credential:
+            raise wrong_fields(
+                [FieldError("/token", "not_valid", "is no reset token that still holds")]
+            )
+        _check_strength(wanted.new_password, "/new_password", (user.email, user.name))
+        await self._set_password(call, user, wanted.new_password, "password_reset")
+        await self.resets.forget(wanted.token)
+        await self.lockout.clear(user.email)
+        await self.sign_ins.revoke_all(user.id)
+        return Reply(None, 204)
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    async def _verified(self, call: Call, email: str, password: str) -> FoundUser | None:
+        """The user, if the password is right; each try counts, and too many wrong ones lock."""
+        await self.lockout.check(email)
+        await self._count("account", email)
+        user = await self.store.find_login(email)
+        right = await self.passwords.verify(password, user.password_hash if user else None)
+        if user is None or not right:
+            await self.lockout.failed(email)
+            await self._audit(call, "login_failed", user, email)
+            return None
+        await self.lockout.clear(email)
+        return user
+
+    async def _count(self, what: str, whose: str) -> None:
+        await self.limiter.take_strictly(
+            f"{what}:{whose}", Meter("minute", LOGINS_PER_MINUTE, policy=what)
+        )
+
+    async def _set_password(
+        self, call: Call, user: FoundUser, password: str, action: str
+    ) -> FoundUser:
+        hashed = await self.passwords.hash(password)
+
+        def change(present: Stored) -> Body:
+            # Between the look at the present password and now somebody else may have changed it.
+            if self.store.credential_of(present) != user.credential:
+                raise wrong_fields(
+                    [FieldError("/new_password", "outdated", "the password has just been changed")]
+                )
+            kept = User.model_validate(present.body)
+            return kept.model_copy(update={"password": hashed})
+
+        context = attrs.evolve(_context(call, user), idempotency=None)
+        await self.store.update(resource("user"), None, user.id, change, context)
+        self.authenticator.forget()
+        await self._audit(call, action, user)
+        return attrs.evolve(user, password_hash=hashed)
+
+    async def _user(self, call: Call) -> FoundUser:
+        user = await self.store.find_user(call.principal.id)
+        if user is None:
+            raise Unauthenticated
+        return user
+
+    async def _audit_own(self, call: Call, action: str) -> None:
+        await self._audit(call, action, await self.store.find_user(call.principal.id))
+
+    async def _audit(
+        self, call: Call, action: str, user: FoundUser | None, email: str | None = None
+    ) -> None:
+        entry = AuditEntry(
+            action=action,
+            resource_type="user",
+            resource_id=user.id if user else None,
+            tenant_id=user.home if user else None,
+            after={"email": email or (user.email if user else None)},
+        )
+        await record(self.store.primary, _context(call, user, email), self.now(), entry)
+
+    def _check_page(self, call: Call) -> None:
+        """Refuse another site's page, which could sign its visitor in as somebody else."""
+        origin = call.header("origin")
+        if origin is None or origin in self.origins:
+            return
+        if urlsplit(origin).netloc != call.header("host"):
+            raise PageNotAllowed(f"pages of {origin[:200]} may not log in here")
+
+    # -- routes ---------------------------------------------------------------------------------
+
+    def routes(self) -> list[Route]:
+        """The routes of this file."""
+        shown = _SIGN_IN
+        with_token: Schema = {
+            **shown,
+            "required": [*shown["required"], "token"],
+            "properties": {**shown["properties"], "token": {"type": "string"}},
+        }
+        return [
+            Route(
+                method="POST",
+                path=f"{BASE}/auth/login",
+                handler=self.login,
+                summary="Log in: a session in a cookie, or with `token` a bearer token.",
+                operation="login",
+                tag="auth",
+                access="public",
+                request=model_schema(Login),
+                request_example={"email": "ada@example.com", "password": "...", "token": True},
+                response=_WELCOME,
+                errors=(Unauthenticated, PageNotAllowed, LoginLocked, KeyValueUnavailable),
+            ),
+            Route(
+                method="POST",
+                path=f"{BASE}/auth/logout",
+                handler=self.logout,
+                summary="End the session or token of this request.",
+                operation="logout",
+                tag="auth",
+                access="user",
+                status=204,
+                errors=(KeyValueUnavailable,),
+            ),
+            Route(
+                method="GET",
+                path=f"{BASE}/auth/tokens",
+                handler=self.list_tokens,
+                summary="Your sessions and tokens.",
+                operation="list_tokens",
+                tag="auth",
+                access="user",
+                response=list_of(shown),
+                errors=(KeyValueUnavailable,),
+            ),
+            Route(
+                method="POST",
+                path=f"{BASE}/auth/tokens",
+                handler=self.create_token,
+                summary="A bearer token for a program; it is shown once.",
+                operation="create_token",
+                tag="auth",
+                access="user",
+                status=201,
+                request=model_schema(NewToken),
+                request_example={"name": "report", "expires_in_seconds": 3600},
+                response=with_token,
+                errors=(KeyValueUnavailable,),
+            ),
+            Route(
+                method="DELETE",
+                path=f"{BASE}/auth/tokens",
+                handler=self.revoke_tokens,
+                summary="End all your other sessions and tokens.",
+                operation="revoke_tokens",
+                tag="auth",
+                access="user",
+                status=204,
+                errors=(KeyValueUnavailable,),
+            ),
+            Route(
+                method="DELETE",
+                path=f"{BASE}/auth/tokens/{{id}}",
+                handler=self.revoke_token,
+                summary="End one of your sessions or tokens.",
+                operation="revoke_token",
+                tag="auth",
+                access="user",
+                status=204,
+                errors=(KeyValueUnavailable,),
+            ),
+            Route(
+                method="POST",
+                path=f"{BASE}/auth/password",
+                handler=self.change_password,
+                summary="Change your password; your other sessions and tokens end.",
+                operation="change_password",
+                tag="auth",
+                access="user",
+                status=204,
+                request=model_schema(NewPassword),
+                errors=(LoginLocked, KeyValueUnavailable),
+            ),
+            Route(
+                method="POST",
+                path=f"{BASE}/auth/reset",
+                handler=self.reset_password,
+                summary="Choose a password with a reset token.",
+                operation="reset_password",
+                tag="auth",
+                access="public",
+                status=204,
+                request=model_schema(PasswordReset),
+                errors=(PageNotAllowed, KeyValueUnavailable),
+            ),
+        ]
+
+
+def _context(call: Call, user: FoundUser | None, email: str | None = None) -> ChangeContext:
+    """The user as the actor, also where nobody has signed in yet."""
+    return ChangeContext(
+        actor_type="anonymous" if user is None else "user",
+        actor_name=user.email if user else email or "anonymous",
+        actor_id=user.id if user else None,
+        address=call.remote,
+        request_id=call.request_id,
+    )
+
+
+def _check_strength(password: str, path: str, known: Iterable[str]) -> None:
+    problem = weakness(password, known)
+    if problem is not None:
+        raise wrong_fields([FieldError(path, "weak", problem)])
+
+
+def _shown(it: SignInRecord) -> dict[str, Any]:
+    return {
+        "id": it.id,
+        "kind": it.kind,
+        "name": it.name,
+        "created_at": it.created_at,
+        "created_from": it.created_from,
+        "last_used_at": it.last_used_at,
+        "last_used_from": it.last_used_from,
+        "expires_at": it.expires_at,
+        "user_agent": it.user_agent,
+    }
+
+
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_TEXT: Schema = {"type": "string"}
+_ID: Schema = {"type": "string", "format": "uuid"}
+_SIGN_IN: Schema = {
+    "type": "object",
+    "required": ["id", "kind", "name", "created_at", "last_used_at", "expires_at", "current"],
+    "properties": {
+        "id": _ID,
+        "kind": {"enum": ["session", "token"]},
+        "name": _TEXT,
+        "created_at": _TIME,
+        "created_from": _TEXT,
+        "last_used_at": _TIME,
+        "last_used_from": _TEXT,
+        "expires_at": _TIME,
+        "user_agent": _TEXT,
+        "current": {"type": "boolean"},
+    },
+}
+_WELCOME: Schema = {
+    "type": "object",
+    "required": ["id", "user", "expires_at", "token", "csrf_token"],
+    "properties": {
+        "id": _ID,
+        "user": {
+            "type": "object",
+            "required": ["id", "email", "name"],
+            "properties": {"id": _ID, "email": _TEXT, "name": _TEXT},
+        },
+        "expires_at": _TIME,
+        "token": {"type": ["string", "null"], "description": "Shown once; with `token` only."},
+        "csrf_token": {
+            "type": ["string", "null"],
+            "description": "Send it as X-CSRF-Token with every change; with a cookie only.",
+        },
+    },
+}
