@@ -8,18 +8,22 @@ from typing import Any
 
 import click
 
+Table = Mapping[str, tuple[str, str]]
+
 
 class LazyGroup(click.Group):
-    """A group over a table: the name of a command -> `module:attribute` and its line of help.
+    """A group over tables: the name of a command -> where it is, and its line of help.
 
-    The line is what `--help` shows of the command; it is the command's own short help too.
+    It is at `module:attribute`, or made by `module:function:argument`. There is a table for each
+    section of `--help`, which shows the lines; they are the commands' own short help too.
     """
 
     def __init__(
-        self, *args: Any, table: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any
+        self, *args: Any, sections: Mapping[str, Table] | None = None, **more: Any
     ) -> None:
-        super().__init__(*args, **kwargs)
-        self.table = dict(table or {})
+        super().__init__(*args, **more)
+        self.sections = dict(sections or {})
+        self.table = {name: it for table in self.sections.values() for name, it in table.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""
@@ -30,14 +34,16 @@ class LazyGroup(click.Group):
         if cmd_name not in self.table:
             return super().get_command(ctx, cmd_name)
         place, line = self.table[cmd_name]
-        module, _, attribute = place.partition(":")
+        module, attribute, *arguments = place.split(":")
         command = getattr(importlib.import_module(module), attribute)
+        if arguments:
+            command = command(*arguments)
         assert isinstance(command, click.Command), place  # noqa: S101 - the table is ours
         command.short_help = line
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from the table alone."""
-        rows = [(name, line) for name, (_, line) in self.table.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        """Write the lists of commands from the tables alone."""
+        for title, table in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, line) for name, (_, line) in table.items()])

@@ -16,10 +16,42 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+API_COMMANDS: dict[str, tuple[str, str]] = {
+    "tenant": ("nizam.cli.tenant:tenant", "Tenants: provision, activate, suspend, ..."),
+    "key": ("nizam.cli.resources:group:api_key", "API keys."),
+    "node": ("nizam.cli.resources:group:switch_node", "Switch nodes: the FreeSWITCH servers."),
+    "extension": (
+        "nizam.cli.extension:extension",
+        "Extensions, and what their phones sign in with.",
+    ),
+    "did": ("nizam.cli.resources:group:did", "Public numbers."),
+    "ring-group": ("nizam.cli.resources:group:ring_group", "Ring groups."),
+    "ivr": ("nizam.cli.resources:group:ivr", "Menus."),
+    "time-condition": ("nizam.cli.resources:group:time_condition", "Opening hours."),
+    "gateway": ("nizam.cli.resources:group:gateway", "Trunks to carriers."),
+    "outbound-route": ("nizam.cli.resources:group:outbound_route", "Ways out."),
+    "prompt": ("nizam.cli.resources:group:prompt", "Announcements."),
+    "music-on-hold": ("nizam.cli.resources:group:music_on_hold", "Music on hold."),
+    "webhook": ("nizam.cli.webhook:webhook", "Webhooks, their deliveries, and sending again."),
+    "events": ("nizam.cli.events:events", "What happens: list events, or follow them."),
+    "explain": ("nizam.cli.explain:explain", "Where a call would go, and why."),
+    "me": ("nizam.cli.me:me", "Whose key is used, and what it may do."),
+    "openapi": ("nizam.cli.openapi:openapi", "Print the OpenAPI document; needs no server."),
+}
+"""Clients of the API."""
+
+
 @click.group(
     cls=LazyGroup,
-    table=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    sections={"Running NIZAM": COMMANDS, "Through the API": API_COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Through the API: --url and --api-key (or NIZAM_URL, NIZAM_API_KEY, or
+--state-dir of a running nizam dev) say which server is asked.
+
+\b
+Exit status: 0 done; 1 refused, or what was asked about is not so;
+2 wrong usage; 3 cannot reach what is needed.""",
 )
 @click.version_option(__version__)
 def commands() -> None:

@@ -93,9 +93,23 @@ class Client:
 
         @cache
         def path() -> str:
-            return f"{BASE}/tenants/{self._tenant_id(name)}"
+            return f"{BASE}/tenants/{self.tenant_id(name)}"
 
         return TenantClient(self._transport, path)
+
+    def tenant_id(self, name: UUID | str | None) -> UUID:
+        """The id of the tenant of this id or slug; without one, that of the API key."""
+        if isinstance(name, UUID):
+            return name
+        if name is None:
+            own: Any = self.me().get("tenant_id")
+            if own is None:
+                raise ValueError("this key belongs to no tenant: name one")
+            return UUID(own)
+        try:
+            return UUID(name)
+        except ValueError:
+            return self._tenant_of_slug(name)
 
     def me(self) -> Document:
         """Who asks: the credentials of this client, as the server knows them."""
@@ -111,19 +125,6 @@ class Client:
 
     def _get(self, path: str) -> Document:
         return document(self._transport.request("GET", f"{BASE}{path}").json())
-
-    def _tenant_id(self, name: UUID | str | None) -> UUID:
-        if isinstance(name, UUID):
-            return name
-        if name is None:
-            own: Any = self.me().get("tenant_id")
-            if own is None:
-                raise ValueError("this key belongs to no tenant: name one")
-            return UUID(own)
-        try:
-            return UUID(name)
-        except ValueError:
-            return self._tenant_of_slug(name)
 
     def _tenant_of_slug(self, slug: str) -> UUID:
         own = self.me().get("tenant_id")

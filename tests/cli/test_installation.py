@@ -1,24 +1,13 @@
-"""The `nizam` command: exit codes that scripts can rely on."""
+"""Commands for an installation: exit codes that scripts can rely on."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from nizam import __version__
-from nizam.cli.root import commands
-
-
-def nizam(*arguments: str, environment: dict[str, str] | None = None) -> Result:
-    return CliRunner(env=environment).invoke(commands, arguments, prog_name="nizam")
-
-
-@pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NIZAM_CONFIG", "DB_PORT", "DB_HOST", "DB_PASSWORD", "CREDENTIALS_DIRECTORY"):
-        monkeypatch.delenv(name, raising=False)
+from tests.cli.conftest import nizam
 
 
 def test_the_version_is_told() -> None:

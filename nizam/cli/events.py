@@ -1,0 +1,102 @@
+"""`nizam events`: what happens in a tenant."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nizam.cli.access import Access, api_options
+from nizam.cli.output import cell, json_option, print_rows
+
+if TYPE_CHECKING:
+    from nizam.client import TenantClient
+
+COLUMNS = ("occurred_at", "type", "call_id", "data")
+LATE = timedelta(seconds=10)
+"""How much later than it happened an event may be stored and still be told."""
+_REMEMBERED = 10_000
+
+
+@click.group()
+def events() -> None:
+    """What happens in a tenant: list events, or follow them."""
+
+
+@events.command("list")
+@click.option("--type", "types", multiple=True, help="Only of this type; repeatable.")
+@click.option("--call", "call_id", metavar="CALL_ID", help="Only of this call.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@api_options(tenant=True)
+@json_option
+def list_events(
+    access: Access, as_json: bool, types: tuple[str, ...], call_id: str | None, limit: int
+) -> None:
+    """List events, the newest first."""
+    with access.in_tenant() as tenant:
+        found = tenant.call_events.list(
+            type__in=types or None, call_id=call_id, limit=min(limit, 200)
+        )
+        rows = list(islice(found, limit))
+    print_rows(rows, COLUMNS, as_json=as_json)
+
+
+@events.command()
+@click.option("--type", "types", multiple=True, help="Only of this type; repeatable.")
+@click.option(
+    "--every", default=1.0, show_default=True, type=click.FloatRange(0.1), help="Seconds."
+)
+@click.option("--count", type=click.IntRange(1), help="End after so many.  [default: never]")
+@click.option("--since", type=click.DateTime(), help="Begin then (UTC).  [default: now]")
+@api_options(tenant=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
+def tail(
+    access: Access,
+    as_json: bool,
+    types: tuple[str, ...],
+    every: float,
+    count: int | None,
+    since: datetime | None,
+) -> None:
+    """Follow events as they are stored. Ends with Ctrl-C."""
+    begin = since.replace(tzinfo=UTC) if since else datetime.now(UTC)
+    with access.in_tenant() as tenant:
+        for event in islice(followed(tenant, types, begin, lambda: time.sleep(every)), count):
+            click.echo(json.dumps(event, ensure_ascii=False) if as_json else line(event))
+
+
+def followed(
+    tenant: TenantClient, types: tuple[str, ...], begin: datetime, pause: Callable[[], None]
+) -> Iterator[Mapping[str, Any]]:
+    """Events since `begin` in order, each once, and then for ever those that are stored.
+
+    The API's list is asked again and again, a little into the past: an event is stored later than
+    it happens. `pause` is called between two times.
+    """
+    seen: OrderedDict[str, None] = OrderedDict()
+    newest = begin
+    while True:
+        since = max(begin, newest - LATE)
+        found = tenant.call_events.list(
+            sort="occurred_at", occurred_at__gte=since, type__in=types or None, limit=200
+        )
+        for event in found:
+            if event["id"] in seen:
+                continue
+            seen[event["id"]] = None
+            newest = max(newest, datetime.fromisoformat(event["occurred_at"]))
+            yield event
+        while len(seen) > _REMEMBERED:
+            seen.popitem(last=False)
+        pause()
+
+
+def line(event: Mapping[str, Any]) -> str:
+    """An event as one line for people."""
+    return "  ".join(cell(event.get(name)) for name in COLUMNS)

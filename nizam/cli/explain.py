@@ -1,0 +1,63 @@
+"""`nizam explain`: where a call would go, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from nizam.cli.access import Access, api_options
+from nizam.cli.output import cell, json_option, print_json
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  nizam explain --tenant acme --from 1001 --to 2001\n"
+    "  nizam explain -t acme --from +4930123456 --to +12025550101 --public --at 2026-12-24T18:00"
+)
+@click.option("--from", "from_", required=True, metavar="NUMBER", help="Who calls.")
+@click.option("--to", required=True, metavar="NUMBER", help="What is dialled.")
+@click.option("--public", is_flag=True, help="As a call that comes in from a carrier.")
+@click.option("--at", type=click.DateTime(), help="At this instant (UTC).  [default: now]")
+@click.option("--xml", is_flag=True, help="Print the XML that FreeSWITCH would get, nothing else.")
+@api_options(tenant=True)
+@json_option
+def explain(
+    access: Access,
+    as_json: bool,
+    from_: str,
+    to: str,
+    public: bool,
+    at: datetime | None,
+    xml: bool,
+) -> None:
+    """Where a call would go, and why. No call is made."""
+    with access.in_tenant() as tenant:
+        found = tenant.explain(
+            from_,
+            to,
+            context="public" if public else "internal",
+            at=at and at.replace(tzinfo=UTC),
+        )
+    if as_json:
+        print_json(found)
+    elif xml:
+        click.echo(found["xml"])
+    else:
+        click.echo(f"{from_} -> {to}: {click.style(found['outcome'], bold=True)}")
+        for step in found["trace"]:
+            click.echo(f"  {_step(step)}")
+        for number, step in enumerate(found["plan"], 1):
+            click.echo(f"{number:>3}. {_fields(step)}")
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    return f"{step.get('step', '')}: {step.get('result', '')}  {step.get('detail') or ''}".rstrip()
+
+
+def _fields(step: Mapping[str, Any]) -> str:
+    first, *others = step.items()
+    more = [f"{name} {cell(value)}" for name, value in others if value not in (None, [], {}, "")]
+    return " ".join([cell(first[1]), ", ".join(more)]).rstrip()

@@ -1,0 +1,134 @@
+"""What commands are given: documents in files, and single fields on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+Schema = Mapping[str, Any]
+
+
+def read_text(name: str) -> str:
+    """The text of a file, of standard input for `-`; BadParameter if it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{name}: {error}") from None
+
+
+def read_document(name: str) -> dict[str, Any]:
+    """The mapping in a file of YAML or JSON, `-` for standard input.
+
+    Of YAML's values only those of JSON are taken: `no`, 2026-01-31, 007 and +4930123 are texts.
+    Raises BadParameter.
+    """
+    found = parse_yaml(read_text(name), name)
+    if not isinstance(found, dict):
+        raise click.BadParameter(f"{name} holds no mapping")
+    return found
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """The value that `text` holds; BadParameter that names the place of what is wrong."""
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_loader())  # noqa: S506 - a SafeLoader, with fewer types
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"{name}: {error}") from None
+
+
+def put(document: dict[str, Any], path: str, value: Any) -> None:
+    """Set the field at a dotted path, making what is on the way."""
+    *steps, last = path.split(".")
+    for step in steps:
+        inner = document.setdefault(step, {})
+        if not isinstance(inner, dict):
+            raise click.BadParameter(f"{step} in {path} has no fields")
+        document = inner
+    document[last] = value
+
+
+def value_of(text: str, schema: Schema) -> Any:
+    """A value from the command line, by the JSON Schema of its field."""
+    kinds = {kind for it in alternatives(schema) for kind in _kinds(it)}
+    if text == "null" and "null" in kinds:
+        return None
+    if "string" in kinds and not kinds & {"object", "array"}:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        if "string" in kinds or not kinds:
+            return text
+        wanted = " or ".join(sorted(kinds - {"null"}))
+        raise click.BadParameter(f"{text!r} is no {wanted}; write it as JSON") from None
+
+
+def as_declared(value: Any, schema: Schema, definitions: Schema) -> Any:
+    """`value` with the whole numbers as texts where the JSON Schema takes no number.
+
+    People write `number: 1001` in YAML, and mean the text.
+    """
+    for it in alternatives(schema):
+        it = _resolved(it, definitions)
+        if isinstance(value, dict) and "properties" in it:
+            fields = it["properties"]
+            return {
+                name: as_declared(inner, fields.get(name, {}), definitions)
+                for name, inner in value.items()
+            }
+        if isinstance(value, list) and "items" in it:
+            return [as_declared(inner, it["items"], definitions) for inner in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        kinds = {kind for it in alternatives(schema) for kind in _kinds(it)}
+        if "string" in kinds and not kinds & {"integer", "number"}:
+            return str(value)
+    return value
+
+
+def _resolved(schema: Schema, definitions: Schema) -> Schema:
+    if "$ref" not in schema:
+        return schema
+    found: Schema = definitions[schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def alternatives(schema: Schema) -> list[Schema]:
+    """What a field may be."""
+    return list(schema.get("anyOf", [schema]))
+
+
+def _kinds(schema: Schema) -> list[str]:
+    if "$ref" in schema:
+        return ["object"]
+    kind = schema.get("type", [])
+    return [kind] if isinstance(kind, str) else list(kind)
+
+
+def _loader() -> Any:
+    """YAML with JSON's types alone (the core schema of YAML 1.2)."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {}
+
+    for tag, pattern, starts in (
+        ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+        ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+        ("int", "-?(0|[1-9][0-9]*)", "-0123456789"),
+        ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", "-0123456789"),
+    ):
+        Loader.add_implicit_resolver(
+            f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), list(starts)
+        )
+    return Loader
