@@ -44,7 +44,9 @@ async def with_real_ids(server: Server, example: dict[str, Any], tenant: str) ->
     ids: dict[str, str] = {}
     for placeholder, path, body in _NEEDED:
         if placeholder in text:
-            ids[placeholder] = (await server.make(f"{tenant}/{path}", body))["id"]
+            # Made once for each tenant, however many examples need it.
+            made = await server.make(f"{tenant}/{path}", body, idempotency_key=placeholder + tenant)
+            ids[placeholder] = made["id"]
     return _replaced(example, ids)  # type: ignore[no-any-return]
 
 
