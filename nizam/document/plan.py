@@ -40,6 +40,10 @@ class Known(Protocol):
         """Its id."""
 
     @property
+    def version(self) -> int:
+        """How often it was changed, and made."""
+
+    @property
     def created_at(self) -> datetime:
         """When it was made."""
 
@@ -58,7 +62,8 @@ class Change:
 
     `path` points to it in the document. `body` is what is stored of it afterwards. Its secrets are
     `sealed`, as they are stored, or else the present ones with those of `given`, in clear, in
-    their place. `missing` are those that the document only marks and nobody can make.
+    their place. `missing` are those that the document only marks and nobody can make. An object
+    that comes back has been `created_at` its first making.
     """
 
     operation: Operation
@@ -68,6 +73,8 @@ class Change:
     path: str = ""
     before: Known | None = None
     body: Mapping[str, Any] = attrs.field(factory=dict)
+    version: int = 1
+    created_at: datetime | None = None
     given: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     sealed: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     missing: tuple[str, ...] = ()
@@ -155,6 +162,7 @@ class Planner:
                 path="/tenant",
                 before=self.tenant,
                 body=values,
+                version=self.tenant.version + 1,
             )
         ]
 
@@ -293,6 +301,7 @@ class _Work:
             path=pointer(place),
             before=known,
             body=values,
+            version=1 if known is None else known.version + 1,
             given=given,
             missing=_missing(it, marked, known),
             references=tuple(it.references(body)),

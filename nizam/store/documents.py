@@ -1,0 +1,467 @@
+"""Tenant documents on the database: export, plan, apply, import and rollback.
+
+Whatever is applied is planned and checked under the tenant's lock, in the transaction that
+carries it out: all of it is committed, or none. The thread is never held for longer than a slice
+of the work, so that calls are routed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import attrs
+import orjson
+from pydantic import ValidationError
+from twisted.internet.defer import DeferredSemaphore
+
+from nizam.document.checks import check_together
+from nizam.document.form import FORMAT, default_of, form, tenant_fields, tenant_form
+from nizam.document.keys import key_text
+from nizam.document.plan import (
+    Change,
+    Plan,
+    Planner,
+    Treatment,
+    document_resources,
+    names_of,
+)
+from nizam.document.slices import Sliced, in_slices
+from nizam.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    FieldError,
+    NotFound,
+    QuotaExceeded,
+    UnknownField,
+    ValidationFailed,
+    VersionMismatch,
+)
+from nizam.model.identifiers import new_id
+from nizam.model.pointer import pointer
+from nizam.model.registry import resources
+from nizam.model.validation import field_errors
+from nizam.store.bulk import Everything, edges, read_everything, write_changes
+from nizam.store.context import ChangeContext
+from nizam.store.pool import Transaction, scope_sql
+from nizam.store.records import Revision, RevisionKind
+from nizam.store.revisions import Version, configuration_as_of
+from nizam.store.store import Store
+from nizam.store.stored import Stored
+from nizam.store.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
+
+DEADLINE_SECONDS = 120.0
+MOST_ERRORS = 500
+_EXCLUSIVE = 1
+_CONFLICTS = frozenset({"taken", "in_use", "quota_exceeded"})
+_WAIT_SECONDS = 10.0
+
+
+@attrs.frozen
+class Exported:
+    """A tenant's document as JSON, and the revision that it is of."""
+
+    revision: int
+    content: bytes
+
+
+@attrs.frozen
+class Planned:
+    """A plan, and the revision that it was made against."""
+
+    revision: int
+    plan: Plan
+
+
+@attrs.frozen
+class Applied:
+    """A plan that was carried out: the revision afterwards, and the objects made or changed, with
+    secrets that are new in `revealed`."""
+
+    revision: int
+    plan: Plan
+    objects: Sequence[Stored]
+
+
+Answer = Callable[[Applied], T]
+Permit = Callable[[Plan], None]
+"""Raises for a plan that its maker may not carry out."""
+
+
+class Documents:
+    """The documents of all tenants. One long change at a time runs in each process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._reactor = store.primary.reactor
+        self._running = DeferredSemaphore(_EXCLUSIVE)
+
+    async def export(
+        self, tenant_id: UUID, context: ChangeContext, *, reveal: bool = False
+    ) -> Exported:
+        """The tenant's document. With `reveal` it holds every secret in clear, and the audit log
+        says that it was asked for. Raises NotFound."""
+
+        async def read(transaction: Transaction) -> Everything:
+            return await self._everything(transaction, tenant_id)
+
+        async def read_secrets(unit: UnitOfWork) -> Everything:
+            fields = (f"{it.name}.{secret.field}" for it in own for secret in it.secrets)
+            unit.note("revealed", "tenant", tenant_id, after={"fields": sorted(fields)})
+            return await read(unit.transaction)
+
+        own = document_resources()
+        if reveal:
+            everything = await self._write(tenant_id, context, read_secrets)
+        else:
+            everything = await self._store.primary.tenant_transaction(
+                tenant_id, read, deadline=DEADLINE_SECONDS
+            )
+        box = self._store.secret_box
+
+        def reveal_one(it: Stored) -> Mapping[str, str]:
+            if not reveal:
+                return {}
+            return {
+                field: box.decrypt(text, it.resource.name, it.id, field)
+                for field, text in it.secrets.items()
+            }
+
+        content = await in_slices(self._reactor, _content(everything, reveal_one))
+        return Exported(everything.revision, content)
+
+    async def plan(
+        self,
+        tenant_id: UUID,
+        document: Mapping[str, Any],
+        *,
+        prune: bool = False,
+        treatment: Treatment = "replace",
+    ) -> Planned:
+        """What applying the document would do now. Raises as `apply`."""
+
+        async def work(transaction: Transaction) -> Planned:
+            everything = await self._everything(transaction, tenant_id)
+            planned = await in_slices(
+                self._reactor, self._planner(everything, prune, treatment).plan(document)
+            )
+            await self._check(transaction, everything, planned)
+            return Planned(everything.revision, planned)
+
+        return await self._store.primary.tenant_transaction(
+            tenant_id, work, deadline=DEADLINE_SECONDS
+        )
+
+    async def apply(
+        self,
+        tenant_id: UUID,
+        document: Mapping[str, Any],
+        context: ChangeContext,
+        answer: Answer[T],
+        *,
+        permit: Permit,
+        prune: bool = False,
+        treatment: Treatment = "replace",
+        versions: frozenset[int] | None = None,
+        kind: RevisionKind = "document",
+    ) -> T:
+        """Make the tenant what the document says, in one transaction; what `answer` makes of it,
+        also kept for the idempotency key.
+
+        Raises NotFound; VersionMismatch when the tenant's revision is none of `versions`;
+        ValidationFailed, Conflict or QuotaExceeded naming everything that is wrong.
+        """
+
+        async def work(unit: UnitOfWork) -> T:
+            everything = await self._locked(unit, versions)
+            plan = await in_slices(
+                self._reactor, self._planner(everything, prune, treatment).plan(document)
+            )
+            return answer(
+                await self._carry_out(unit, everything, plan, permit, Revision(kind=kind))
+            )
+
+        return await self._write(tenant_id, context, work)
+
+    async def roll_back(
+        self,
+        tenant_id: UUID,
+        revision: int,
+        context: ChangeContext,
+        answer: Answer[T],
+        *,
+        with_tenant: bool,
+        versions: frozenset[int] | None = None,
+    ) -> T:
+        """Make all objects what they were at a revision, with their secrets, as a new revision.
+
+        With `with_tenant` the tenant's own settings too; its quotas stay in any case. Raises as
+        `apply`, and NotFound for a revision that is not kept.
+        """
+
+        async def work(unit: UnitOfWork) -> T:
+            everything = await self._locked(unit, versions)
+            former = await configuration_as_of(unit.transaction, tenant_id, revision)
+            plan = await in_slices(self._reactor, _way_back(everything, former, with_tenant))
+            return answer(
+                await self._carry_out(
+                    unit,
+                    everything,
+                    plan,
+                    lambda plan: None,
+                    Revision(kind="rollback", restores=revision),
+                )
+            )
+
+        return await self._write(tenant_id, context, work)
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    async def _write(
+        self, tenant_id: UUID, context: ChangeContext, work: Callable[[UnitOfWork], Awaitable[T]]
+    ) -> T:
+        turn = self._running.acquire()
+        try:
+            await turn.addTimeout(_WAIT_SECONDS, self._reactor)
+        except Exception:
+            raise DatabaseUnavailable("another long change is being made") from None
+        try:
+            return await self._store.write(tenant_id, context, work, deadline=DEADLINE_SECONDS)
+        finally:
+            self._running.release()
+
+    async def _locked(self, unit: UnitOfWork, versions: frozenset[int] | None) -> Everything:
+        await unit.lock()
+        assert unit.tenant_id is not None  # noqa: S101 - documents belong to tenants
+        everything = await self._everything(unit.transaction, unit.tenant_id)
+        if versions is not None and everything.revision not in versions:
+            raise VersionMismatch(
+                f"the tenant is at revision {everything.revision} now",
+                current_version=everything.revision,
+            )
+        return everything
+
+    async def _everything(self, transaction: Transaction, tenant_id: UUID) -> Everything:
+        found = await read_everything(transaction, tenant_id)
+        if found is None:
+            raise NotFound
+        return found
+
+    def _planner(self, it: Everything, prune: bool, treatment: Treatment) -> Planner:
+        box = self._store.secret_box
+
+        def reveal(resource: str, identifier: UUID, field: str, text: str) -> str:
+            return box.decrypt(text, resource, identifier, field)
+
+        return Planner(
+            present=it.present,
+            tenant=it.tenant,
+            reveal=reveal,
+            new_id=new_id,
+            prune=prune,
+            treatment=treatment,
+        )
+
+    async def _carry_out(
+        self,
+        unit: UnitOfWork,
+        everything: Everything,
+        plan: Plan,
+        permit: Permit,
+        revision: Revision,
+    ) -> Applied:
+        permit(plan)
+        await self._check(unit.transaction, everything, plan)
+        unit.revision = revision
+        written = await write_changes(unit, self._reactor, plan.changes)
+        return Applied(everything.revision + (1 if plan.changes else 0), plan, written)
+
+    async def _check(self, transaction: Transaction, everything: Everything, plan: Plan) -> None:
+        """Raise what is wrong with the plan: the fields first, then what they are together."""
+        _raise(plan.errors)
+        own = next((it for it in plan.changes if it.resource.name == "tenant"), None)
+        tenant = everything.tenant.body if own is None else own.body
+        together = check_together(
+            everything.present,
+            plan.changes,
+            tenant.get("quotas", {}),
+            await edges(transaction, everything.tenant.id),
+        )
+        errors = await in_slices(self._reactor, together)
+        errors += await _taken_by_others(transaction, everything.tenant.id, plan.changes)
+        _raise(errors)
+
+
+def _content(it: Everything, reveal: Callable[[Stored], Mapping[str, str]]) -> Sliced[bytes]:
+    """The document, its objects in the order of their names."""
+    called = names_of(it.present)
+
+    def names(kind: str, identifier: str) -> str | None:
+        return called.get((kind, identifier))
+
+    parts = [b'"format":%d,"tenant":%s' % (FORMAT, orjson.dumps(tenant_form(it.tenant.body)))]
+    for resource in document_resources():
+        objects: list[bytes] = []
+        own = it.present.get(resource.name, ())
+        for each in sorted(own, key=lambda it: called[it.resource.name, str(it.id)]):
+            shown = form(resource, each.body, names, each.secrets, reveal(each))
+            objects.append(orjson.dumps(shown))
+            yield
+        parts.append(b'"%s":[%s]' % (resource.table.encode(), b",".join(objects)))
+    return b"{%s}" % b",".join(parts)
+
+
+def _way_back(everything: Everything, former: Iterable[Version], with_tenant: bool) -> Sliced[Plan]:
+    """The plan that makes the tenant what it was."""
+    present = {
+        (it.resource.name, it.id): it for objects in everything.present.values() for it in objects
+    }
+    names = names_of(everything.present)
+    wanted = [it for it in former if it.body is not None and it.resource in resources()]
+    staying = {(it.resource, str(it.id)) for it in wanted}
+    changes: list[Change] = []
+    errors: list[FieldError] = []
+    unchanged = 0
+    for it in wanted:
+        if it.resource == "tenant":
+            if with_tenant:
+                changes += _former_tenant(everything.tenant, it)
+            continue
+        known = present.pop((it.resource, it.id), None)
+        change = _former(it, known, staying, names, errors)
+        unchanged += change is None
+        changes += [] if change is None else [change]
+        yield
+    deletes = [
+        Change(
+            operation="delete",
+            resource=known.resource,
+            id=identifier,
+            key=names[name, str(identifier)],
+            before=known,
+        )
+        for (name, identifier), known in present.items()
+    ]
+    return Plan(
+        changes=(*deletes, *changes), unchanged=unchanged, errors=tuple(errors), names=names
+    )
+
+
+def _former(
+    it: Version,
+    known: Stored | None,
+    staying: set[tuple[str, str]],
+    names: dict[tuple[str, str], str],
+    errors: list[FieldError],
+) -> Change | None:
+    """What makes the object what it was; None if it still is."""
+    resource = resources()[it.resource]
+    values = dict(it.body or {})
+    for field in resource.kept:
+        values[field] = default_of(resource.body, field) if known is None else known.body.get(field)
+    values = resource.derived(values)
+    if known is not None and values == known.body and dict(it.secrets) == dict(known.secrets):
+        return None
+    key = key_text(resource, values)
+    names.setdefault((it.resource, str(it.id)), key)
+    path = pointer((resource.table, key))
+    try:
+        body = resource.body.model_validate(values)
+    except ValidationError as error:
+        errors += field_errors(error, path)
+        return None
+    references = tuple(resource.references(body))
+    errors += [
+        FieldError(f"{path}{each.path}", "not_found", f"the {each.type} is not there any more")
+        for each in references
+        if resources()[each.type].scope == "tenant" and (each.type, str(each.id)) not in staying
+    ]
+    return Change(
+        operation="create" if known is None else "update",
+        resource=resource,
+        id=it.id,
+        key=key,
+        path=path,
+        before=known,
+        body=values,
+        version=(it.latest if known is None else known.version) + 1,
+        created_at=it.created_at,
+        sealed=it.secrets,
+        references=references,
+    )
+
+
+def _former_tenant(tenant: Stored, it: Version) -> list[Change]:
+    own = {name: (it.body or {})[name] for name in tenant_fields() if name in (it.body or {})}
+    values = {**tenant.body, **own, "quotas": tenant.body["quotas"]}
+    if values == tenant.body:
+        return []
+    return [
+        Change(
+            operation="update",
+            resource=tenant.resource,
+            id=tenant.id,
+            key=str(tenant.body["slug"]),
+            path="/tenant",
+            before=tenant,
+            body=values,
+            version=tenant.version + 1,
+        )
+    ]
+
+
+async def _taken_by_others(
+    transaction: Transaction, tenant_id: UUID, changes: Sequence[Change]
+) -> list[FieldError]:
+    """What no two tenants may share, and another one has: asked with the system's rights."""
+    errors: list[FieldError] = []
+    for resource in document_resources():
+        for unique in resource.unique:
+            (column, *more) = unique.columns
+            if not unique.everywhere or more:
+                continue
+            wanted = {
+                str(it.body[column]): it
+                for it in changes
+                if it.resource is resource
+                and it.operation != "delete"
+                and (it.before is None or it.before.body.get(column) != it.body[column])
+            }
+            if not wanted:
+                continue
+            transaction.add("select set_config('role', 'none', true)")
+            rows = await transaction.query(
+                f"select {column} from {resource.table} "  # noqa: S608 - declared names
+                f"where {column} = any(%s::text[]) and tenant_id <> %s",
+                (list(wanted), tenant_id),
+            )
+            transaction.add(scope_sql(tenant_id))
+            errors += [
+                FieldError(f"{wanted[value].path}/{column}", "taken", "is taken by another object")
+                for (value,) in rows
+            ]
+    return errors
+
+
+def _raise(errors: Sequence[FieldError]) -> None:
+    """Raise everything that is wrong as one problem; nothing if nothing is."""
+    if not errors:
+        return
+    codes = {it.code for it in errors}
+    kind: type[ValidationFailed | Conflict]
+    if codes <= {"quota_exceeded"}:
+        kind = QuotaExceeded
+    elif codes <= _CONFLICTS:
+        kind = Conflict
+    elif codes <= {"unknown_field"}:
+        kind = UnknownField
+    else:
+        kind = ValidationFailed
+    raise kind(
+        f"{len(errors)} things are wrong, the first: {errors[0].path} {errors[0].message}",
+        errors=errors[:MOST_ERRORS],
+        error_count=len(errors),
+    )
