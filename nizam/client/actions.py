@@ -11,9 +11,11 @@ import attrs
 
 from nizam.client.collection import Collection
 from nizam.client.listing import Listing
-from nizam.client.objects import B, Object, Secrets
+from nizam.client.objects import B, Object, Secrets, without_secrets
 from nizam.client.parameters import query_of
+from nizam.model.api_key import ApiKey
 from nizam.model.tenant import Tenant
+from nizam.model.user import User
 from nizam.model.webhook import Webhook
 
 Id = UUID | str
@@ -26,9 +28,7 @@ class WithSecrets(Collection[B]):
 
     def reveal(self, it: Object[B] | Id) -> Secrets:
         """The stored secrets, in clear; written to the audit log."""
-        shown = self._post(it, "reveal").json()
-        secret = {it.field for it in self.resource.secrets}
-        return Secrets({name: shown[name] for name in secret if shown.get(name) is not None})
+        return without_secrets(self._post(it, "reveal").json(), self.resource)[1]
 
 
 @attrs.frozen(eq=False)
@@ -43,9 +43,37 @@ class Tenants(Collection[Tenant]):
         """Leave a tenant nothing but emergency calls."""
         return self._read(self._post(it, "suspend"))
 
-    def terminate(self, it: Object[Tenant] | Id) -> Object[Tenant]:
-        """End a tenant for good."""
-        return self._read(self._post(it, "terminate"))
+    def terminate(
+        self, it: Object[Tenant] | Id, *, grace_days: int | None = None
+    ) -> Object[Tenant]:
+        """End a tenant for good; its data is purged after so many days, by default the server's."""
+        body = None if grace_days is None else {"grace_days": grace_days}
+        return self._read(self._post(it, "terminate", body))
+
+    def purge_receipt(self, it: Object[Tenant] | Id) -> Document:
+        """What was removed with a tenant that is no more."""
+        return document(self.transport.request("GET", self._path(it, "purge-receipt")).json())
+
+
+@attrs.frozen(eq=False)
+class ApiKeys(Collection[ApiKey]):
+    """API keys."""
+
+    def rotate(
+        self, it: Object[ApiKey] | Id, *, grace_seconds: int | None = None
+    ) -> Object[ApiKey]:
+        """A new text, in `secrets["key"]`; the former one holds for a grace."""
+        body = None if grace_seconds is None else {"grace_seconds": grace_seconds}
+        return self._read(self._post(it, "rotate", body))
+
+
+@attrs.frozen(eq=False)
+class Users(Collection[User]):
+    """People who log in."""
+
+    def reset_token(self, it: Object[User] | Id) -> Secrets:
+        """`reset_token`, with which the person chooses a password; it is shown this once."""
+        return Secrets({"reset_token": self._post(it, "reset-token").json()["reset_token"]})
 
 
 @attrs.frozen(eq=False)

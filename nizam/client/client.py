@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from nizam.client.actions import Document, Tenants, document
+from nizam.client.actions import ApiKeys, Document, Tenants, Users, document
 from nizam.client.collection import Collection
 from nizam.client.errors import NotFound
+from nizam.client.history import Documents
+from nizam.client.sign_in import SignIn
 from nizam.client.tenant import TenantClient
 from nizam.client.transport import (
     ATTEMPT_SECONDS,
@@ -17,8 +19,8 @@ from nizam.client.transport import (
     TOTAL_SECONDS,
     Transport,
 )
-from nizam.model import api_key as api_keys
-from nizam.model import switch_node, tenant
+from nizam.model import acl, sip_profile, switch_node, tenant, user
+from nizam.model import api_key as keys
 
 BASE = "/api/v1"
 
@@ -26,10 +28,10 @@ BASE = "/api/v1"
 class Client:
     """NIZAM's API. Connections are kept; close it, or use it in a `with` statement.
 
-    Arguments: the URL of the server without /api/v1, an API key, the longest wait within one
-    attempt and for a request in all (seconds), the number of attempts after the first, and
-    `verify` as a file of certificates to trust instead of the system's. It can be used by several
-    threads at once.
+    Arguments: the URL of the server without /api/v1, an API key or a bearer token, the longest
+    wait within one attempt and for a request in all (seconds), the number of attempts after the
+    first, and `verify` as a file of certificates to trust instead of the system's. It can be used
+    by several threads at once.
 
         client = Client("https://nizam.example.com", "nzm_live_...")
         acme = client.tenant("acme")
@@ -60,12 +62,31 @@ class Client:
         )
         self._transport = transport
         self.tenants = Tenants(transport, tenant.RESOURCE, tenant.Tenant, _base)
-        self.api_keys = Collection(
-            transport, api_keys.RESOURCE, api_keys.ApiKey, _base, shown_once=("key",)
+        self.users = Users(transport, user.RESOURCE, user.User, _base)
+        self.api_keys = ApiKeys(transport, keys.RESOURCE, keys.ApiKey, _base, shown_once=("key",))
+        self.sip_profiles = Collection(
+            transport, sip_profile.RESOURCE, sip_profile.SipProfile, _base
         )
+        self.acls = Collection(transport, acl.RESOURCE, acl.Acl, _base)
+        self.audit_logs = Documents(transport, _base, "audit-logs")
+        self.purge_receipts = Documents(transport, _base, "purge-receipts")
+        self.sign_in = SignIn(transport, _base)
         self.switch_nodes = Collection(
             transport, switch_node.RESOURCE, switch_node.SwitchNode, _base
         )
+
+    @classmethod
+    def log_in(cls, url: str, email: str, password: str, **options: Any) -> Self:
+        """A client with a bearer token of the user; `options` are those of the constructor.
+
+        `sign_in.log_out()` ends the token before its time.
+        """
+        with cls(url, None, **options) as stranger:
+            body = {"email": email, "password": password, "token": True}
+            answer = stranger._transport.request(
+                "POST", f"{BASE}/auth/login", body=body, repeatable=False
+            )
+        return cls(url, str(answer.json()["token"]), **options)
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"

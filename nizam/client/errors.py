@@ -274,6 +274,12 @@ class LoginLocked(RateLimited):
     code = "login_locked"
 
 
+class PageNotAllowed(ApiError):
+    """A page of another site may not sign its visitors in here."""
+
+    code = "page_not_allowed"
+
+
 def known_codes() -> Mapping[str, type[ApiError]]:
     """The class of each code."""
     found: dict[str, type[ApiError]] = {}

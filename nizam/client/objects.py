@@ -18,7 +18,10 @@ B = TypeVar("B", bound=Body)
 
 
 class Secrets(Mapping[str, str]):
-    """Secrets that an answer showed, by field. They are in no text that is made of this."""
+    """Secrets that an answer showed, by field: `sip_password`, `voicemail.pin`.
+
+    They are in no text that is made of this.
+    """
 
     def __init__(self, fields: Mapping[str, str] | None = None) -> None:
         self._fields = dict(fields or {})
@@ -83,9 +86,9 @@ def object_from(
     if not isinstance(document, Mapping):
         raise UnexpectedAnswer(f"the answer is no object of type {resource.name}")
     names = {it.alias or name for name, it in body.model_fields.items()}
-    secret = {*(it.field for it in resource.secrets), *shown_once}
+    public, secrets = without_secrets(document, resource, shown_once)
     own = {"id", "version", "created_at", "updated_at", *(() if "tenant_id" in names else _TENANT)}
-    fields = {it: document[it] for it in document.keys() & names - secret}
+    fields = {it: public[it] for it in public.keys() & names}
     try:
         version = int(document["version"])
         return Object(
@@ -96,13 +99,32 @@ def object_from(
             updated_at=datetime.fromisoformat(document["updated_at"]),
             etag=etag or f'"{version}"',
             body=body.model_validate(fields, extra="ignore"),
-            secrets=Secrets({it: document[it] for it in secret if document.get(it) is not None}),
-            extra={it: document[it] for it in document if it not in names | secret | own},
+            secrets=secrets,
+            extra={it: public[it] for it in public if it not in names | own},
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise UnexpectedAnswer(
             f"no object of type {resource.name} is understood: {error}"
         ) from None
+
+
+def without_secrets(
+    document: Mapping[str, Any], resource: Resource, shown_once: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], Secrets]:
+    """The document without the secrets of its resource, and those that were in it."""
+    public = {
+        it: dict(value) if isinstance(value, dict) else value for it, value in document.items()
+    }
+    found = {}
+    for field in (*(it.field for it in resource.secrets), *shown_once):
+        *outer, last = field.split(".")
+        place: Any = public
+        for name in outer:
+            place = place.get(name) or {}
+        value = place.pop(last, None)
+        if value is not None:
+            found[field] = str(value)
+    return public, Secrets(found)
 
 
 _TENANT = ("tenant_id",)

@@ -11,14 +11,22 @@ from nizam.client.collection import Collection
 from nizam.client.history import CallEvents, Calls, Cdrs, Documents
 from nizam.client.transport import Transport
 from nizam.model import (
+    blocked_number,
+    calendar,
+    call_flow,
+    conference_room,
     did,
+    emergency_plan,
     extension,
+    feature_code,
     gateway,
     ivr,
     music_on_hold,
     outbound_route,
+    parking_lot,
     prompt,
     ring_group,
+    routing_policy,
     time_condition,
     webhook,
 )
@@ -42,6 +50,26 @@ class TenantClient:
         self.outbound_routes = Collection(
             transport, outbound_route.RESOURCE, outbound_route.OutboundRoute, path
         )
+        self.blocked_numbers = Collection(
+            transport, blocked_number.RESOURCE, blocked_number.BlockedNumber, path
+        )
+        self.calendars = Collection(transport, calendar.RESOURCE, calendar.Calendar, path)
+        self.conference_rooms = Collection(
+            transport, conference_room.RESOURCE, conference_room.ConferenceRoom, path
+        )
+        self.emergency_plans = Collection(
+            transport, emergency_plan.RESOURCE, emergency_plan.EmergencyPlan, path
+        )
+        self.feature_codes = Collection(
+            transport, feature_code.RESOURCE, feature_code.FeatureCode, path
+        )
+        self.parking_lots = Collection(
+            transport, parking_lot.RESOURCE, parking_lot.ParkingLot, path
+        )
+        self.routing_policies = Collection(
+            transport, routing_policy.RESOURCE, routing_policy.RoutingPolicy, path
+        )
+        self.call_flows = Collection(transport, call_flow.RESOURCE, call_flow.CallFlow, path)
         self.prompts = Collection(transport, prompt.RESOURCE, prompt.Prompt, path)
         self.music_on_hold = Collection(
             transport, music_on_hold.RESOURCE, music_on_hold.MusicOnHold, path
@@ -50,6 +78,7 @@ class TenantClient:
         self.calls = Calls(*here, "calls")
         self.call_events = CallEvents(*here, "call-events")
         self.cdrs = Cdrs(*here, "cdrs")
+        self.audit_logs = Documents(*here, "audit-logs")
         self.registrations = Documents(*here, "registrations")
 
     def explain(

@@ -17,7 +17,7 @@ from tests.http.conftest import Server
 
 ID = UUID("01937a5e-0000-7000-8000-000000000001")
 FOR_PEOPLE = {("GET", "/docs")}
-ASKS_NOTHING = {"close", "tenant"}
+ASKS_NOTHING = {"close", "tenant", "tenant_id"}
 GIVEN: dict[str, Any] = {
     "it": ID,
     "name": str(ID),
@@ -25,6 +25,13 @@ GIVEN: dict[str, Any] = {
     "event_id": "evt_" + "0" * 32,
     "from_": "1001",
     "to": "1002",
+    "url": "http://127.0.0.1",
+    "email": "ada@example.com",
+    "password": "-",
+    "current_password": "-",
+    "new_password": "-",
+    "token": "-",
+    "token_id": ID,
 }
 """What the methods are called with, by the names of their arguments."""
 

@@ -99,10 +99,10 @@ def test_a_delete_that_was_not_answered_may_have_been_done() -> None:
         transport(server.url).request("DELETE", "/it")
 
 
-@pytest.mark.parametrize(
-    "header", ["30", format_datetime(datetime.now(UTC) + timedelta(seconds=31), usegmt=True)]
-)
-def test_retry_after_is_waited_for(header: str) -> None:
+@pytest.mark.parametrize("as_date", [False, True])
+def test_retry_after_is_waited_for(as_date: bool) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=31), usegmt=True)
+    header = date if as_date else "30"
     pauses: list[float] = []
     with scripted(problem(429, "rate_limited", Retry_After=header), DONE) as server:
         transport(server.url, pauses).request("GET", "/it")
