@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import attrs
@@ -47,28 +48,37 @@ class Work:
     p99: tuple[float, float] | None = None
 
 
-def works(dev: dict[str, Any], extension: str, seconds: float) -> list[Work]:
+@attrs.frozen
+class Tenant:
+    """Whose objects are asked for, with a key that may."""
+
+    key: str
+    id: str
+    extension: str
+
+
+def works(tenant: Tenant, seconds: float) -> list[Work]:
     """What is asked of both; every create has a name of its own."""
-    tenant = f"/api/v1/tenants/{dev['tenant_id']}"
+    base = f"/api/v1/tenants/{tenant.id}"
     head = (
-        f"Host: 127.0.0.1\r\nAuthorization: Bearer {dev['api_key']}\r\n"
+        f"Host: 127.0.0.1\r\nAuthorization: Bearer {tenant.key}\r\n"
         "Accept: application/json\r\nUser-Agent: benchmark\r\n"
     )
 
     def get(path: str) -> bytes:
-        return f"GET {tenant}{path} HTTP/1.1\r\n{head}\r\n".encode()
+        return f"GET {base}{path} HTTP/1.1\r\n{head}\r\n".encode()
 
     def create() -> bytes:
         body = json.dumps({"name": f"benchmark {uuid4()}", "host": "sip.example.test"})
         return (
-            f"POST {tenant}/gateways HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
+            f"POST {base}/gateways HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
     # More than any of the measurements can ask, so that no name comes twice.
     creates = [create() for _ in range(int(2 * 2000 * (ROUNDS + 1) * seconds))]
     return [
-        Work("get", 300, [get(f"/extensions/{extension}")], (4, 2.5), (15, 10)),
+        Work("get", 300, [get(f"/extensions/{tenant.extension}")], (4, 2.5), (15, 10)),
         Work("list", 100, [get(f"/extensions?limit={PAGE}")]),
         Work("create", 100, creates, None, (25, 15)),
     ]
@@ -85,11 +95,11 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="nizam-benchmark-") as folder,
         _development(Path(folder)) as dev,
     ):
-        extension, port = _prepare(dev), free_port()
+        tenant, port = _prepare(dev), free_port()
         peer = ("benchmarks/api_peer.py", str(port), dev["database_dsn"], dev["redis_url"])
         with server(options.peers_python, *peer):
             ours = int(dev["http"].rpartition(":")[2])
-            for work in works(dev, extension, options.seconds):
+            for work in works(tenant, options.seconds):
                 _measure(report, work, _kept(ours), _kept(port), options.seconds)
     report.publish()
 
@@ -158,22 +168,28 @@ def _development(folder: Path) -> Iterator[dict[str, Any]]:
         process.wait(60)
 
 
-def _prepare(dev: dict[str, Any]) -> str:
-    """The tables that only the peer writes, extensions for a page; the id of one of them."""
+def _prepare(dev: dict[str, Any]) -> Tenant:
+    """A tenant of its own, to which no webhook listens; the tables that only the peer writes."""
+
+    def create(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        request = Request(f"{dev['http']}/api/v1{path}", json.dumps(body).encode())  # noqa: S310
+        request.add_header("Authorization", f"Bearer {dev['api_key']}")
+        request.add_header("Content-Type", "application/json")
+        with urlopen(request) as answer:  # noqa: S310
+            made: dict[str, Any] = json.load(answer)
+        return made
+
+    names = {"name": "Benchmark", "slug": "benchmark", "domain": "benchmark.example.test"}
+    tenant = create("/tenants", names)["id"]
+    extensions = [
+        create(f"/tenants/{tenant}/extensions", {"number": str(2000 + it), "display_name": "B"})
+        for it in range(PAGE)
+    ]
     connection = psycopg2.connect(dev["database_dsn"])
     with connection, connection.cursor() as cursor:
         cursor.execute(_PEER_TABLES)
-        cursor.execute(
-            "insert into extensions (id, tenant_id, body) select gen_random_uuid(), tenant_id, "
-            "body || jsonb_build_object('number', (20000 + n)::text) "
-            "from (select tenant_id, body from extensions where tenant_id = %s limit 1) it, "
-            "generate_series(1, %s) n returning id",
-            (dev["tenant_id"], PAGE),
-        )
-        row = cursor.fetchone()
     connection.close()
-    assert row is not None
-    return str(row[0])
+    return Tenant(dev["api_key"], tenant, extensions[0]["id"])
 
 
 if __name__ == "__main__":
