@@ -144,7 +144,7 @@ class Fields:
             if given[0].get("$ref", "").endswith("/Destination"):
                 yield FieldOption(here, it, self._name, destination=True)
             elif it.get("type") in ("string", "integer", "number", "boolean"):
-                yield FieldOption(here, it, self._name, secret=not path and name in self._secret)
+                yield FieldOption(here, it, self._name, secret=".".join(here) in self._secret)
             elif it.get("type") == "array" and "type" in self._resolved(it.get("items", {})):
                 items = self._resolved(it["items"])
                 if items["type"] in _TYPES:

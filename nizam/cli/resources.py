@@ -15,7 +15,7 @@ from nizam.cli.fields import Fields
 from nizam.cli.output import json_option, print_json, print_object, print_rows
 
 if TYPE_CHECKING:
-    from nizam.client import Client, Collection, Object, TenantClient
+    from nizam.client import Object
     from nizam.model.resource import Resource
 
 ACRONYMS = {
@@ -70,10 +70,12 @@ class Commands:
             self._delete,
         ):
             found.add_command(make())
+        if any(not it.one_way for it in self.resource.secrets):
+            found.add_command(self._reveal())
         return found
 
     @contextlib.contextmanager
-    def collection(self, access: Access) -> Iterator[tuple[Collection[Any], Client | TenantClient]]:
+    def collection(self, access: Access) -> Iterator[tuple[Any, Any]]:
         """The collection that the commands work on, and whose it is."""
         opened: Any = access.in_tenant() if self.in_tenant else access.client()
         with opened as owner:
@@ -169,6 +171,15 @@ class Commands:
                 collection.delete(it)
                 if as_json:
                     print_json({"deleted": str(it.id)})
+
+        return run
+
+    def _reveal(self) -> click.Command:
+        @self.command("reveal", f"Show the secrets of one {self.words}; this is audited.")
+        def run(access: Access, as_json: bool, what: str) -> None:
+            with self.collection(access) as (collection, _):
+                secrets = collection.reveal(collection.find(what).id)
+            print_object(dict(secrets), as_json=as_json)
 
         return run
 

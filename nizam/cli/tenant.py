@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from nizam.cli.access import Access, api_options
-from nizam.cli.output import json_option
+from nizam.cli.output import json_option, print_object
 from nizam.cli.resources import group, print_made
 
 tenant = group("tenant")
@@ -28,4 +29,28 @@ def _step(name: str, text: str) -> click.Command:
 
 tenant.add_command(_step("activate", "Take one tenant into service."))
 tenant.add_command(_step("suspend", "Leave one tenant nothing but emergency calls."))
-tenant.add_command(_step("terminate", "End one tenant for good."))
+
+
+@tenant.command()
+@click.argument("what", metavar="ID|SLUG|NAME")
+@click.option("--grace-days", type=click.IntRange(0), help="Keep its data for so long.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@api_options()
+@json_option
+def terminate(access: Access, as_json: bool, what: str, grace_days: int | None, yes: bool) -> None:
+    """End one tenant for good; its data is purged when the grace is over."""
+    with access.client() as client:
+        it = client.tenants.find(what)
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"End the tenant {it.body.name} for good?", abort=True, err=True)
+        print_made(client.tenants.terminate(it.id, grace_days=grace_days), as_json=as_json)
+
+
+@tenant.command("purge-receipt")
+@click.argument("what", metavar="ID")
+@api_options()
+@json_option
+def purge_receipt(access: Access, as_json: bool, what: str) -> None:
+    """Show what was removed with a tenant that is no more."""
+    with access.client() as client:
+        print_object(client.tenants.purge_receipt(what), as_json=as_json)

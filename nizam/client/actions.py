@@ -77,7 +77,7 @@ class Users(Collection[User]):
 
 
 @attrs.frozen(eq=False)
-class Webhooks(Collection[Webhook]):
+class Webhooks(WithSecrets[Webhook]):
     """Webhooks, and what became of their deliveries."""
 
     def rotate_secret(self, it: Object[Webhook] | Id) -> Object[Webhook]:

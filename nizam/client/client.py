@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from nizam.client.actions import ApiKeys, Document, Tenants, Users, document
+from nizam.client.actions import ApiKeys, Document, Tenants, Users, WithSecrets, document
 from nizam.client.collection import Collection
 from nizam.client.errors import NotFound
 from nizam.client.history import Documents
@@ -71,7 +71,7 @@ class Client:
         self.audit_logs = Documents(transport, _base, "audit-logs")
         self.purge_receipts = Documents(transport, _base, "purge-receipts")
         self.sign_in = SignIn(transport, _base)
-        self.switch_nodes = Collection(
+        self.switch_nodes = WithSecrets(
             transport, switch_node.RESOURCE, switch_node.SwitchNode, _base
         )
 

@@ -46,7 +46,7 @@ class TenantClient:
         self.time_conditions = Collection(
             transport, time_condition.RESOURCE, time_condition.TimeCondition, path
         )
-        self.gateways = Collection(transport, gateway.RESOURCE, gateway.Gateway, path)
+        self.gateways = WithSecrets(transport, gateway.RESOURCE, gateway.Gateway, path)
         self.outbound_routes = Collection(
             transport, outbound_route.RESOURCE, outbound_route.OutboundRoute, path
         )
@@ -54,7 +54,7 @@ class TenantClient:
             transport, blocked_number.RESOURCE, blocked_number.BlockedNumber, path
         )
         self.calendars = Collection(transport, calendar.RESOURCE, calendar.Calendar, path)
-        self.conference_rooms = Collection(
+        self.conference_rooms = WithSecrets(
             transport, conference_room.RESOURCE, conference_room.ConferenceRoom, path
         )
         self.emergency_plans = Collection(

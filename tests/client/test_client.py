@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from uuid import UUID
 
 import pytest
@@ -174,3 +175,39 @@ def test_nobody_gets_in_without_a_key(client: Client) -> None:
     for key in (None, "nzm_wrong"):
         with Client(client.url, key) as stranger, pytest.raises(refused.Unauthenticated):
             stranger.me()
+
+
+@threaded
+def test_a_user_logs_in_makes_tokens_and_leaves(client: Client) -> None:
+    password = "a long walk to the analytical engine"
+    who = {"email": "ada@example.com", "name": "Ada", "memberships": [{"role": "platform_admin"}]}
+    ada = client.users.create(who)
+    token = client.users.reset_token(ada)["reset_token"]
+    with Client(client.url) as stranger:
+        stranger.sign_in.reset_password(token, password)
+    with pytest.raises(refused.Unauthenticated):
+        Client.log_in(client.url, "ada@example.com", "something else")
+    with contextlib.ExitStack() as opened:
+        user = opened.enter_context(Client.log_in(client.url, "ada@example.com", password))
+        assert list(user.tenants.list()) == []
+        made = user.sign_in.create_token("report", expires_in_seconds=3600)
+        program = opened.enter_context(Client(client.url, made))
+        assert program.me()["email"] == "ada@example.com"
+        assert {it["name"] for it in user.sign_in.tokens()} == {"token", "report"}
+        user.sign_in.revoke_other_tokens()
+        with pytest.raises(refused.Unauthenticated):
+            program.me()
+        user.sign_in.change_password(password, f"{password}, again")
+        user.sign_in.log_out()
+        with pytest.raises(refused.Unauthenticated):
+            user.me()
+
+
+@threaded
+def test_a_rotated_key_has_a_new_text(client: Client) -> None:
+    made = client.api_keys.create(name="CRM", scopes=["calls:read"])
+    rotated = client.api_keys.rotate(made, grace_seconds=0)
+    with Client(client.url, made.secrets["key"]) as former, pytest.raises(refused.Unauthenticated):
+        former.me()
+    with Client(client.url, rotated.secrets["key"]) as present:
+        assert present.me()["name"] == "CRM"
