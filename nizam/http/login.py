@@ -6,7 +6,7 @@ All of this refuses while Redis is away: what cannot be counted or revoked is no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -127,8 +127,9 @@ class SigningIn:
                 "the address or the password is wrong",
                 headers=(("WWW-Authenticate", 'Bearer realm="nizam"'),),
             )
-        default = TOKEN_SECONDS if wanted.token else SESSION_SECONDS
-        seconds = wanted.expires_in_seconds or default
+        seconds = wanted.expires_in_seconds or (TOKEN_SECONDS if wanted.token else SESSION_SECONDS)
+        if not wanted.token:
+            seconds = min(seconds, SESSION_SECONDS)
         text, begun = await self.sign_ins.begin(
             "token" if wanted.token else "session",
             user.id,
@@ -136,7 +137,7 @@ class SigningIn:
             name=wanted.name or ("token" if wanted.token else "browser"),
             address=call.remote,
             user_agent=call.header("user-agent") or "",
-            seconds=seconds if wanted.token else min(seconds, SESSION_SECONDS),
+            expires_at=self.now() + timedelta(seconds=seconds),
         )
         await self.store.note_login(user.id, call.remote)
         await self._audit(call, "logged_in", user)
@@ -178,9 +179,9 @@ class SigningIn:
         wanted = validate(NewToken, call.json())
         user = await self._user(call)
         sign_in = require_user(call.principal)
-        seconds = float(wanted.expires_in_seconds)
+        expires_at = self.now() + timedelta(seconds=wanted.expires_in_seconds)
         if sign_in.kind == "token":
-            seconds = min(seconds, (sign_in.expires_at - self.now()).total_seconds())
+            expires_at = min(expires_at, sign_in.expires_at)
 
         async def work(unit: UnitOfWork) -> Reply:
             text, begun = await self.sign_ins.begin(
@@ -190,7 +191,7 @@ class SigningIn:
                 name=wanted.name,
                 address=call.remote,
                 user_agent=call.header("user-agent") or "",
-                seconds=seconds,
+                expires_at=expires_at,
             )
             unit.note("token_created", "user", user.id, after={"id": str(begun.id)})
             return Reply({**_shown(begun), "current": False, "token": text}, 201)
@@ -308,7 +309,9 @@ class SigningIn:
             tenant_id=user.home if user else None,
             after={"email": email or (user.email if user else None)},
         )
-        await record(self.store.primary, _context(call, user, email), self.now(), entry)
+        # A wrong password does not make anybody the user.
+        actor = _context(call, None if email else user, email)
+        await record(self.store.primary, actor, self.now(), entry)
 
     def _check_page(self, call: Call) -> None:
         """Refuse another site's page, which could sign its visitor in as somebody else."""

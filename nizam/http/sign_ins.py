@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Literal, cast
 from uuid import UUID
 
@@ -84,9 +84,9 @@ class SignIns:
         name: str,
         address: str,
         user_agent: str,
-        seconds: float,
+        expires_at: datetime,
     ) -> tuple[str, SignInRecord]:
-        """Start a session or token that lives `seconds` at most; its text, and its record."""
+        """Start a session or token that lives until `expires_at` at most; its text and record."""
         await self._make_room(user_id)
         text = _PREFIXES[kind] + secrets.token_urlsafe(32)
         now = self._now()
@@ -102,7 +102,7 @@ class SignIns:
             created_from=address,
             last_used_at=now,
             last_used_from=address,
-            expires_at=now + timedelta(seconds=seconds),
+            expires_at=expires_at,
         )
         index = _index_key(user_id)
         await self._key_value.hset(index, {str(record.id): record.digest})

@@ -86,10 +86,13 @@ def weakness(password: str, known: Iterable[str] = ()) -> str | None:
     if len(set(text)) < _MIN_DISTINCT:
         return "repeats too few different characters"
     left = text
-    own = {part for it in known for part in _PLAIN.split(it.lower()) if len(part) >= 4}
+    own = {part for it in known for part in _PLAIN.split(it.lower()) if len(part) >= 3}
     for word in sorted(own | set(_WORDS), key=len, reverse=True):
         left = left.replace(word, "")
     left = _without_runs(_YEAR.sub("", left))
+    if len(set(_PLAIN.sub("", left)) ^ set(left)) < _MIN_LEFT:
+        # A few signs between or behind the words make nothing harder to guess.
+        left = _PLAIN.sub("", left)
     if len(left) < _MIN_LEFT or len(set(left)) < _MIN_LEFT - 1:
         return "is made of words, names or runs of keys that are guessed first"
     return None
