@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from nizam.http.api_keys import ApiKeys
+from nizam.http.audit_logs import AuditLogs
 from nizam.http.auth import Authenticator
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
@@ -29,7 +30,7 @@ from nizam.http.tenants import Tenants
 from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
-from nizam.model.registry import resource, resources
+from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Settings
@@ -108,7 +109,8 @@ class Api:
         for it in resources().values():
             found += self._crud(it).routes()
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
-        found += Reveal(resource("extension"), self.store).routes()
+        found += Reveal.over(resources().values(), self.store)
+        found += AuditLogs(self.store).routes()
         found += Webhooks(self.store, self.queue).routes()
         found += History(self.store).routes()
         found += Live(self.live).routes()

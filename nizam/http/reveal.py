@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import attrs
 
 from nizam.errors import IdempotencyMismatch
 from nizam.http.changes import change_context
 from nizam.http.reply import Reply
-from nizam.http.route import TENANT, Call, Route
-from nizam.model.resource import Resource, with_fields
+from nizam.http.route import BASE, TENANT, Call, Route, Schema
+from nizam.model.resource import Resource, Secret, with_fields
 from nizam.store.store import Store
 from nizam.store.unit_of_work import UnitOfWork
 
 
 @attrs.frozen
 class Reveal:
-    """The handler for one resource."""
+    """The handler for one resource, which has secrets that can be read again."""
 
     resource: Resource
     store: Store
+
+    @classmethod
+    def over(cls, resources: Iterable[Resource], store: Store) -> list[Route]:
+        """The routes of those of `resources` that have such secrets."""
+        return [cls(it, store).route() for it in resources if _readable(it)]
 
     async def reveal(self, call: Call) -> Reply:
         """The secrets in clear."""
@@ -27,28 +35,40 @@ class Reveal:
 
         async def work(unit: UnitOfWork) -> Reply:
             secrets = await unit.reveal(self.resource, identifier)
-            fields = {it.field: secrets.get(it.field) for it in self.resource.secrets}
+            fields = {it.field: secrets.get(it.field) for it in _readable(self.resource)}
             return Reply(with_fields({"id": identifier}, fields))
 
-        return await self.store.write(call.tenant, change_context(call), work)
+        owner = call.tenant if self.resource.scope == "tenant" else None
+        return await self.store.write(owner, change_context(call), work)
 
-    def routes(self) -> list[Route]:
+    def route(self) -> Route:
         """The route of this file."""
-        fields = {it.field: {"type": ["string", "null"]} for it in self.resource.secrets}
-        return [
-            Route(
-                method="POST",
-                path=f"{TENANT}/{self.resource.path}/{{id}}/reveal",
-                handler=self.reveal,
-                summary="The stored secrets, in clear; audited.",
-                operation=f"reveal_{self.resource.name}",
-                tag=self.resource.path,
-                permission=f"{self.resource.table}:reveal",
-                response={
-                    "type": "object",
-                    "required": ["id", *fields],
-                    "properties": {"id": {"type": "string", "format": "uuid"}, **fields},
-                },
-                errors=(IdempotencyMismatch,),
-            )
-        ]
+        it = self.resource
+        return Route(
+            method="POST",
+            path=f"{TENANT if it.scope == 'tenant' else BASE}/{it.path}/{{id}}/reveal",
+            handler=self.reveal,
+            summary="The stored secrets, in clear; audited.",
+            operation=f"reveal_{it.name}",
+            tag=it.path,
+            access="tenant" if it.scope == "tenant" else "platform",
+            permission=f"{it.table}:reveal",
+            response=_schema(it),
+            errors=(IdempotencyMismatch,),
+        )
+
+
+def _readable(resource: Resource) -> list[Secret]:
+    return [it for it in resource.secrets if not it.one_way]
+
+
+def _schema(resource: Resource) -> Schema:
+    text = {"type": ["string", "null"]}
+    fields: dict[str, Any] = {"id": {"type": "string", "format": "uuid"}}
+    return _object(with_fields(fields, {it.field: text for it in _readable(resource)}))
+
+
+def _object(fields: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object with these members, each a schema or an object of schemas."""
+    members = {name: it if "type" in it else _object(it) for name, it in fields.items()}
+    return {"type": "object", "required": list(members), "properties": members}

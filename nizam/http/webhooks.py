@@ -127,6 +127,7 @@ class Webhooks:
 
         async def work(unit: UnitOfWork, queued: deliveries.Pairs) -> Reply:
             queued += await write_test(unit.transaction, event, call.id())
+            unit.note("tested", "webhook", call.id(), after={"event_id": event.id})
             return Reply({"event_id": event.id, "delivery_id": queued[0][0]}, 202)
 
         return await self._queueing(call, work)
@@ -145,6 +146,8 @@ class Webhooks:
                 until=wanted.until,
                 statuses=wanted.statuses,
             )
+            asked = wanted.model_dump(mode="json", exclude_none=True)
+            unit.note("replayed", "webhook", call.id(), after={**asked, "deliveries": len(queued)})
             return Reply({"deliveries": len(queued)}, 202)
 
         return await self._queueing(call, work)
@@ -157,6 +160,8 @@ class Webhooks:
 
         async def work(unit: UnitOfWork, queued: deliveries.Pairs) -> Reply:
             queued += await deliveries.redispatch(unit.transaction, event["id"], occurred_at)
+            done = {"event_id": event["id"], "deliveries": len(queued)}
+            unit.note("redispatched", "call_event", None, after=done)
             return Reply({"deliveries": len(queued)}, 202)
 
         return await self._queueing(call, work)

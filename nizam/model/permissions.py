@@ -20,6 +20,7 @@ _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
     "registrations": ("read",),
     "deliveries": ("read", "write"),
     "routing": ("explain",),
+    "audit_logs": ("read",),
 }
 """What can be asked of a tenant that is no declared resource."""
 

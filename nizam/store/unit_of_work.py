@@ -262,20 +262,20 @@ class UnitOfWork:
     async def reveal(self, resource: Resource, identifier: UUID) -> dict[str, str]:
         """The secrets of an object in clear, and a line in the audit log that says so."""
         present = await self._find(resource, identifier, lock=False)
-        self.note("revealed", resource.name, identifier, after={"fields": sorted(present.secrets)})
+        fields = [
+            it.field for it in resource.secrets if it.field in present.secrets and not it.one_way
+        ]
+        self.note("revealed", resource.name, identifier, after={"fields": fields})
         return {
-            it.field: self.box.decrypt(
-                present.secrets[it.field], resource.name, identifier, it.field
-            )
-            for it in resource.secrets
-            if it.field in present.secrets
+            field: self.box.decrypt(present.secrets[field], resource.name, identifier, field)
+            for field in fields
         }
 
     def note(
         self,
         action: str,
         resource_type: str,
-        resource_id: UUID,
+        resource_id: UUID | None,
         *,
         after: Mapping[str, Any] | None = None,
     ) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from nizam.model.events import Event
 from nizam.model.identifiers import new_id
+from nizam.store.audit import AuditEntry, record
+from nizam.store.context import SYSTEM
 from nizam.store.pool import Pool, Transaction
 from nizam.store.system import deliveries
 from nizam.store.system.events import write_events
@@ -33,6 +35,14 @@ async def disable_webhook(
             tenant_id=tenant_id,
             data={"webhook_id": str(webhook_id), "reason": reason},
         )
+        entry = AuditEntry(
+            action="disabled",
+            resource_type="webhook",
+            resource_id=webhook_id,
+            tenant_id=tenant_id,
+            after={"status": "disabled", "reason": reason},
+        )
+        await record(transaction, SYSTEM, now, entry)
         return (await write_events(transaction, [event])).deliveries
 
     return await database.transaction(work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import attrs
@@ -10,6 +10,8 @@ import attrs
 from nizam.model.api_key import ApiKey
 from nizam.model.identifiers import new_id
 from nizam.model.key_text import key_hash, new_key
+from nizam.store.audit import AuditEntry, record
+from nizam.store.context import SYSTEM
 from nizam.store.pool import Pool, Transaction
 
 _FIND = """
@@ -70,7 +72,12 @@ async def create_platform_key(
     identifier = new_id()
 
     async def add(transaction: Transaction) -> None:
-        await transaction.execute(_ADD, (identifier, body.model_dump(mode="json"), key_hash(key)))
+        shown = body.model_dump(mode="json")
+        await transaction.execute(_ADD, (identifier, shown, key_hash(key)))
+        made = AuditEntry(
+            action="created", resource_type="api_key", resource_id=identifier, after=shown
+        )
+        await record(transaction, SYSTEM, datetime.now(UTC), made)
 
     await pool.transaction(add)
     return key
