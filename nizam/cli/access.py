@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nizam.client.errors import ApiError
 
 Function = Callable[..., Any]
+RETRIES = 2
+"""Somebody may be waiting."""
 WORDS = ("url", "api_key", "tenant")
 
 
@@ -43,7 +45,7 @@ class Access:
         """A client; what it raises within ends the process with a message and its exit status."""
         from nizam.client import AmbiguousName, ApiError, CannotReach, Client, ClientError
 
-        with Client(self.url, self.api_key) as client:
+        with Client(self.url, self.api_key, retries=RETRIES) as client:
             try:
                 yield client
             except ApiError as error:

@@ -41,7 +41,7 @@ def list_events(
     """List events, the newest first."""
     with access.in_tenant() as tenant:
         found = tenant.call_events.list(
-            type__in=types or None, call_id=call_id, limit=min(limit, 200)
+            type__in=types or None, call_id=call_id, page_size=min(limit, 200)
         )
         rows = list(islice(found, limit))
     print_rows(rows, COLUMNS, as_json=as_json)
@@ -84,7 +84,7 @@ def followed(
     while True:
         since = max(begin, newest - LATE)
         found = tenant.call_events.list(
-            sort="occurred_at", occurred_at__gte=since, type__in=types or None, limit=200
+            sort="occurred_at", occurred_at__gte=since, type__in=types or None, page_size=200
         )
         for event in found:
             if event["id"] in seen:

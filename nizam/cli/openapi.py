@@ -28,7 +28,7 @@ def described(url: str | None) -> dict[str, Any]:
     from nizam.http.openapi import document
     from nizam.kv.single import SingleRedis
     from nizam.routing.snapshot import Snapshot
-    from nizam.settings import load
+    from nizam.settings import SecretKey, load
     from nizam.store.pool import Pool
     from nizam.store.secrets import SecretBox
     from nizam.store.store import Store
@@ -41,7 +41,9 @@ def described(url: str | None) -> dict[str, Any]:
     api = Api.over(
         reactor=reactor,
         settings=settings,
-        store=Store(pool, (), SecretBox(()), environment=settings.environment),
+        store=Store(
+            pool, (), SecretBox([SecretKey("none", bytes(32))]), environment=settings.environment
+        ),
         key_value=key_value,
         snapshot=Snapshot(),
         live=LiveState(reactor),

@@ -48,7 +48,7 @@ def deliveries(access: Access, as_json: bool, what: str, limit: int, status: str
     columns = ["id", "event_type", "status", "attempt_count", "next_attempt_at"]
     with access.in_tenant() as tenant:
         it = tenant.webhooks.find(what).id
-        found = tenant.webhooks.deliveries(it, status=status, limit=min(limit, 200))
+        found = tenant.webhooks.deliveries(it, status=status, page_size=min(limit, 200))
         rows = list(islice(found, limit))
     print_rows(rows, columns, as_json=as_json)
 
@@ -62,7 +62,7 @@ def attempts(access: Access, as_json: bool, what: str, limit: int) -> None:
     """List attempts to deliver, the newest first."""
     columns = ["started_at", "delivery_id", "number", "response_status", "duration_ms", "error"]
     with access.in_tenant() as tenant:
-        found = tenant.webhooks.attempts(tenant.webhooks.find(what).id, limit=min(limit, 200))
+        found = tenant.webhooks.attempts(tenant.webhooks.find(what).id, page_size=min(limit, 200))
         rows = list(islice(found, limit))
     print_rows(rows, columns, as_json=as_json)
 

@@ -115,13 +115,17 @@ class Webhooks(WithSecrets[Webhook]):
         wanted = {name: value for name, value in body.items() if value is not None}
         return int(self._post(it, "replay", wanted).json()["deliveries"])
 
-    def deliveries(self, it: Object[Webhook] | Id, **filters: Any) -> Listing[Document]:
+    def deliveries(
+        self, it: Object[Webhook] | Id, *, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
         """Its deliveries, the newest first; filters are as in `list`."""
-        return self._below(it, "deliveries", filters)
+        return self._below(it, "deliveries", {"limit": page_size, **filters})
 
-    def attempts(self, it: Object[Webhook] | Id, **filters: Any) -> Listing[Document]:
+    def attempts(
+        self, it: Object[Webhook] | Id, *, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
         """Attempts to deliver, the newest first; filters are as in `list`."""
-        return self._below(it, "attempts", filters)
+        return self._below(it, "attempts", {"limit": page_size, **filters})
 
     def stats(self, it: Object[Webhook] | Id) -> Document:
         """Its figures."""

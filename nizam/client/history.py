@@ -26,9 +26,12 @@ class Documents:
         """The path of the list or of something below it."""
         return "/".join([self.parent(), self.segment, *map(str, steps)])
 
-    def list(self, **filters: Any) -> Listing[Document]:
-        """Those that fit; filters, operators, `sort` and `limit` are as in every list."""
-        return Listing(self.transport, self._path, query_of(filters), document)
+    def list(
+        self, *, sort: str | None = None, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
+        """Those that fit; filters and their operators are as in every list."""
+        query = query_of({"sort": sort, "limit": page_size, **filters})
+        return Listing(self.transport, self._path, query, document)
 
     def _get(self, *steps: object) -> Document:
         return document(self.transport.request("GET", self._path(*steps)).json())

@@ -152,7 +152,7 @@ def test_a_webhook_rotates_pauses_and_is_tested(client: Client) -> None:
     assert webhooks.resume(made).body.status == "active"
     delivery = webhooks.test(made)["delivery_id"]
     assert [it["id"] for it in webhooks.deliveries(made)] == [delivery]
-    assert list(webhooks.attempts(made, limit=1)) == []
+    assert list(webhooks.attempts(made, page_size=1)) == []
     assert webhooks.replay(made) == 0
     assert webhooks.stats(made)
 
