@@ -54,10 +54,9 @@ def explain(
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    return f"{step.get('step', '')}: {step.get('result', '')}  {step.get('detail') or ''}".rstrip()
+    return f"{step['result']:<8} {step['step']}: {step['detail']}"
 
 
 def _fields(step: Mapping[str, Any]) -> str:
-    first, *others = step.items()
-    more = [f"{name} {cell(value)}" for name, value in others if value not in (None, [], {}, "")]
-    return " ".join([cell(first[1]), ", ".join(more)]).rstrip()
+    more = [f"{name} {cell(it)}" for name, it in step.items() if it not in (None, [], {}, "")]
+    return " ".join([str(step["step"]), ", ".join(more[1:])]).rstrip()

@@ -32,6 +32,18 @@ NAMES = {"api_key": "key", "switch_node": "node"}
 """What commands are called that are not called as their resource."""
 
 
+def filter_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --filter; it is given as `filters`."""
+    return click.option(
+        "--filter",
+        "filters",
+        multiple=True,
+        metavar="FIELD[OP]=VALUE",
+        help="Only those, such as enabled=true or created_at[gte]=2026-01-31; "
+        "repeatable. OP: gte, lte, gt, lt, in, prefix.",
+    )(function)
+
+
 def command_name(resource: Resource) -> str:
     """The name of the resource's group of commands."""
     return NAMES.get(resource.name, resource.name).replace("_", "-")
@@ -95,14 +107,7 @@ class Commands:
 
     def _list(self) -> click.Command:
         @self.command("list", f"List {self.many}.", what=False)
-        @click.option(
-            "--filter",
-            "filters",
-            multiple=True,
-            metavar="FIELD[OP]=VALUE",
-            help="Only those, such as enabled=true or created_at[gte]=2026-01-31; "
-            "repeatable. OP: gte, lte, gt, lt, in, prefix.",
-        )
+        @filter_option
         @click.option("--search", "-q", help="Only those with this text.")
         @click.option("--sort", help="A field; with - before it, descending.")
         @click.option("--limit", type=click.IntRange(1), help="At most so many.")

@@ -1,0 +1,80 @@
+"""`nizam call`, `nizam cdr` and `nizam registration`: what goes on, and what went on."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from nizam.cli.access import Access, api_options
+from nizam.cli.events import line
+from nizam.cli.output import json_option, print_json, print_object, print_rows
+from nizam.cli.resources import filter_option, parsed_filter
+
+CALLS = ("call_id", "state", "direction", "from", "to", "started_at", "node")
+CDRS = ("started_at", "direction", "from", "to", "result", "duration_ms", "hangup_cause", "call_id")
+REGISTRATIONS = ("user", "user_agent", "network_ip", "network_port", "node", "registered_at")
+
+
+@click.group()
+def call() -> None:
+    """Calls that are under way, and the course of any call."""
+
+
+@click.group()
+def cdr() -> None:
+    """Calls that have ended: who, how long, how."""
+
+
+@click.group()
+def registration() -> None:
+    """Phones that are registered."""
+
+
+def _list(group: click.Group, part: str, columns: tuple[str, ...], text: str) -> None:
+    @group.command("list", help=text)
+    @filter_option
+    @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+    @api_options(tenant=True)
+    @json_option
+    def run(access: Access, as_json: bool, filters: tuple[str, ...], limit: int) -> None:
+        chosen: dict[str, Any] = dict(parsed_filter(it) for it in filters)
+        with access.in_tenant() as tenant:
+            found = getattr(tenant, part).list(page_size=min(limit, 200), **chosen)
+            rows = list(islice(found, limit))
+        print_rows(rows, columns, as_json=as_json)
+
+
+_list(call, "calls", CALLS, "List the calls that are under way.")
+_list(cdr, "cdrs", CDRS, "List calls that have ended, the newest first.")
+_list(registration, "registrations", REGISTRATIONS, "List the phones that are registered.")
+
+
+def _get(group: click.Group, part: str, text: str) -> None:
+    @group.command("get", help=text)
+    @click.argument("call_id")
+    @api_options(tenant=True)
+    @json_option
+    def run(access: Access, as_json: bool, call_id: str) -> None:
+        with access.in_tenant() as tenant:
+            print_object(getattr(tenant, part).get(call_id), as_json=as_json)
+
+
+_get(call, "calls", "Show one call that is under way.")
+_get(cdr, "cdrs", "Show one call that has ended, with its legs.")
+
+
+@call.command()
+@click.argument("call_id")
+@api_options(tenant=True)
+@json_option
+def trace(access: Access, as_json: bool, call_id: str) -> None:
+    """Show every event of one call, in order."""
+    with access.in_tenant() as tenant:
+        found = tenant.calls.trace(call_id)
+    if as_json:
+        print_json(found)
+    else:
+        for event in found["events"]:
+            click.echo(line(event))
