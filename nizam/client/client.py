@@ -9,8 +9,9 @@ from uuid import UUID
 
 from nizam.client.actions import ApiKeys, Document, Tenants, Users, WithSecrets, document
 from nizam.client.collection import Collection
-from nizam.client.errors import NotFound
+from nizam.client.errors import NotFound, ScopeMissing
 from nizam.client.history import Documents
+from nizam.client.objects import Object
 from nizam.client.sign_in import SignIn
 from nizam.client.tenant import TenantClient
 from nizam.client.transport import (
@@ -21,6 +22,7 @@ from nizam.client.transport import (
 )
 from nizam.model import acl, sip_profile, switch_node, tenant, user
 from nizam.model import api_key as keys
+from nizam.model.tenant import Tenant
 
 BASE = "/api/v1"
 
@@ -61,7 +63,7 @@ class Client:
             retries=retries,
         )
         self._transport = transport
-        self.tenants = Tenants(transport, tenant.RESOURCE, tenant.Tenant, _base)
+        self.tenants = Tenants(transport, tenant.RESOURCE, Tenant, _base)
         self.users = Users(transport, user.RESOURCE, user.User, _base)
         self.api_keys = ApiKeys(transport, keys.RESOURCE, keys.ApiKey, _base, shown_once=("key",))
         self.sip_profiles = Collection(
@@ -148,12 +150,23 @@ class Client:
         return document(self._transport.request("GET", f"{BASE}{path}").json())
 
     def _tenant_of_slug(self, slug: str) -> UUID:
-        own = self.me().get("tenant_id")
-        found = self.tenants.list(slug=slug).first() if own is None else self.tenants.get(own)
-        if found is None or found.body.slug != slug:
+        try:
+            found = self.tenants.list(slug=slug).first()
+        except ScopeMissing:
+            found = self._own_tenant(slug)
+        if found is None:
             detail = f"there is no tenant {slug}"
             raise NotFound(404, {"code": "not_found", "title": "Not found", "detail": detail})
         return found.id
+
+    def _own_tenant(self, slug: str) -> Object[Tenant] | None:
+        """Among the tenants of whoever asks, which cannot list others."""
+        for it in self.me()["memberships"]:
+            if it["tenant_id"] is not None:
+                found = self.tenants.get(it["tenant_id"])
+                if found.body.slug == slug:
+                    return found
+        return None
 
 
 def _base() -> str:
