@@ -19,6 +19,7 @@ _SHOWN = ("minimum", "maximum", "pattern", "format", "maxLength")
 
 
 TENANT = ("tenant_id",)
+_OF_DESTINATION: Mapping[str, str] = {"external": "number", "hangup": "cause", "play": "sound"}
 _TAKEN = frozenset({"url", "tenant", "api_key", "state_dir", "json", "file", "set", "help"})
 """Options that all commands have."""
 
@@ -111,7 +112,7 @@ class Fields:
             if value is None or value == ():
                 continue
             if it.destination:
-                value = destination(value, owner)
+                value = destination(value)
             elif it.path == TENANT:
                 value = str(owner.tenant_id(value))
             elif it.secret and value.startswith("@"):
@@ -122,7 +123,8 @@ class Fields:
             if not equals:
                 raise click.BadParameter(f"{assignment!r} is not FIELD=VALUE", param_hint="--set")
             put(document, path, value_of(text, self.schema(path)))
-        return document
+        fields: dict[str, Any] = with_ids(document, owner)
+        return fields
 
     def schema(self, path: str) -> Schema:
         """The JSON Schema of the field at a dotted path; an empty one for what is not known."""
@@ -159,23 +161,45 @@ class Fields:
         return found
 
 
-def destination(text: str, owner: Any) -> dict[str, Any]:
-    """A destination from TYPE:WHO; who is meant by number or name is looked up.
+def destination(text: str) -> dict[str, Any]:
+    """A destination from TYPE:WHO, with a number or name for an id; BadParameter for none."""
+    kind, colon, who = text.partition(":")
+    if not colon and kind != "hangup":
+        raise click.BadParameter(f"{text!r} is no destination such as extension:1001")
+    field = _OF_DESTINATION.get(kind, "id")
+    return {"type": kind, field: who} if who else {"type": kind}
 
-    Raises BadParameter for a type that there is not.
+
+def with_ids(value: Any, owner: Any) -> Any:
+    """`value` with ids where people have written numbers or names.
+
+    Those are the `id` of a destination, and fields such as `gateway_id`.
     """
+    if isinstance(value, list):
+        return [with_ids(it, owner) for it in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: with_ids(it, owner) for name, it in value.items()}
+    if value.keys() == {"type", "id"} and isinstance(found["id"], str):
+        return {**found, "id": _id_of(str(found["type"]), found["id"], owner)}
+    for name, it in found.items():
+        if name.endswith("_id") and isinstance(it, str):
+            found[name] = _id_of(name.removesuffix("_id"), it, owner)
+    return found
+
+
+def _id_of(kind: str, name: str, owner: Any) -> str:
+    from uuid import UUID
+
     from nizam.client import Collection
     from nizam.model.registry import resources
 
-    kind, _, who = text.partition(":")
-    if kind == "external":
-        return {"type": kind, "number": who}
-    if kind == "hangup":
-        return {"type": kind, "cause": who} if who else {"type": kind}
-    if kind == "play":
-        return {"type": kind, "sound": who}
-    named = resources().get("extension" if kind == "voicemail" else kind)
-    collection = getattr(owner, named.table, None) if named is not None else None
-    if not isinstance(collection, Collection) or not who:
-        raise click.BadParameter(f"{text!r} is no destination such as extension:1001")
-    return {"type": kind, "id": str(collection.find(who).id)}
+    try:
+        return str(UUID(name))
+    except ValueError:
+        named = "extension" if kind == "voicemail" else kind
+        tables = [it.table for it in resources().values() if named in (it.name, it.destination_as)]
+        collection = getattr(owner, tables[0], None) if tables else None
+        if not isinstance(collection, Collection):
+            return name
+        return str(collection.find(name).id)

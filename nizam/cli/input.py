@@ -77,16 +77,18 @@ def as_declared(value: Any, schema: Schema, definitions: Schema) -> Any:
 
     People write `number: 1001` in YAML, and mean the text.
     """
-    for it in alternatives(schema):
-        it = _resolved(it, definitions)
-        if isinstance(value, dict) and "properties" in it:
-            fields = it["properties"]
-            return {
-                name: as_declared(inner, fields.get(name, {}), definitions)
-                for name, inner in value.items()
-            }
-        if isinstance(value, list) and "items" in it:
-            return [as_declared(inner, it["items"], definitions) for inner in value]
+    known = [_resolved(it, definitions) for it in alternatives(schema)]
+    if isinstance(value, dict):
+        fields = max(
+            (it.get("properties", {}) for it in known), key=lambda it: len(it.keys() & value.keys())
+        )
+        return {
+            name: as_declared(inner, fields.get(name, {}), definitions)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        items: Schema = next((it["items"] for it in known if "items" in it), {})
+        return [as_declared(inner, items, definitions) for inner in value]
     if isinstance(value, int) and not isinstance(value, bool):
         kinds = {kind for it in alternatives(schema) for kind in _kinds(it)}
         if "string" in kinds and not kinds & {"integer", "number"}:
@@ -103,7 +105,7 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 def alternatives(schema: Schema) -> list[Schema]:
     """What a field may be."""
-    return list(schema.get("anyOf", [schema]))
+    return list(schema.get("anyOf") or schema.get("oneOf") or [schema])
 
 
 def _kinds(schema: Schema) -> list[str]:

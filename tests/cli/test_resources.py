@@ -15,6 +15,14 @@ from tests.cli.conftest import Run, nizam
 from tests.client.conftest import threaded
 
 ACME = {"name": "Acme Inc", "slug": "acme", "domain": "acme.example.test"}
+RING_GROUP = """
+number: 2000
+name: Sales
+members:
+  - extension_id: 1001
+  - number: +12025550100
+fallback: {type: voicemail, id: 1001}
+"""
 IN_ACME = ("--tenant", "acme")
 
 
@@ -102,7 +110,11 @@ def test_destinations_are_named_as_people_name_them(run: Run, api: Client) -> No
     made = created(run, *did, "+12025550103", "--destination", "external:+12025550199")
     assert set_fields(made["destination"]) == {"type": "external", "number": "+12025550199"}
     run(*did, "+12025550104", "--destination", "extension:9", status=1)
-    run(*did, "+12025550104", "--destination", "nonsense:9", status=2)
+    run(*did, "+12025550104", "--destination", "nonsense:9", status=1)
+    run(*did, "+12025550104", "--destination", "nonsense", status=2)
+    group = created(run, "ring-group", "create", *IN_ACME, "--file", "-", stdin=RING_GROUP)
+    assert [it.get("extension_id") for it in group["members"]] == [str(ada.id), None]
+    assert group["fallback"]["id"] == str(ada.id)
     refused = run("extension", "delete", "1001", *IN_ACME, status=1)
     assert "in_use" in refused.stderr
     assert made["id"] not in refused.stderr
