@@ -12,6 +12,13 @@ from typing import Any
 import click
 
 Schema = Mapping[str, Any]
+_OF_KIND: Mapping[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": int | float,
+    "array": list,
+    "object": dict,
+}
 
 
 def read_text(name: str) -> str:
@@ -64,12 +71,19 @@ def value_of(text: str, schema: Schema) -> Any:
     if "string" in kinds and not kinds & {"object", "array"}:
         return text
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        if "string" in kinds or not kinds:
-            return text
-        wanted = " or ".join(sorted(kinds - {"null"}))
-        raise click.BadParameter(f"{text!r} is no {wanted}; write it as JSON") from None
+        value = text
+    if not kinds or any(_is(value, kind) for kind in kinds):
+        return value
+    wanted = " or ".join(sorted(kinds - {"null"}))
+    raise click.BadParameter(f"{text!r} is no {wanted}; write it as JSON")
+
+
+def _is(value: object, kind: str) -> bool:
+    if isinstance(value, bool) or value is None:
+        return kind == ("null" if value is None else "boolean")
+    return isinstance(value, _OF_KIND.get(kind, ()))
 
 
 def as_declared(value: Any, schema: Schema, definitions: Schema) -> Any:

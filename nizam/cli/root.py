@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("nizam.cli.installation:migrate", "Bring the database's tables up to date."),
     "doctor": ("nizam.cli.installation:doctor", "Check PostgreSQL, Redis, nodes and media."),
     "audit": ("nizam.cli.audit:audit", "Verify the audit log."),
+    "secrets": ("nizam.cli.secrets:secrets", "Keys that encrypt stored secrets: status, rotate."),
 }
 
 

@@ -92,8 +92,10 @@ def object_from(
     try:
         version = int(document["version"])
         return Object(
-            id=UUID(document["id"]),
-            tenant_id=None if document.get("tenant_id") is None else UUID(document["tenant_id"]),
+            id=UUID(str(document["id"])),
+            tenant_id=None
+            if document.get("tenant_id") is None
+            else UUID(str(document["tenant_id"])),
             version=version,
             created_at=datetime.fromisoformat(document["created_at"]),
             updated_at=datetime.fromisoformat(document["updated_at"]),
