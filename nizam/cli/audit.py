@@ -12,6 +12,7 @@ from uuid import UUID
 
 import click
 
+from nizam.cli.audit_list import list_rows
 from nizam.cli.exits import CANNOT_REACH, CONDITION_DOES_NOT_HOLD, WRONG_USAGE, fail
 from nizam.cli.settings import config_option, loaded_or_fail
 
@@ -25,6 +26,9 @@ _PROGRESS_SECONDS = 3.0
 @click.group()
 def audit() -> None:
     """The audit log, whose rows are chained by their hashes."""
+
+
+audit.add_command(list_rows)
 
 
 @audit.command()

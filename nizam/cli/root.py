@@ -12,7 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check-config": ("nizam.cli.installation:check_config", "Check and show the settings."),
     "migrate": ("nizam.cli.installation:migrate", "Bring the database's tables up to date."),
     "doctor": ("nizam.cli.installation:doctor", "Check PostgreSQL, Redis, nodes and media."),
-    "audit": ("nizam.cli.audit:audit", "Verify the audit log."),
+    "audit": ("nizam.cli.audit:audit", "Read and verify the audit log."),
     "secrets": ("nizam.cli.secrets:secrets", "Keys that encrypt stored secrets: status, rotate."),
 }
 
