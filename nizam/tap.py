@@ -36,7 +36,7 @@ from nizam.settings import Role, Settings
 from nizam.store.pool import Pool
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
-from nizam.store.system.secret_keys import stored_key
+from nizam.store.system.secret_keys import keys_in_use
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
@@ -216,12 +216,10 @@ class _Parts:
 
     async def unlock(self) -> bool:
         """Find the keys that decrypt stored secrets; False when nobody can say them yet."""
-        keys = self.settings.secret_keys
-        if not keys:
-            try:
-                keys = (await stored_key(self.primary, self.key_value),)
-            except (DatabaseUnavailable, KeyValueUnavailable):
-                return False
+        try:
+            keys = await keys_in_use(self.primary, self.key_value, self.settings.secret_keys)
+        except (DatabaseUnavailable, KeyValueUnavailable):
+            return False
         self._box = SecretBox(keys)
         return True
 

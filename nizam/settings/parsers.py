@@ -171,6 +171,8 @@ def secret_keys(value: Any) -> tuple[SecretKey, ...]:
         key_id, colon, encoded = part.partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", key_id):
             raise ValueError("a part is not ID:BASE64")
+        if key_id == "stored":
+            raise ValueError("the id 'stored' is that of the key in the database")
         try:
             key = base64.b64decode(encoded, validate=True)
         except binascii.Error:

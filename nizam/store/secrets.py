@@ -60,6 +60,11 @@ class SecretBox:
         return plain.decode()
 
 
+def key_of(sealed: str) -> str:
+    """The id of the key that encrypted a text."""
+    return sealed.split(":", 2)[1] if sealed.startswith("v1:") else ""
+
+
 def _place(resource: str, identifier: UUID | str, field: str) -> bytes:
     return f"{resource}/{identifier}/{field}".encode()
 
