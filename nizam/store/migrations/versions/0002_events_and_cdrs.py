@@ -62,7 +62,9 @@ def _now(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now())
 
 
-def _partitioned(name: str, key: str, *columns: sa.SchemaItem, rights: str) -> None:
+def _partitioned(
+    name: str, key: str, *columns: sa.Column[Any] | sa.Constraint, rights: str
+) -> None:
     op.create_table(name, *columns, postgresql_partition_by=f"RANGE ({key})")
     op.execute(f"create table {name}_default partition of {name} default")
     protect(name, rights=rights)
