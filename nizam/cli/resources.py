@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nizam.cli.access import Access, api_options
-from nizam.cli.fields import Fields
+from nizam.cli.fields import FieldOption, Fields
 from nizam.cli.output import json_option, print_json, print_object, print_rows
 
 if TYPE_CHECKING:
@@ -205,6 +205,19 @@ class Commands:
         ]
         return command
 
+    def _given(self, field: FieldOption) -> str | None:
+        """The option with the value of the declaration's example; None for what takes a file."""
+        value = self.resource.example[field.path[0]]
+        if field.destination and isinstance(value, dict):
+            return f"{field.flag} {value['type']}:{value.get('number', '1001')}"
+        if field.many and len(field.path) == 1:
+            return " ".join(f"{field.flag} {quoted(it)}" for it in value)
+        if isinstance(value, bool):
+            return field.flag if value else f"--no-{field.flag[2:]}"
+        if len(field.path) > 1 or not isinstance(value, str | int):
+            return None
+        return f"{field.flag} {'@file' if field.secret else quoted(value)}"
+
     def _columns(self) -> list[str]:
         keys = self._keys()
         columns = [it.name for it in self.resource.columns]
@@ -220,18 +233,13 @@ class Commands:
         name = command_name(self.resource)
         where = " --tenant acme" if self.in_tenant else ""
         example = self.resource.example
-        options = [it for it in self.fields.options() if len(it.path) == 1]
-        simple = [
-            f"{it.flag} {quoted(example[it.path[0]])}"
-            for it in options
-            if isinstance(example.get(it.path[0]), str | int)
-            and not isinstance(example.get(it.path[0]), bool)
-            and not it.secret
-        ]
+        given = [self._given(it) for it in self.fields.options() if it.path[0] in example]
+        whole = len(given) == len(example) and all(given)
+        fields = " ".join(filter(None, given)) if whole else "--file body.yaml"
         key = next((str(example[it]) for it in self._keys() if it in example), "ID")
         lines = [
             f"nizam {name} list{where} --json",
-            f"nizam {name} create{where} {' '.join(simple) or '--file body.yaml'}",
+            f"nizam {name} create{where} {fields}",
             f"nizam {name} update {quoted(key)}{where} --no-enabled",
         ]
         return "\b\nExamples:\n" + "\n".join(f"  {it}" for it in lines)
