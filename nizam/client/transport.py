@@ -22,6 +22,7 @@ from nizam.client.errors import (
     ApiError,
     CannotReach,
     ClientError,
+    LoginLocked,
     NotFound,
     UnexpectedAnswer,
     error_from,
@@ -246,7 +247,8 @@ def _worth_repeating(repeatable: bool, error: BaseException) -> bool:
     if not isinstance(error, ApiError):
         return False
     if error.status == 429:
-        return True
+        # A locked account stays locked: whoever waits is told at once.
+        return not isinstance(error, LoginLocked)
     # A proxy before the server has no codes of ours.
     by_a_proxy = type(error) is ApiError and error.status in (502, 503, 504)
     return repeatable and (error.retryable or by_a_proxy)

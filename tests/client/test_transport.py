@@ -62,6 +62,7 @@ def test_what_may_be_repeated_is(reply: Reply, method: str, options: dict[str, A
         (problem(503, "database_unavailable"), "PATCH", MATCH, errors.DatabaseUnavailable),
         (problem(502, "switch_error"), "GET", {}, errors.SwitchError),
         (problem(500, "internal"), "GET", {}, errors.InternalError),
+        (problem(429, "login_locked"), "POST", {"body": {}}, errors.LoginLocked),
         (problem(422, "validation_failed"), "POST", {"body": {}}, errors.ValidationFailed),
         (problem(409, "conflict"), "POST", {"body": {}}, errors.Conflict),
         (problem(418, "news_of_a_later_version"), "GET", {}, errors.ApiError),
