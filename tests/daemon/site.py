@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -152,16 +152,23 @@ class Site:
 
 
 async def build_site(
-    reactor: Any, database: str, redis_url: str, folder: Path, scenery: Scenery
+    reactor: Any,
+    database: str,
+    redis_url: str,
+    folder: Path,
+    scenery: Scenery,
+    more_settings: Mapping[str, str] | None = None,
 ) -> Site:
     """Start everything: the daemon with the demo tenant, its webhook, and a switch with phones.
 
-    No calls are placed yet. CDRs that no daemon took are in `folder`/refused.
+    No calls are placed yet. CDRs that no daemon took are in `folder`/refused, its log is
+    `folder`/nizam.log.
     """
     receiver = WebhookReceiver(reactor, WEBHOOK_SECRET)
     receiver.start()
     http_port, esl_port = free_port(), free_port()
     settings = environment(database, redis_url, folder, http_port, esl_port)
+    settings |= more_settings or {}
     daemon = DaemonProcess(reactor, settings, folder / "nizam.log")
     daemon.start()
     switch = SimulatedSwitch(
