@@ -7,10 +7,22 @@ from typing import Any
 
 import click
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from nizam.cli.fields import Fields, destination, with_ids
 from nizam.cli.input import as_declared, parse_yaml, read_document, value_of
+from nizam.cli.output import to_yaml
 from nizam.model.registry import resource
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")))
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +37,22 @@ def test_yaml_has_the_types_of_json(text: str, value: object) -> None:
     assert parse_yaml(f"it: {text}", "-") == {"it": value}
 
 
-@pytest.mark.parametrize("text", ["a: [1", "!!python/object:x {}", "- 1"])
+@given(st.dictionaries(TEXTS, st.recursive(VALUES, st.lists)))
+@example({"it": "1e3", "float": "1.5e3", "on": "no", "": "<<", "day": "2026-01-31", "+1": "007"})
+def test_what_is_printed_as_yaml_is_read_back(document: dict[str, Any]) -> None:
+    assert parse_yaml(to_yaml(document), "-") == document
+
+
+@pytest.mark.time_limit(10)
+def test_ten_thousand_objects_are_printed_and_read_in_seconds() -> None:
+    extension = resource("extension").example | {"voicemail": {"pin": "4711", "enabled": True}}
+    document = {"extensions": [{**extension, "number": str(it)} for it in range(10_000)]}
+    assert parse_yaml(to_yaml(document), "-") == document
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [1", "!!python/object:x {}", "- 1", "a: 1\na: 2", "1: a", "a: !!str {}"]
+)
 def test_what_is_no_document_is_wrong_usage(text: str, tmp_path: Path) -> None:
     (tmp_path / "it.yaml").write_text(text)
     with pytest.raises(click.BadParameter):
@@ -35,7 +62,7 @@ def test_what_is_no_document_is_wrong_usage(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "declared"),
+    ("written", "declared"),
     [
         ({"number": 1001}, {"number": "1001"}),
         ({"ring_seconds": 20}, {"ring_seconds": 20}),
@@ -46,9 +73,9 @@ def test_what_is_no_document_is_wrong_usage(text: str, tmp_path: Path) -> None:
          {"forward": {"busy": {"type": "external", "number": "1002"}}}),
     ],
 )  # fmt: skip
-def test_numbers_are_texts_where_fields_are(given: Any, declared: Any) -> None:
+def test_numbers_are_texts_where_fields_are(written: Any, declared: Any) -> None:
     schema = resource("extension").body.model_json_schema()
-    assert as_declared(given, schema, schema["$defs"]) == declared
+    assert as_declared(written, schema, schema["$defs"]) == declared
 
 
 @pytest.mark.parametrize(
