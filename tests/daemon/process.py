@@ -58,6 +58,10 @@ class DaemonProcess:
         environment = self._environment | {"NIZAM_HTTP_PORT": str(http_port)}
         return DaemonProcess(self._reactor, environment, log)
 
+    def change(self, environment: Mapping[str, str]) -> None:
+        """Have other settings from the next start on."""
+        self._environment |= environment
+
     def start(self) -> None:
         """Start it, without waiting for anything."""
         with self._log.open("ab") as log:
