@@ -161,7 +161,7 @@ class Commands:
         def run(access: Access, as_json: bool, what: str, **given: Any) -> None:
             with self.collection(access) as (collection, owner):
                 body = self.fields.document(given, owner)
-                print_made(collection.replace(collection.find(what).id, body), as_json=as_json)
+                print_made(collection.replace(collection.find(what), body), as_json=as_json)
 
         return self._with_fields(run)
 
@@ -224,10 +224,9 @@ class Commands:
         return [*keys, *(it for it in columns if it not in keys), "id"]
 
     def _keys(self) -> tuple[str, ...]:
-        from nizam.client.collection import KEYS
+        from nizam.client.collection import keys_of
 
-        columns = {it.name for it in self.resource.columns}
-        return tuple(it for it in KEYS if it in columns)
+        return keys_of(self.resource)
 
     def _examples(self) -> str:
         name = command_name(self.resource)

@@ -15,8 +15,7 @@ from nizam.client.parameters import query_of
 from nizam.client.transport import Answer, Transport
 from nizam.model.resource import Resource
 
-KEYS = ("number", "slug", "email", "name", "code", "pattern")
-"""Fields that people call objects by."""
+_KEYS = ("number", "slug", "email", "name", "code", "pattern")
 
 Fields = Mapping[str, Any]
 
@@ -134,8 +133,7 @@ class Collection(Generic[B]):
     @property
     def keys(self) -> tuple[str, ...]:
         """The fields that people call these objects by."""
-        columns = {it.name for it in self.resource.columns}
-        return tuple(it for it in KEYS if it in columns)
+        return keys_of(self.resource)
 
     def _written(self, body: B | Fields | None, fields: Fields) -> dict[str, Any]:
         """What is sent of a body and of single fields: what was set of it, and can be written."""
@@ -162,6 +160,12 @@ class Collection(Generic[B]):
 
     def _row(self, document: Mapping[str, Any]) -> Object[B]:
         return object_from(self.resource, self.body, document, shown_once=self.shown_once)
+
+
+def keys_of(resource: Resource) -> tuple[str, ...]:
+    """The fields that people call objects of this resource by."""
+    columns = {it.name for it in resource.columns}
+    return tuple(it for it in _KEYS if it in columns)
 
 
 def identifier(it: Object[B] | UUID | str) -> UUID:
