@@ -420,7 +420,7 @@ SETTINGS: tuple[Setting, ...] = (
         p.integer(0, 3650),
         0,
         _DAYS,
-        "The audit log; what is removed can be verified no more.",
+        "The audit log; only from the beginning of each chain, so that the rest still verifies.",
     ),
     # -- accepted for the deployment guide's sake, checked only
     Setting("DB_CONNECTION", None, p.word("pgsql"), "pgsql", "pgsql", "PostgreSQL is the one."),
