@@ -27,8 +27,9 @@ def _web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"is not a URL: {error}") from None
+    except ValueError:
+        # The reason would repeat a part of it, which can be a password.
+        raise ValueError("is not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an http or https URL")
     if parts.username or parts.password:

@@ -97,15 +97,18 @@ def from_row(resource: Resource, row: Sequence[Any]) -> Stored:
 
 
 def redacted(value: Any) -> Any:
-    """`value` without what passwords, PINs and credentials in headers say."""
+    """`value` without what passwords, PINs and headers, which can be credentials, say."""
     if isinstance(value, Mapping):
-        return {
-            name: REDACTED if item is not None and _SENSITIVE.search(str(name)) else redacted(item)
-            for name, item in value.items()
-        }
+        return {name: _redacted_member(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(item) for item in value]
     return value
+
+
+def _redacted_member(name: str, value: Any) -> Any:
+    if name == "headers" and isinstance(value, Mapping):
+        return dict.fromkeys(value, REDACTED)
+    return REDACTED if value is not None and _SENSITIVE.search(name) else redacted(value)
 
 
 def _plain(value: Any) -> Any:

@@ -308,6 +308,8 @@ async def give_them_wrongly(
         "webhooks": [
             {"secret": spoilt},
             {"url": f"https://canary:{spoilt}@example.com/"},
+            {"url": f"https://canary:{spoilt}@exa\u2100mple.com/"},
+            {"url": f"https://canary:{spoilt}/"},
             {"headers": {"Host": spoilt}},
             {"headers": {"X-Token": f"{spoilt}\x01"}},
         ],
@@ -332,7 +334,7 @@ async def give_them_wrongly(
     await ask("GET", f"{tenant}/extensions", status=401, headers=headers)
     await ask("GET", f"{tenant}/extensions?q={spoilt}", status=200)
     await ask("GET", f"{tenant}/extensions?cursor={spoilt}", status=422)
-    headers = {"Authorization": HEADER}
+    headers = {"X-Receiver-Auth": HEADER}
     await ask("PATCH", made["webhooks"], {"headers": headers}, status=200)
 
 
