@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg2
 import pytest
+from alembic import command
 from click.testing import CliRunner, Result
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
 from nizam.cli.root import commands
 from nizam.model.identifiers import new_id
 from nizam.model.registry import resource
+from nizam.store import migrate
 from nizam.store.audit import AuditEntry
 from nizam.store.pool import Pool
 from nizam.store.store import Store
@@ -97,8 +101,8 @@ async def test_transitions_rotations_and_reveals_are_called_by_their_names(
     acme: Workshop, store: Store, pool: Pool
 ) -> None:
     hook = await acme.create("webhook", url="https://example.com/")
-    for command in ("activate", "suspend"):
-        await store.transition(acme.tenant_id, command, WHO, lambda it: it)
+    for step in ("activate", "suspend"):
+        await store.transition(acme.tenant_id, step, WHO, lambda it: it)
     it = resource("webhook")
     later = hook.created_at.replace(year=2100)
     await store.rotate(it, acme.tenant_id, hook.id, "secret", later, WHO, lambda it: it)
@@ -365,3 +369,43 @@ async def test_the_chain_of_a_purged_tenant_goes_with_it(
     assert await pool.query("select distinct tenant_id from audit_logs") == [(None,)]
     assert (await verify(database)).exit_code == 0
     assert (await forget_chain(pool, UUID(int=7))).sequence == 0
+
+
+# -- logs from before -----------------------------------------------------------------------------
+
+
+LATER = {
+    "id": str(new_id()),
+    "occurred_at": "2100-01-01T00:00:00Z",
+    "actor_type": "system",
+    "actor_name": "nizam",
+    "action": "x",
+    "resource_type": "y",
+}
+
+
+def run(database: str, step: Callable[..., None], revision: str) -> None:
+    with migrate._connection(database) as connection:
+        step(migrate._config(connection), revision)
+
+
+async def test_rows_from_before_there_were_chains_become_their_beginning(
+    empty_database: str,
+) -> None:
+    run(empty_database, command.upgrade, "0006_people")
+    old = Pool(reactor, empty_database, 1, "old")
+    await old.start()
+    for tenant_id in (None, new_id(), None, new_id()):
+        await old.execute(
+            "insert into audit_logs (id, tenant_id, actor_type, actor_name, action, resource_type, "
+            "before) values (%s, %s, 'api_key', 'old', 'updated', 'gateway', %s)",
+            (new_id(), tenant_id, {"b": [1.50, None], "a": "ü"}),
+        )
+    run(empty_database, command.upgrade, "0007_audit_chain")
+    await old.execute("call append_audit_logs(%s)", (json.dumps([LATER]),))
+    run(empty_database, command.downgrade, "0006_people")
+    assert await old.query("select count(*), count(before) from audit_logs") == [(5, 4)]
+    migrate.upgrade(empty_database)
+    assert await old.query("select count(*), max(sequence) from audit_logs") == [(5, 3)]
+    await old.stop()
+    assert (await verify(empty_database)).output == "5 rows: whole\n"
