@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from nizam.model.resource import Resource
 from tests.http.conftest import Server
+from tests.http.objects import ALL, NAMES, collection, example_of, item
 
 HOOK = {"url": "https://example.com/hooks", "event_types": ["extension.*"]}
 CHAIN = "sort=sequence&limit=200"
@@ -63,6 +65,30 @@ async def test_the_chain_can_be_verified_from_what_the_api_shows(server: Server)
         content = netstring("nizam-audit-1") + b"".join(netstring(row[name]) for name in HASHED)
         last = hashlib.sha256(content).hexdigest()
         assert row["hash"] == last
+
+
+@pytest.mark.parametrize("resource", ALL, ids=NAMES)
+async def test_every_change_of_every_resource_is_a_row_without_its_secrets(
+    resource: Resource, server: Server
+) -> None:
+    tenant = await server.make_tenant("other")
+    body = await example_of(server, resource, tenant)
+    made = await server.make(collection(resource, tenant), body)
+    path = item(resource, tenant, made["id"])
+    changed = await server.request("PATCH", path, {"enabled": False})
+    assert changed.status == 200, changed.body
+    assert (await server.request("DELETE", path)).status == 204
+    query = f"resource_id={made['id']}&sort=occurred_at"
+    created, updated, deleted = await rows(server, "/api/v1", query)
+    found = [it["action"] for it in (created, updated, deleted)]
+    assert found == ["created", "updated", "deleted"]
+    assert (created["before"], deleted["after"]) == (None, None)
+    assert (updated["before"]["enabled"], updated["after"]["enabled"]) == (True, False)
+    assert updated["after"] == {**deleted["before"], "enabled": False}
+    secrets = [body.get(it.field) or made.get(it.field) for it in resource.secrets]
+    text = json.dumps([created, updated, deleted])
+    assert not any(f'"{it}"' in text for it in secrets if isinstance(it, str))
+    assert made.get("key", "no key") not in text
 
 
 async def test_a_row_says_who_from_where_by_which_request_and_what(server: Server) -> None:

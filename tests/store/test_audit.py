@@ -24,7 +24,9 @@ from nizam.store import migrate
 from nizam.store.audit import AuditEntry
 from nizam.store.pool import Pool
 from nizam.store.store import Store
+from nizam.store.system.api_keys import create_platform_key
 from nizam.store.system.audit import forget_chain, prune_chains
+from nizam.webhooks.disabling import disable_webhook
 from tests.store.conftest import WHO, Workshop
 
 ROWS = "select * from audit_logs where tenant_id = %s order by sequence"
@@ -136,6 +138,22 @@ async def test_what_changes_no_resource_can_be_recorded_too(
         (None, 2, "tests", "192.0.2.1", None),
     ]
     assert "hunter2" not in str(await pool.query("select after::text from audit_logs"))
+
+
+async def test_what_nizam_does_by_itself_is_recorded_too(acme: Workshop, pool: Pool) -> None:
+    hook = await acme.create("webhook", url="https://example.com/")
+    await disable_webhook(pool, hook.id, acme.tenant_id, "410 Gone", hook.created_at)
+    await disable_webhook(pool, hook.id, acme.tenant_id, "410 Gone", hook.created_at)
+    key = await create_platform_key(pool, "first")
+    found = await pool.query(
+        "select action, resource_type, tenant_id, after ->> 'reason', after::text from audit_logs "
+        "where actor_type = 'system' order by tenant_id"
+    )
+    assert [row[:4] for row in found] == [
+        ("disabled", "webhook", acme.tenant_id, "410 Gone"),
+        ("created", "api_key", None, None),
+    ]
+    assert key not in str(found)
 
 
 async def test_rows_of_the_same_moment_each_have_their_place(
