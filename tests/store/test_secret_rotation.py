@@ -89,11 +89,29 @@ async def fill(store: Store, slug: str = "acme", extensions: int = 1) -> Filled:
         {"name": f"fs-{slug}", "esl_host": "10.0.0.1", "esl_password": "c-e", "xml_username": slug}
     )
     await store.create(node, None, body, WHO, lambda made: made)
+    user = resource("user")
+    person = user.body.model_validate(
+        {"email": f"ada@{slug}.example", "name": "Ada", "password": "as hashed elsewhere 93"}
+    )
+    await store.create(user, None, person, WHO, lambda made: made)
     return Filled(
         tenant,
         {"extension": made.id, "gateway": gateway.id, "webhook": hook.id},
         {"former": hook.revealed["secret"], "secret": turned.revealed["secret"]},
     )
+
+
+async def tables_with(pool: Pool, text: str) -> list[str]:
+    names = await pool.query(
+        "select relname from pg_class where relkind in ('r', 'p') and not relispartition "
+        "and relnamespace = 'public'::regnamespace order by 1"
+    )
+    found = []
+    for (name,) in names:
+        sql = f"select count(*) from {name} t where position(%s in t::text) > 0"  # noqa: S608
+        ((count,),) = await pool.query(sql, (text,))
+        found += [name] if count else []
+    return found
 
 
 def once(key: str) -> ChangeContext:
@@ -121,6 +139,7 @@ async def test_every_secret_can_be_read_with_the_new_key_alone(
         "gateways",
         "webhooks",
         "switch_nodes",
+        "users",
         "former configurations",
         "former webhook secrets",
         "kept answers",
@@ -132,6 +151,8 @@ async def test_every_secret_can_be_read_with_the_new_key_alone(
         name: it.total() for name, it in before.items()
     }
     assert all(set(it) <= {"k2"} for it in after.values())
+    assert await tables_with(pool, "v1:k1:") == []
+    assert len(await tables_with(pool, "v1:k2:")) == len([it for it in after.values() if it])
     fresh = attrs.evolve(filled.workshop, store=Store(pool, (), ONLY_NEW, environment="test"))
     tenant_id, reveal = fresh.tenant_id, fresh.store.reveal
     secrets = await reveal(resource("extension"), tenant_id, filled.ids["extension"], WHO)
