@@ -40,6 +40,15 @@ insert into changes (tenant_id, revision, resource_type, resource_id, operation)
 select {owner}, {revision}, %(type)s, t.id, 'updated' from {table} t where t.id = any(%(ids)s)
 """
 
+# What an object was, and still is, stays the same text: whoever compares the two finds no change.
+_SAME_AS_BEFORE = """
+update resource_versions v set secrets = g.texts
+from jsonb_to_recordset(%(rows)s::jsonb) as g(id uuid, former jsonb, texts jsonb)
+    join {table} t on t.id = g.id
+where v.tenant_id = t.tenant_id and v.resource_type = %(type)s and v.resource_id = g.id
+    and v.secrets = g.former
+"""
+
 Row = Mapping[str, Any]
 Bound = tuple[str, UUID | str, str]
 """What a text is bound to: resource type, id and field."""
@@ -50,7 +59,7 @@ class Place:
     """A column with encrypted texts: one in each row, or a JSON object of them by field.
 
     `key` are the columns of the primary key with their types. `bound` says what the text of a
-    field is bound to. `resource` is there when the rows are objects that routing must hear of.
+    field is bound to. `resource` is what the rows are, if they are objects.
     """
 
     name: str
@@ -113,7 +122,7 @@ def _of_resource(it: Resource) -> Place:
         key={"id": "uuid"},
         json=True,
         bound=lambda row, field: (it.name, row["id"], field),
-        resource=it if it.routed else None,
+        resource=it,
     )
 
 
@@ -205,7 +214,8 @@ def _rotate_place(
         for row in batch:
             texts, count = _again(place, row, box, key_id, problems)
             if count:
-                changed.append({**{name: row[name] for name in place.key}, "texts": texts})
+                key = {name: row[name] for name in place.key}
+                changed.append({**key, "former": row["texts"], "texts": texts})
                 done += count
                 rotated[place.name] += count
         if changed:
@@ -228,7 +238,7 @@ def _batches(connection: Any, place: Place, key_id: str) -> Iterator[list[dict[s
             after = f"and ({names}) > ({parts})"
             given |= {f"last{n}": value for n, value in enumerate(last)}
         with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            if place.resource is not None:
+            if place.resource is not None and place.resource.routed:
                 _lock_owners(cursor, place, f"{stale} {after}", names, given)
             cursor.execute(
                 f"select {names}, t.{place.column} as texts from {place.table} t "  # noqa: S608 - our own names
@@ -282,15 +292,19 @@ def _again(
 def _save(connection: Any, place: Place, rows: list[dict[str, Any]]) -> None:
     kinds = ", ".join(f"{name} {kind}" for name, kind in place.key.items())
     same = " and ".join(f"t.{name} = g.{name}" for name in place.key)
+    given = {"rows": orjson.dumps(rows).decode()}
+    it = place.resource
     with connection.cursor() as cursor:
         cursor.execute(
             f"update {place.table} t set {place.column} = g.texts "  # noqa: S608 - our own names
-            f"from jsonb_to_recordset(%s::jsonb) as g({kinds}, "
+            f"from jsonb_to_recordset(%(rows)s::jsonb) as g({kinds}, "
             f"texts {'jsonb' if place.json else 'text'}) where {same}",
-            (orjson.dumps(rows).decode(),),
+            given,
         )
-        if place.resource is not None:
-            for statement in _tell(place.resource, [row["id"] for row in rows]):
+        if it is not None and it.scope == "tenant":
+            cursor.execute(_SAME_AS_BEFORE.format(table=it.table), {**given, "type": it.name})
+        if it is not None and it.routed:
+            for statement in _tell(it, [row["id"] for row in rows]):
                 cursor.execute(*statement)
 
 

@@ -145,7 +145,9 @@ async def test_every_secret_can_be_read_with_the_new_key_alone(
         "kept answers",
     }
     outcome = await turn(database)
-    assert (outcome.rotated, outcome.failed) == (sum(it.total() for it in before.values()), 0)
+    # What an object still is goes along with it.
+    assert 0 < outcome.rotated <= sum(it.total() for it in before.values())
+    assert outcome.failed == 0
     after = await deferToThread(counts, database)
     assert {name: it.total() for name, it in after.items()} == {
         name: it.total() for name, it in before.items()
@@ -165,6 +167,22 @@ async def test_every_secret_can_be_read_with_the_new_key_alone(
     found = ONLY_NEW.decrypt(former, "webhook", filled.ids["webhook"], "secret")
     assert found == filled.secrets["former"]
     assert await create_once(fresh) == answer
+
+
+async def test_what_an_object_still_is_differs_from_it_in_no_text(
+    store: Store, pool: Pool, database: str
+) -> None:
+    filled = await fill(store)
+    same = (
+        "select v.resource_type from resource_versions v join extensions e "
+        "on e.id = v.resource_id where v.secrets = e.secrets and e.id = %s"
+    )
+    identifier = filled.ids["extension"]
+    await filled.workshop.change("extension", identifier, ring_seconds=11)
+    before = await pool.query(same, (identifier,))
+    assert len(before) == 2
+    await turn(database)
+    assert await pool.query(same, (identifier,)) == before
 
 
 async def test_it_is_audited_and_a_second_run_does_nothing(
