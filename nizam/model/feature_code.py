@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from nizam.model.base import Body
@@ -91,9 +91,7 @@ class FeatureCode(Body):
                 {"feature": self.feature, "needed": needed},
             )
         takes = _TAKES.get(self.feature, frozenset())
-        surplus = [
-            it for it in _OWN_FIELDS if getattr(self, it) is not None and it not in takes
-        ]
+        surplus = [it for it in _OWN_FIELDS if getattr(self, it) is not None and it not in takes]
         if surplus:
             raise PydanticCustomError(
                 "feature_shape",
@@ -103,11 +101,6 @@ class FeatureCode(Body):
         return self
 
 
-def defaults() -> list[dict[str, Any]]:
-    """The bodies of the feature codes that a new tenant is given."""
-    return [{"code": code, "feature": feature} for code, feature in DEFAULTS]
-
-
 RESOURCE = Resource(
     name="feature_code",
     path="feature-codes",
@@ -115,5 +108,6 @@ RESOURCE = Resource(
     columns=(Column("code"), Column("feature"), Column("enabled", "boolean")),
     unique=(Unique(("code",)),),
     search=("code", "feature"),
+    defaults=tuple(FeatureCode(code=code, feature=feature) for code, feature in DEFAULTS),
     example={"code": "*9197", "feature": "echo"},
 )

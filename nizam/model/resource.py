@@ -121,6 +121,7 @@ class Resource:
     are the fields that name its objects in tenant documents, where they do not follow from
     `unique`, the number or the name. `read_only` fields are written by NIZAM alone, and by
     documents those of `in_documents`; `derive` gives those that follow from the rest of the body.
+    A new tenant is given the objects of `defaults`.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Resource:
     in_documents: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
     derive: Callable[[Fields], Fields] | None = None
+    defaults: tuple[Body, ...] = ()
     example: dict[str, Any] = attrs.field(factory=dict, eq=False)
 
     @property

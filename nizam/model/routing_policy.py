@@ -1,4 +1,4 @@
-"""A routing policy: if a condition holds for a call, it is let through, refused or sent elsewhere."""
+"""A routing policy: calls that fit a condition are let through, refused or sent elsewhere."""
 
 from __future__ import annotations
 

@@ -68,13 +68,15 @@ _NEXT_PLATFORM = "update platform_state set revision = revision + 1"
 @attrs.frozen(kw_only=True)
 class Record:
     """One change: `owner` is the tenant whose revision counts it, None is the platform; `action`
-    is the audit log's word for it."""
+    is the audit log's word for it. What comes with another change is not `told` apart from it, in
+    audit log and events."""
 
     operation: Operation
     action: str
     owner: UUID | None
     before: Stored | None
     after: Stored | None
+    told: bool = True
 
     @property
     def it(self) -> Stored:
@@ -125,12 +127,13 @@ async def write_records(
                 _RECORD, {"tenant_id": owner, "records": json_argument([_row(it) for it in own])}
             )
         is_last = number == len(slices)
-        entries = [*map(_entry, own), *(notes if is_last else ())]
+        told = [it for it in own if it.told]
+        entries = [*map(_entry, told), *(notes if is_last else ())]
         if entries:
             transaction.add(*append(writing.context, writing.now, entries))
         for sql, args in last if is_last else ():
             transaction.add(sql, args)
-        events = [_event(it, writing) for it in own]
+        events = [_event(it, writing) for it in told]
         results.append(await write_events(transaction, events))
     return WriteResult(
         tuple(it for result in results for it in result.event_ids),

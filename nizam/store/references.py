@@ -140,9 +140,7 @@ async def forget_references(
     transaction.add(_FORGET, place)
 
 
-def numbers_question(
-    tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
-) -> Select:
+def numbers_question(tenant_id: UUID, resource: Resource, identifier: UUID, body: Body) -> Select:
     """The query that `check_numbers` reads the answer of: who else has one of these numbers."""
     return (
         "select number, resource_type, resource_id from dialable_numbers where tenant_id = %s "

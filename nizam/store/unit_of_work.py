@@ -129,6 +129,8 @@ class UnitOfWork:
         self._link(resource, identifier, body)
         stored = self._insert(resource, identifier, values, secrets, extra)
         self.changed(resource, "created", None, stored)
+        if resource.name == "tenant":
+            self._make_defaults(identifier)
         return attrs.evolve(stored, revealed=revealed)
 
     async def update(
@@ -249,6 +251,7 @@ class UnitOfWork:
         _refuse_terminated(present)
         if resource.name == "tenant":
             await self._check_owns_nothing(identifier)
+            self._remove_defaults(identifier)
         else:
             await forget_references(self.transaction, self._owner_id, resource, identifier)
             if resource.is_dialled:
@@ -413,11 +416,13 @@ class UnitOfWork:
         values: dict[str, Any],
         secrets: Mapping[str, str],
         extra: Mapping[str, Any],
+        *,
+        owner: UUID | None = None,
     ) -> Stored:
         stored = Stored(
             resource=resource,
             id=identifier,
-            tenant_id=self.tenant_id if resource.scope == "tenant" else None,
+            tenant_id=(owner or self.tenant_id) if resource.scope == "tenant" else None,
             version=1,
             created_at=self.now,
             updated_at=self.now,
@@ -533,8 +538,27 @@ class UnitOfWork:
         if errors:
             raise ValidationFailed("references to what does not exist", errors=errors)
 
+    def _make_defaults(self, tenant_id: UUID) -> None:
+        """Give a new tenant what every tenant begins with."""
+        for resource in resources().values():
+            for body in resource.defaults:
+                made = self._insert(
+                    resource, new_id(), resource.public(body), {}, {}, owner=tenant_id
+                )
+                self.changed(resource, "created", None, made, told=False)
+
+    def _remove_defaults(self, tenant_id: UUID) -> None:
+        for resource in resources().values():
+            if resource.defaults:
+                self.transaction.add(
+                    f"delete from {resource.table} where tenant_id = %s",  # noqa: S608 - declared
+                    (tenant_id,),
+                )
+
     async def _check_owns_nothing(self, tenant_id: UUID) -> None:
-        owned = [it.table for it in resources().values() if it.scope == "tenant"]
+        owned = [
+            it.table for it in resources().values() if it.scope == "tenant" and not it.defaults
+        ]
         tables = (*owned, "api_keys")
         answers = await self.transaction.query_all(
             [
@@ -556,9 +580,11 @@ class UnitOfWork:
         before: Stored | None,
         after: Stored | None,
         action: str | None = None,
+        *,
+        told: bool = True,
     ) -> None:
         """Have feed, history, audit log and events say what was done to an object; `action` is
-        the audit log's word for it."""
+        the audit log's word for it. What is not `told` is in feed and history alone."""
         it = after or before
         assert it is not None  # noqa: S101 - one of them is there
         self._records.append(
@@ -568,6 +594,7 @@ class UnitOfWork:
                 owner=self._owner(it, operation),
                 before=before,
                 after=after,
+                told=told,
             )
         )
 

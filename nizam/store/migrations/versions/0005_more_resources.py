@@ -54,9 +54,7 @@ def upgrade() -> None:
         resource_table(name, columns, owned=False)
         op.create_index(f"uq_{name}_name", name, ["name"], unique=True)
     for name, unique in _UNIQUE_IN_TENANT.items():
-        op.create_index(
-            f"uq_{name}_{'_'.join(unique)}", name, ["tenant_id", *unique], unique=True
-        )
+        op.create_index(f"uq_{name}_{'_'.join(unique)}", name, ["tenant_id", *unique], unique=True)
     op.create_index(
         "uq_music_on_hold_is_default",
         "music_on_hold",
