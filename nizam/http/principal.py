@@ -60,7 +60,7 @@ class Principal:
 
     @property
     def home(self) -> UUID | None:
-        """The one tenant that it belongs to; None for the platform's, and for members of several."""
+        """The one tenant that it belongs to; None for the platform's and members of several."""
         tenants = self.tenant_ids
         return next(iter(tenants)) if len(tenants) == 1 and not self.platform else None
 

@@ -111,7 +111,8 @@ class Shared(Crud):
         def guarded(present: Stored) -> Body:
             self.check_visible(call, present)
             self.guard(call, present, whole=False)
-            return self.admitted(call, present, change(present))
+            seen = attrs.evolve(present, body=self.part(call, dict(present.body)))
+            return self.admitted(call, present, change(seen))
 
         prepared = await self.prepared(call, guarded)
         reply = await Crud._update(self, call, given, prepared)

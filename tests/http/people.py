@@ -20,7 +20,7 @@ class Browser:
     csrf_token: str
 
     async def request(
-        self, method: str, path: str, body: Any = None, *, proof: bool = True, **headers: str
+        self, method: str, path: str, body: Any = None, *, proof: bool = True, **headers: Any
     ) -> Answer:
         if proof:
             headers["x_csrf_token"] = self.csrf_token
