@@ -10,6 +10,7 @@ import attrs
 from nizam.http.api_keys import ApiKeys
 from nizam.http.audit_logs import AuditLogs
 from nizam.http.auth import Authenticator
+from nizam.http.call_flows import CallFlows
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
 from nizam.http.explain import Explain
@@ -111,6 +112,7 @@ class Api:
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
         found += Reveal.over(resources().values(), self.store)
         found += AuditLogs(self.store).routes()
+        found += CallFlows(self.store).routes()
         found += Webhooks(self.store, self.queue).routes()
         found += History(self.store).routes()
         found += Live(self.live).routes()

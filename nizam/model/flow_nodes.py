@@ -178,6 +178,5 @@ def exits(node: FlowNode) -> Iterator[tuple[str, str]]:
         target = getattr(node, name, None)
         if target is not None:
             yield f"/{name}", target
-    if isinstance(node, CollectNode | BranchNode):
-        for index, branch in enumerate(node.branches):
-            yield f"/branches/{index}/next", branch.next
+    for index, branch in enumerate(getattr(node, "branches", ())):
+        yield f"/branches/{index}/next", branch.next

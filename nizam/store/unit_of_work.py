@@ -181,7 +181,22 @@ class UnitOfWork:
         """Give a field that clients cannot write the value that `change` makes of its present
         one, both as JSON values. Raises NotFound, VersionMismatch, and what `change` raises."""
         present = await self._present(resource, identifier, versions)
-        values = resource.derived({**present.body, field: change(present.body.get(field))})
+        changed = {field: change(present.body.get(field))}
+        return await self._write_fields(resource, present, changed)
+
+    async def set_fields(
+        self, resource: Resource, identifier: UUID, fields: Mapping[str, Any]
+    ) -> Stored:
+        """Set several fields at once, those that clients cannot write among them. Raises NotFound
+        and what is wrong with references."""
+        return await self._write_fields(
+            resource, await self._present(resource, identifier, None), fields
+        )
+
+    async def _write_fields(
+        self, resource: Resource, present: Stored, fields: Mapping[str, Any]
+    ) -> Stored:
+        values = resource.derived({**present.body, **fields})
         body = None if resource.derive is None else resource.body.model_validate(values)
         return await self._write(resource, present, body, values, present.secrets, {})
 

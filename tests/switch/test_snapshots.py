@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.kv.single import SingleRedis
 from nizam.model.did import Did
+from nizam.model.feature_code import DEFAULTS
 from nizam.model.extension import Extension
 from nizam.model.registry import resource
 from nizam.model.switch_node import SwitchNode
@@ -132,6 +133,7 @@ async def test_everything_is_loaded_at_the_start(store: Store, key_value: Single
         "tenant",
         "extension",
         "did",
+        "feature_code",
         "switch_node",
     }
     assert follower.snapshot.revisions() == {acme: 4}
@@ -289,6 +291,7 @@ async def test_the_copy_is_mended_after_redis_was_emptied(
     async def copied() -> int:
         return await key_value.hlen(f"nizam:snapshot:{{{acme}}}")
 
-    while await copied() != 3:  # the tenant, its extension and the revision
+    held = 3 + len(DEFAULTS)  # the tenant, its extension, the revision and its feature codes
+    while await copied() != held:
         await deferLater(reactor, 0.01, lambda: None)
     await follower.stop()

@@ -1,0 +1,120 @@
+"""Publishing a call flow, its versions, and going back to one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import attrs
+from pydantic import Field
+
+from nizam.errors import IdempotencyMismatch
+from nizam.http.body import validate
+from nizam.http.changes import change_context
+from nizam.http.crud import shown
+from nizam.http.listing import list_parameters, list_reply
+from nizam.http.openapi import model_schema
+from nizam.http.reply import Reply
+from nizam.http.route import TENANT, Call, Route
+from nizam.http.schemas import list_of, ref
+from nizam.model.base import Value
+from nizam.model.call_flow import RESOURCE
+from nizam.store.call_flows import VERSION_FIELDS, list_versions, publish, roll_back
+from nizam.store.listing import parse_listing
+from nizam.store.store import Store
+from nizam.store.unit_of_work import UnitOfWork
+
+_SORT = "-number"
+_PATH = f"{TENANT}/call-flows/{{id}}"
+_VERSION: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "number", "published_at", "published_by", "start", "nodes"],
+    "properties": {
+        "id": {"type": "string", "format": "uuid"},
+        "number": {"type": "integer"},
+        "published_at": {"type": "string", "format": "date-time"},
+        "published_by": {"type": "string"},
+        "start": {"type": "string"},
+        "nodes": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+
+class Rollback(Value):
+    """Which version to go back to."""
+
+    version: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+@attrs.frozen
+class CallFlows:
+    """The handlers."""
+
+    store: Store
+
+    async def publish(self, call: Call) -> Reply:
+        """Make the draft what calls follow."""
+        call.no_body()
+        identifier = call.id()
+
+        async def work(unit: UnitOfWork) -> Reply:
+            return shown(await publish(unit, identifier))
+
+        return await self.store.write(call.tenant, change_context(call), work)
+
+    async def roll_back(self, call: Call) -> Reply:
+        """Publish an earlier version again."""
+        identifier, number = call.id(), validate(Rollback, call.json()).version
+
+        async def work(unit: UnitOfWork) -> Reply:
+            return shown(await roll_back(unit, identifier, number))
+
+        return await self.store.write(call.tenant, change_context(call), work)
+
+    async def versions(self, call: Call) -> Reply:
+        """The published versions, the newest first."""
+        tenant, identifier = call.tenant, call.id()
+        await self.store.get(RESOURCE, tenant, identifier)
+        listing = parse_listing(call.query, VERSION_FIELDS, _SORT)
+        return list_reply(
+            await self.store.read(lambda pool: list_versions(pool, tenant, identifier, listing))
+        )
+
+    def routes(self) -> list[Route]:
+        """The routes of this file."""
+        return [
+            Route(
+                method="POST",
+                path=f"{_PATH}/publish",
+                handler=self.publish,
+                summary="Make the draft what calls follow, as a new version.",
+                operation="publish_call_flow",
+                tag="call-flows",
+                permission="call_flows:write",
+                response=ref("CallFlow"),
+                errors=(IdempotencyMismatch,),
+            ),
+            Route(
+                method="POST",
+                path=f"{_PATH}/rollback",
+                handler=self.roll_back,
+                summary="Publish the content of an earlier version again, as a new version.",
+                operation="roll_back_call_flow",
+                tag="call-flows",
+                permission="call_flows:write",
+                request=model_schema(Rollback),
+                request_example={"version": 1},
+                response=ref("CallFlow"),
+                errors=(IdempotencyMismatch,),
+            ),
+            Route(
+                method="GET",
+                path=f"{_PATH}/versions",
+                handler=self.versions,
+                summary="The published versions, the newest first.",
+                operation="list_call_flow_versions",
+                tag="call-flows",
+                permission="call_flows:read",
+                parameters=list_parameters(VERSION_FIELDS, _SORT),
+                response=list_of(_VERSION),
+            ),
+        ]

@@ -1,0 +1,107 @@
+"""Call flows: a draft that is checked, versions that calls follow, and going back to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.conftest import Server
+
+PLAY = {"id": "hello", "type": "play", "sound": "ivr/hello.wav", "next": "end"}
+END = {"id": "end", "type": "hangup"}
+
+
+def flow(*nodes: dict[str, Any], start: str = "hello") -> dict[str, Any]:
+    return {"name": "Flow", "start": start, "nodes": list(nodes)}
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "code"),
+    [
+        (flow(PLAY), "/nodes/0/next", "dead_end"),
+        (flow(PLAY, END, start="nowhere"), "/start", "dead_end"),
+        (flow(PLAY, END, {"id": "x", "type": "hangup"}), "/nodes/2", "unreachable_node"),
+        (flow(PLAY, END, END), "/nodes/2/id", "duplicate_node"),
+        (
+            flow({"id": "hello", "type": "set", "variable": "a", "value": "1", "next": "hello"}),
+            "/nodes/0",
+            "loop",
+        ),
+        (flow({"id": "hello", "type": "dance"}), "/nodes/0", "node_type"),
+        (flow({**PLAY, "volume": 3}, END), "/nodes/0/volume", "unknown_field"),
+        (
+            flow({**PLAY, "sound": {"prompt_id": "01937a5e-0000-7000-8000-00000000000f"}}, END),
+            "/nodes/0/sound/prompt_id",
+            "not_found",
+        ),
+        (
+            flow(
+                {
+                    "id": "hello",
+                    "type": "bridge",
+                    "destination": {
+                        "type": "extension",
+                        "id": "01937a5e-0000-7000-8000-00000000000f",
+                    },
+                }
+            ),
+            "/nodes/0/destination/id",
+            "not_found",
+        ),
+    ],
+)
+async def test_a_draft_with_a_fault_is_refused(
+    server: Server, body: dict[str, Any], path: str, code: str
+) -> None:
+    tenant = await server.make_tenant()
+    answer = await server.request("POST", f"{tenant}/call-flows", body)
+    assert answer.status == 422, answer.body
+    assert (path, code) in {(it["path"], it["code"]) for it in answer.json["errors"]}
+
+
+async def test_calls_follow_what_was_published_until_it_is_published_again(server: Server) -> None:
+    tenant = await server.make_tenant()
+    made = await server.make(f"{tenant}/call-flows", flow(PLAY, END))
+    assert (made["status"], made["published"]) == ("draft", None)
+    path = f"{tenant}/call-flows/{made['id']}"
+    first = await server.request("POST", f"{path}/publish")
+    assert (first.json["status"], first.json["published"]["version"]) == ("published", 1)
+    again = await server.request("POST", f"{path}/publish")
+    assert again.json["published"]["version"] == 1
+    changed = await server.request("PATCH", path, {"nodes": [{**END, "id": "hello"}]})
+    assert (changed.json["status"], len(changed.json["published"]["nodes"])) == ("draft", 2)
+    second = await server.request("POST", f"{path}/publish")
+    assert (second.json["status"], second.json["published"]["version"]) == ("published", 2)
+    back = await server.request("POST", f"{path}/rollback", {"version": 1})
+    assert (back.json["status"], back.json["published"]["version"]) == ("published", 3)
+    assert len(back.json["nodes"]) == 2
+    listed = await server.request("GET", f"{path}/versions?limit=2")
+    assert [it["number"] for it in listed.json["data"]] == [3, 2]
+    rest = await server.request("GET", f"{path}/versions?cursor={listed.json['next_cursor']}")
+    assert [it["number"] for it in rest.json["data"]] == [1]
+    unknown = await server.request("POST", f"{path}/rollback", {"version": 9})
+    assert (unknown.status, unknown.json["errors"][0]["path"]) == (422, "/version")
+    assert (await server.request("DELETE", path)).status == 204
+    assert (await server.request("GET", f"{path}/versions")).status == 404
+
+
+async def test_what_a_published_version_leads_to_stays_although_the_draft_does_not(
+    server: Server,
+) -> None:
+    tenant = await server.make_tenant()
+    phone = await server.make(f"{tenant}/extensions", {"number": "1001", "display_name": "Ada"})
+    bridge = {
+        "id": "hello",
+        "type": "bridge",
+        "destination": {"type": "extension", "id": phone["id"]},
+    }
+    made = await server.make(f"{tenant}/call-flows", flow(bridge))
+    path = f"{tenant}/call-flows/{made['id']}"
+    await server.request("POST", f"{path}/publish")
+    await server.request("PATCH", path, {"nodes": [{**END, "id": "hello"}]})
+    used = await server.request("DELETE", f"{tenant}/extensions/{phone['id']}")
+    assert (used.status, used.json["code"]) == (409, "in_use")
+    assert used.json["referrers"][0]["path"] == "/published/nodes/0/destination/id"
+    await server.request("POST", f"{path}/publish")
+    assert (await server.request("DELETE", f"{tenant}/extensions/{phone['id']}")).status == 204
