@@ -41,7 +41,7 @@ from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
 from nizam.switch.nodes import SwitchNodes
-from nizam.switch.snapshots import SnapshotService
+from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.queue import DeliveryQueue
 from nizam.webhooks.worker import WebhookWorker
@@ -296,6 +296,12 @@ class _Parts:
             live=live,
             queue=queue,
         )
+
+        def forget_people(changed: list[Changed]) -> None:
+            if any(it[0] in ("api_key", "user", "tenant") for it in changed):
+                api.authenticator.forget()
+
+        snapshots.on_change(forget_people)
         return build_root(api, reactor, mounted, None if Role.API in roles else ())
 
     def start(self) -> None:

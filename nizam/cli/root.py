@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check-config": ("nizam.cli.installation:check_config", "Check and show the settings."),
     "migrate": ("nizam.cli.installation:migrate", "Bring the database's tables up to date."),
     "doctor": ("nizam.cli.installation:doctor", "Check PostgreSQL, Redis, nodes and media."),
+    "admin": ("nizam.cli.admin:admin", "Make the first administrator or key of the platform."),
     "audit": ("nizam.cli.audit:audit", "Read and verify the audit log."),
     "secrets": ("nizam.cli.secrets:secrets", "Keys that encrypt stored secrets: status, rotate."),
 }

@@ -8,7 +8,10 @@ EXPOSED = (
     "ETag, Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy, "
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Idempotent-Replayed"
 )
-_ALLOWED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+_ALLOWED = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-CSRF-Token, "
+    "X-Request-Id"
+)
 _MAX_AGE_SECONDS = 600
 
 Headers = tuple[tuple[str, str], ...]
@@ -29,6 +32,7 @@ class Cors:
         return (
             ("Vary", "Origin"),
             ("Access-Control-Allow-Origin", str(origin)),
+            ("Access-Control-Allow-Credentials", "true"),
             ("Access-Control-Expose-Headers", EXPOSED),
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
@@ -14,10 +16,13 @@ from twisted.logger import Logger
 
 from nizam.errors import InternalError
 from nizam.fsxml.reveal import Reveal
+from nizam.http.limits import LocalMeter, Meter
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Entry, Snapshot
 from nizam.settings.values import Network, XmlClient
 
+FAILURES_PER_MINUTE = 60
+_REMEMBERED = 10_000
 _NOBODY = b"\x00 no such user"
 
 
@@ -35,6 +40,7 @@ class NodeCredentials:
         reveal: Reveal,
         clients: Sequence[XmlClient] = (),
         allowed_networks: Sequence[Network] = (),
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._snapshot = snapshot
         self._reveal = reveal
@@ -43,9 +49,15 @@ class NodeCredentials:
         }
         self._networks = tuple(allowed_networks)
         self._revealed: dict[UUID, tuple[str, bytes]] = {}
+        self._failures = LocalMeter(seconds)
+        self._right: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def node(self, request: Any) -> str | None:
-        """The name of the node that asks, None if its credentials or its address are wrong."""
+        """The name of the node that asks, None if its credentials or its address are wrong.
+
+        From an address that has sent many wrong passwords, only credentials that were right from
+        there before are looked at, so that a guesser beside a node does not shut the node out.
+        """
         if self._networks and not self._within(request):
             return None
         header = request.getHeader(b"authorization")
@@ -55,11 +67,22 @@ class NodeCredentials:
             username, colon, password = base64.b64decode(header[6:], validate=True).partition(b":")
         except binascii.Error:
             return None
+        remote = str(getattr(request.getClientAddress(), "host", ""))
+        meter = Meter(remote, FAILURES_PER_MINUTE)
+        if (remote, header) not in self._right and self._failures.exhausted(meter):
+            return None
         found = self._clients.get(username) or self._switch_node(username)
         # An unknown user takes as long as a wrong password.
         name, expected = found or ("", _NOBODY)
         matches = hmac.compare_digest(password, expected)
-        return name if matches and colon and found else None
+        if not (matches and colon and found):
+            if self._failures.take(meter).binding.remaining == 0:
+                self._log.warn("many wrong passwords from {remote}", remote=remote)
+            return None
+        self._right[remote, header] = None
+        if len(self._right) > _REMEMBERED:
+            self._right.popitem(last=False)
+        return name
 
     def _switch_node(self, username: bytes) -> tuple[str, bytes] | None:
         for entry in self._snapshot.platform(SwitchNode):

@@ -60,15 +60,21 @@ def document(routes: Iterable[Route], server_url: str) -> dict[str, Any]:
             "description": "The control plane for FreeSWITCH: tenants, routing, events, webhooks.",
         },
         "servers": [{"url": server_url}],
-        "security": [{"api_key": []}],
+        "security": [{"bearer": []}, {"session": []}],
         "paths": dict(sorted(paths.items())),
         "components": {
             "securitySchemes": {
-                "api_key": {
+                "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API key: nzm_<environment>_<random>_<checksum>.",
-                }
+                    "description": "An API key (nzm_...), or a token of a user (nzt_...).",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-nizam_session",
+                    "description": "A browser's session; every change needs X-CSRF-Token too.",
+                },
             },
             "schemas": dict(sorted(_schemas().items())),
         },
