@@ -109,3 +109,97 @@ async def test_a_key_does_not_widen_its_own_limits(server: Server) -> None:
         path = f"/api/v1/api-keys/{me['id']}"
         answer = await server.request("PATCH", path, change, key=key)
         assert answer.status in (403, 422), answer.body
+
+
+async def test_a_rotated_key_holds_beside_the_new_one_until_its_grace_is_over(
+    server: Server,
+) -> None:
+    made = await server.make("/api/v1/api-keys", {"name": "x", "scopes": ["*"]})
+    path = f"/api/v1/api-keys/{made['id']}/rotate"
+    first = await server.request("POST", path, {"grace_seconds": 600})
+    assert first.status == 200, first.body
+    assert first.json["previous_key_expires_at"] is not None
+    for key in (made["key"], first.json["key"]):
+        me = await server.request("GET", "/api/v1/me", key=key)
+        assert (me.status, me.json["id"]) == (200, made["id"])
+    second = await server.request("POST", path, {"grace_seconds": 0})
+    statuses = [
+        (await server.request("GET", "/api/v1/me", key=key)).status
+        for key in (made["key"], first.json["key"], second.json["key"])
+    ]
+    assert statuses == [401, 401, 200]
+    kept = str(await server.pool.query("select * from api_keys")) + str(
+        await server.pool.query("select * from audit_logs")
+    )
+    for key in (made["key"], first.json["key"], second.json["key"]):
+        assert key not in kept
+
+
+async def test_many_wrong_keys_from_an_address_do_not_shut_out_the_right_ones(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nizam.http.auth.FAILURES_PER_MINUTE", 3)
+    good = await server.make_key("extensions:read")
+    for _ in range(3):
+        await server.request("GET", "/api/v1/me", key=new_key("test"))
+    assert (await server.request("GET", "/api/v1/me", key=new_key("test"))).status == 429
+    assert (await server.request("GET", "/api/v1/me", key=good)).status == 200
+
+
+async def test_a_tenants_key_manages_the_keys_of_the_own_tenant_alone(server: Server) -> None:
+    mine, other = await server.make_tenant("mine"), await server.make_tenant("other")
+    admin = await server.make_key("*", tenant=mine)
+    theirs = await server.make_key("extensions:read", tenant=other)
+    hidden = (await server.request("GET", "/api/v1/me", key=theirs)).json["id"]
+    made = await server.make("/api/v1/api-keys", {"name": "m", "scopes": ["cdrs:read"]}, key=admin)
+    assert made["tenant_id"] == mine.rpartition("/")[2]
+    listed = (await server.request("GET", "/api/v1/api-keys", key=admin)).json["data"]
+    assert {it["tenant_id"] for it in listed} == {made["tenant_id"]}
+    path = f"/api/v1/api-keys/{hidden}"
+    for method, where, body in (
+        ("GET", path, None),
+        ("PATCH", path, {"enabled": False}),
+        ("DELETE", path, None),
+        ("POST", f"{path}/rotate", None),
+    ):
+        assert (await server.request(method, where, body, key=admin)).status == 404
+    elsewhere = {"name": "m", "scopes": ["cdrs:read"], "tenant_id": other.rpartition("/")[2]}
+    refused = await server.request("POST", "/api/v1/api-keys", elsewhere, key=admin)
+    assert (refused.status, refused.json["errors"][0]["path"]) == (422, "/tenant_id")
+
+
+async def test_a_weaker_key_does_not_touch_a_stronger_one(server: Server) -> None:
+    tenant = await server.make_tenant()
+    weak = await server.make_key("api_keys:*", tenant=tenant)
+    strong = await server.make_key("*", tenant=tenant)
+    path = f"/api/v1/api-keys/{(await server.request('GET', '/api/v1/me', key=strong)).json['id']}"
+    for method, where, body in (
+        ("PATCH", path, {"name": "mine now"}),
+        ("PATCH", path, {"scopes": ["api_keys:read"]}),
+        ("DELETE", path, None),
+        ("POST", f"{path}/rotate", None),
+    ):
+        assert (await server.request(method, where, body, key=weak)).status == 403
+    assert (await server.request("GET", "/api/v1/me", key=strong)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "status", "given"),
+    [(100, None, 201, 100), (100, 50, 201, 50), (100, 101, 422, None)],
+)
+async def test_a_key_has_at_most_the_rate_of_its_maker(
+    server: Server, own: int, wanted: int | None, status: int, given: int | None
+) -> None:
+    tenant = await server.make_tenant()
+    maker = await server.make_key("*", tenant=tenant, rate_limit_per_minute=own)
+    body = {"name": "m", "scopes": ["cdrs:read"], "rate_limit_per_minute": wanted}
+    answer = await server.request("POST", "/api/v1/api-keys", body, key=maker)
+    assert (answer.status, answer.json.get("rate_limit_per_minute")) == (status, given)
+
+
+async def test_a_tenants_key_never_has_what_is_the_platforms(server: Server) -> None:
+    tenant = await server.make_tenant()
+    key = await server.make_key("*", "switch_nodes:read", tenant=tenant)
+    (held,) = (await server.request("GET", "/api/v1/me", key=key)).json["memberships"]
+    assert "extensions:write" in held["permissions"]
+    assert not any(it.startswith(("switch_nodes:", "sip_profiles:")) for it in held["permissions"])
