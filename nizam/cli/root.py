@@ -37,7 +37,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "outbound-route": ("nizam.cli.resources:group:outbound_route", "Ways out."),
     "calendar": ("nizam.cli.resources:group:calendar", "Holidays and other days."),
     "routing-policy": ("nizam.cli.resources:group:routing_policy", "Rules that come first."),
-    "call-flow": ("nizam.cli.resources:group:call_flow", "Call flows."),
+    "call-flow": ("nizam.cli.call_flow:call_flow", "Call flows: publish, go back, ..."),
     "conference-room": ("nizam.cli.resources:group:conference_room", "Conference rooms."),
     "parking-lot": ("nizam.cli.resources:group:parking_lot", "Parking lots."),
     "emergency-plan": ("nizam.cli.resources:group:emergency_plan", "Emergency calls."),

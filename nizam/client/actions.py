@@ -14,6 +14,7 @@ from nizam.client.listing import Listing
 from nizam.client.objects import B, Object, Secrets, without_secrets
 from nizam.client.parameters import query_of
 from nizam.model.api_key import ApiKey
+from nizam.model.call_flow import CallFlow
 from nizam.model.tenant import Tenant
 from nizam.model.user import User
 from nizam.model.webhook import Webhook
@@ -74,6 +75,26 @@ class Users(Collection[User]):
     def reset_token(self, it: Object[User] | Id) -> Secrets:
         """`reset_token`, with which the person chooses a password; it is shown this once."""
         return Secrets({"reset_token": self._post(it, "reset-token").json()["reset_token"]})
+
+
+@attrs.frozen(eq=False)
+class CallFlows(Collection[CallFlow]):
+    """Call flows: a draft, and the versions that calls have followed."""
+
+    def publish(self, it: Object[CallFlow] | Id) -> Object[CallFlow]:
+        """Make the draft what calls follow, as a new version."""
+        return self._read(self._post(it, "publish"))
+
+    def roll_back(self, it: Object[CallFlow] | Id, version: int) -> Object[CallFlow]:
+        """Publish the content of an earlier version again, as a new version."""
+        return self._read(self._post(it, "rollback", {"version": version}))
+
+    def versions(
+        self, it: Object[CallFlow] | Id, *, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
+        """The published versions, the newest first; filters are as in `list`."""
+        query = query_of({"limit": page_size, **filters})
+        return Listing(self.transport, lambda: self._path(it, "versions"), query, document)
 
 
 @attrs.frozen(eq=False)

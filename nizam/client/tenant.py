@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
-from nizam.client.actions import Document, Webhooks, WithSecrets, document
+from nizam.client.actions import CallFlows, Document, Webhooks, WithSecrets, document
 from nizam.client.collection import Collection
 from nizam.client.history import CallEvents, Calls, Cdrs, Documents
 from nizam.client.transport import Transport
@@ -69,7 +69,7 @@ class TenantClient:
         self.routing_policies = Collection(
             transport, routing_policy.RESOURCE, routing_policy.RoutingPolicy, path
         )
-        self.call_flows = Collection(transport, call_flow.RESOURCE, call_flow.CallFlow, path)
+        self.call_flows = CallFlows(transport, call_flow.RESOURCE, call_flow.CallFlow, path)
         self.prompts = Collection(transport, prompt.RESOURCE, prompt.Prompt, path)
         self.music_on_hold = Collection(
             transport, music_on_hold.RESOURCE, music_on_hold.MusicOnHold, path

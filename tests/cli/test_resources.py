@@ -23,6 +23,7 @@ members:
   - number: +12025550100
 fallback: {type: voicemail, id: 1001}
 """
+BYE = {"id": "bye", "type": "hangup"}
 IN_ACME = ("--tenant", "acme")
 
 
@@ -201,3 +202,15 @@ def test_a_key_that_lacks_a_scope_is_told_which(run: Run, api: Client) -> None:
     assert "unauthenticated" in run("me", NIZAM_API_KEY="nzm_wrong", status=1).stderr
     assert created(run, "me")["tenant_id"] is None
     assert "name the tenant" in run("did", "list", status=2).stderr
+
+
+@threaded
+def test_call_flows_are_published_and_taken_back(run: Run, api: Client) -> None:
+    api.tenants.create(ACME)
+    flow = json.dumps({"number": "5100", "name": "Bye", "start": "bye", "nodes": [BYE]})
+    made = created(run, "call-flow", "create", *IN_ACME, "--file", "-", stdin=flow)
+    for action, *arguments in (("publish",), ("rollback", "1")):
+        done = created(run, "call-flow", action, "5100", *arguments, *IN_ACME)
+        assert done["id"] == made["id"]
+    found = run("call-flow", "versions", "5100", *IN_ACME, "--json")
+    assert [it["number"] for it in json.loads(found.stdout)] == [2, 1]

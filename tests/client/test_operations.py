@@ -30,6 +30,7 @@ GIVEN: dict[str, Any] = {
     "password": "-",
     "current_password": "-",
     "new_password": "-",
+    "version": 1,
     "token": "-",
     "token_id": ID,
 }
