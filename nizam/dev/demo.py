@@ -18,6 +18,7 @@ EXTENSIONS = {"1001": "Ada Lovelace", "1002": "Grace Hopper", "1003": "Karen Jon
 DID = "+12025550101"
 RING_GROUP = "2000"
 IVR = "5000"
+USER_EMAIL = f"admin@{DOMAIN}"
 _ANSWER_SECONDS = 10.0
 
 
@@ -100,6 +101,15 @@ def webhook_body(url: str, secret: str) -> dict[str, Any]:
     }
 
 
+def user_body(tenant_id: str, password: str) -> dict[str, Any]:
+    return {
+        "email": USER_EMAIL,
+        "name": "Acme's administrator",
+        "password": password,
+        "memberships": [{"tenant_id": tenant_id, "role": "tenant_admin"}],
+    }
+
+
 @attrs.frozen
 class Api:
     """The few requests to the API that the demo needs; `base` has no trailing slash."""
@@ -163,6 +173,11 @@ async def prepare_demo(api: Api, receiver_url: str, webhook_secret: str) -> str:
     await api.ensure(f"{tenant}/dids", "number", did_body(ring_group_id))
     await _follow_receiver(api, f"{tenant}/webhooks", webhook_body(receiver_url, webhook_secret))
     return tenant_id
+
+
+async def prepare_user(api: Api, tenant_id: str, password: str) -> None:
+    """Make the user who administers the demo tenant, if there is none yet."""
+    await api.ensure("/api/v1/users", "email", user_body(tenant_id, password))
 
 
 async def _follow_receiver(api: Api, path: str, body: Mapping[str, Any]) -> None:

@@ -24,6 +24,8 @@ class Running:
     esl_port: int | None
     esl_password: str | None
     receiver: str
+    user_email: str
+    user_password: str
 
     @property
     def xml_url(self) -> str:
@@ -45,6 +47,8 @@ class Running:
             "redis_url": self.redis_url,
             "esl": esl if self.esl_host else None,
             "webhook_receiver": self.receiver,
+            "user_email": self.user_email,
+            "user_password": self.user_password,
         }
 
 
@@ -61,6 +65,7 @@ def guide(running: Running, state: Path, *, simulated: bool) -> str:
           metrics         {running.http}/metrics
           demo tenant     {running.tenant_domain}: extensions 1001-1003, ring group 2000, IVR 5000,
                           +12025550101
+          its user        {running.user_email}, password {running.user_password}
           state           {state} (dev.json has the key and passwords, nizam.log the log)
 
         Try these in another terminal:

@@ -27,7 +27,7 @@ from twisted.python.logfile import LogFile
 from twisted.web.client import Agent, PartialDownloadError, ResponseNeverReceived, readBody
 from twisted.web.server import Site
 
-from nizam.dev.demo import DOMAIN, Api, prepare_demo, scenery
+from nizam.dev.demo import DOMAIN, USER_EMAIL, Api, prepare_demo, prepare_user, scenery
 from nizam.dev.folder import StateFolder
 from nizam.dev.guide import Running, guide
 from nizam.dev.options import XML_USERNAME, DevOptions, dev_settings
@@ -150,6 +150,7 @@ class _System:
         api_key = await self._administrator_key(database_dsn)
         api = Api(self._agent, self._reactor, self._options.http, api_key)
         tenant_id = await prepare_demo(api, receiver_url, self._folder.webhook_secret())
+        await prepare_user(api, tenant_id, self._folder.secret("user_password"))
         if self._options.simulate:
             await self._start_switch()
         running = self._running(api_key, tenant_id, database_dsn, redis_url, receiver_url)
@@ -232,6 +233,8 @@ class _System:
             esl_port=node.esl_port if node else None,
             esl_password=node.esl_password.reveal() if node else None,
             receiver=receiver_url,
+            user_email=USER_EMAIL,
+            user_password=self._folder.secret("user_password"),
         )
 
     def _stop_in_time(self) -> Deferred[bool]:

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "ring_group": demo.ring_group_body(IDS),
     "ivr": demo.ivr_body(IDS, GROUP),
     "did": demo.did_body(GROUP),
+    "user": demo.user_body(GROUP, "correct horse battery staple"),
     "webhook": demo.webhook_body("http://127.0.0.1:9000", SECRET),
 }
 

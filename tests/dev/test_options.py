@@ -136,6 +136,8 @@ RUNNING = Running(
     esl_port=8021,
     esl_password="ClueCon",
     receiver="http://127.0.0.1:9000",
+    user_email="admin@acme.example.test",
+    user_password="correct horse",
 )
 
 
