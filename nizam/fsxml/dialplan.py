@@ -17,12 +17,15 @@ from nizam.routing.decide import Decision
 from nizam.routing.plan import (
     Answer,
     Bridge,
+    Conference,
     ContinueOn,
     Echo,
     Export,
     GatewayLeg,
     Hangup,
     Leg,
+    Park,
+    ParkInSlot,
     Playback,
     Respond,
     RingReady,
@@ -145,6 +148,12 @@ _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
         f"default {values.domain(it.domain)} {values.word(it.mailbox)}",
     ),
     RunIvr: lambda it: ("ivr", values.word(it.menu)),
+    Conference: lambda it: ("conference", values.word(f"{it.room}@{it.room}")),
+    Park: lambda it: (
+        "valet_park",
+        f"{values.word(it.lot)} auto in {values.word(it.first)} {values.word(it.last)}",
+    ),
+    ParkInSlot: lambda it: ("valet_park", f"{values.word(it.lot)} {values.word(it.slot)}"),
     Transfer: lambda it: (
         "transfer",
         f"{values.word(it.destination)} XML {values.domain(it.context)}",

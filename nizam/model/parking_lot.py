@@ -21,8 +21,8 @@ Slot = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,8}$")]
 
 class ParkingLot(Body):
     """The writable fields. The slots, from first to last, are numbers of the tenant that nothing
-    else may have. A call that nobody fetches in `timeout_seconds` goes to `return_destination`, or
-    back to whoever parked it."""
+    else may have. A call that nobody fetches in `timeout_seconds` goes to `return_destination`;
+    without one it ends."""
 
     number: InternalNumber
     name: Label

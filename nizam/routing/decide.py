@@ -10,17 +10,22 @@ import attrs
 
 from nizam.model.did import Did
 from nizam.model.extension import Extension
+from nizam.model.registry import resource
 from nizam.routing import numbers
+from nizam.routing.blocked import blocked
 from nizam.routing.context import OUTSIDER, Random, Rights, Routing, destination_to
 from nizam.routing.destinations import did as did_destination
 from nizam.routing.destinations import extension as extension_destination
 from nizam.routing.destinations import ivr as ivr_destination
+from nizam.routing.destinations import parking as parking_destination
+from nizam.routing.emergency import emergency
 from nizam.routing.features import feature
 from nizam.routing.outbound import dial_out
 from nizam.routing.plan import Bridge, Export, Hangup, Plan, Respond, Set, Step
+from nizam.routing.policies import apply_policies
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
-from nizam.routing.tokens import IvrChoice, read_token
+from nizam.routing.tokens import IvrChoice, ParkedTooLong, read_token
 from nizam.routing.trace import TraceStep
 
 _UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
@@ -47,8 +52,8 @@ class Decision:
 def decide(snapshot: Snapshot, request: CallRequest, now: datetime, random: Random) -> Decision:
     """Route one call. `now` is aware; `random` shuffles members and weighs gateways.
 
-    The order is that of the product: tenant status, feature code, the tenant's own numbers, its
-    own DIDs, outbound routes, not found.
+    The order is that of the product: emergency numbers, blocked numbers, tenant status, routing
+    policies, feature codes, the tenant's own numbers, its own DIDs, outbound routes, not found.
     """
     call_id = next(
         (it for it in (request.call_id, request.unique_id) if it and _UUID.match(it)), ""
@@ -66,7 +71,11 @@ def decide(snapshot: Snapshot, request: CallRequest, now: datetime, random: Rand
             routing.note("tenant", "denied", "the call belongs to another tenant")
             routing.outcome = "denied"
             return _decided(routing, call_id, (Hangup("CALL_REJECTED"),), inbound=False)
-    plan = _refused(routing, inbound=False)
+    plan = emergency(routing, request.destination)
+    if plan is None:
+        plan = blocked(routing, inbound=False)
+    if plan is None:
+        plan = _refused(routing, inbound=False)
     if plan is None:
         plan = _dialled(snapshot, routing, request.destination)
     return _decided(routing, call_id, plan, inbound=False)
@@ -82,12 +91,18 @@ def _from_outside(
     view, entry = found
     routing = _routing(view, attrs.evolve(request, caller_extension=None), now, random)
     routing.note("did", "matched", f"{request.destination} is {entry.body.number}", entry)
-    plan = _refused(routing, inbound=True)
+    plan = blocked(routing, inbound=True)
+    if plan is None:
+        plan = _refused(routing, inbound=True)
     if plan is None and not entry.body.enabled:
         routing.note("did", "failed", f"{entry.body.number} is disabled", entry)
         plan = _not_found(routing)
     if plan is None:
-        plan = did_destination.arrive(routing, entry)
+        first, plan = apply_policies(routing, entry)
+        if plan is None:
+            plan = (*first, *did_destination.arrive(routing, entry))
+        else:
+            plan = (*first, *plan)
     return _decided(routing, call_id, plan, inbound=True)
 
 
@@ -151,14 +166,25 @@ def _dialled(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
     if token is not None:
         if isinstance(token, IvrChoice):
             return ivr_destination.chosen(routing, token)
+        if isinstance(token, ParkedTooLong):
+            return parking_destination.too_long(routing, token)
         return extension_destination.after_ringing(routing, token)
+    first, plan = apply_policies(routing, None)
+    return (*first, *(plan if plan is not None else _looked_up(snapshot, routing, dialled)))
+
+
+def _looked_up(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
+    """Feature code, number of the tenant, its own DID, or a number outside."""
     plan = feature(routing, dialled)
     if plan is not None:
         return plan
     entry = routing.view.by_number(dialled)
-    if entry is not None:
+    kind = None if entry is None else resource(entry.resource).destination_type
+    if entry is not None and kind is not None:
         routing.note("number", "matched", f"{dialled} is a number of the tenant", entry)
-        return routing.follow(destination_to(entry.resource, entry.id))
+        if entry.resource == "parking_lot" and entry.body.number != dialled:
+            return parking_destination.slot(routing, entry, dialled)
+        return routing.follow(destination_to(kind, entry.id))
     routing.note("number", "passed", f"{dialled} is no number of the tenant")
     e164 = numbers.to_e164(dialled, routing.tenant.country) if numbers.is_dialled(dialled) else None
     found = None if e164 is None else snapshot.did(e164)

@@ -1,14 +1,54 @@
-"""Feature codes: what a dialled star code does."""
+"""Feature codes: what a dialled star code of the tenant does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nizam.routing.context import Routing
+from nizam.model.feature_code import ARGUMENT, Feature, FeatureCode
+from nizam.model.parking_lot import ParkingLot
+from nizam.routing.context import Routing, destination_to
+from nizam.routing.destinations import parking
 from nizam.routing.plan import Answer, Echo, Hangup, Plan, Sleep, VoicemailCheck
+from nizam.routing.snapshot import Entry
+
+Act = Callable[[Routing, Entry[FeatureCode], str], Plan]
 
 
-def _own_voicemail(routing: Routing) -> Plan:
+def feature(routing: Routing, dialled: str) -> Plan | None:
+    """The plan of a feature code; None if `dialled` is none."""
+    if not dialled.startswith(("*", "#")):
+        return None
+    found = _find(routing, dialled)
+    if found is None:
+        return None
+    entry, argument = found
+    name = entry.body.feature
+    routing.note("feature_code", "matched", f"{dialled} is {name.replace('_', ' ')}", entry)
+    routing.route.append(f"feature {dialled}")
+    act = _ACTS.get(name)
+    if act is None:
+        routing.note("feature_code", "failed", "cannot be done by dialling", entry)
+        routing.outcome = "unreachable"
+        return (Hangup("SERVICE_NOT_IMPLEMENTED"),)
+    return act(routing, entry, argument)
+
+
+def _find(routing: Routing, dialled: str) -> tuple[Entry[FeatureCode], str] | None:
+    """The code itself, or the longest that `dialled` begins with, and the digits after it."""
+    best: tuple[Entry[FeatureCode], str] | None = None
+    for entry in routing.view.all(FeatureCode):
+        code = entry.body.code
+        if not entry.body.enabled or not dialled.startswith(code):
+            continue
+        argument = dialled[len(code) :]
+        if argument and (entry.body.feature not in ARGUMENT or not argument.isdigit()):
+            continue
+        if best is None or len(argument) < len(best[1]):
+            best = entry, argument
+    return best
+
+
+def _own_voicemail(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
     extension = routing.rights.extension
     if extension is None:
         routing.note("feature_code", "denied", "only an extension has a voicemail of its own")
@@ -23,27 +63,52 @@ def _own_voicemail(routing: Routing) -> Plan:
     return (Answer(), Sleep(500), check)
 
 
-def _any_voicemail(routing: Routing) -> Plan:
+def _any_voicemail(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
     return (Answer(), Sleep(500), VoicemailCheck(routing.tenant.domain))
 
 
-def _echo(routing: Routing) -> Plan:
+def _leave_message(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
+    found = routing.view.by_number(argument)
+    if found is None or found.resource != "extension":
+        routing.note("feature_code", "failed", f"{argument or 'nothing'} is no extension", entry)
+        return routing.unreachable()
+    return routing.follow(destination_to("voicemail", found.id))
+
+
+def _park(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
+    lots = sorted(routing.view.all(ParkingLot), key=lambda it: it.body.number)
+    wanted = entry.body.parking_lot_id or next((it.id for it in lots if it.body.enabled), None)
+    if wanted is None:
+        routing.note("feature_code", "failed", "the tenant has no parking lot", entry)
+        return routing.unreachable()
+    return routing.follow(destination_to("parking", wanted))
+
+
+def _retrieve(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
+    lot = routing.view.by_number(argument)
+    if lot is None or lot.resource != "parking_lot" or lot.body.number == argument:
+        routing.note("feature_code", "failed", f"{argument or 'nothing'} is no slot", entry)
+        return routing.unreachable()
+    return parking.slot(routing, lot, argument)
+
+
+def _echo(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
     return (Answer(), Echo())
 
 
-CODES: Mapping[str, tuple[str, Callable[[Routing], Plan]]] = {
-    "*97": ("own voicemail", _own_voicemail),
-    "*98": ("voicemail", _any_voicemail),
-    "*9196": ("echo test", _echo),
+def _speed_dial(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
+    if entry.body.destination is None:
+        return routing.unreachable()
+    return routing.follow(entry.body.destination)
+
+
+_ACTS: Mapping[Feature, Act] = {
+    "voicemail": _own_voicemail,
+    "voicemail_any": _any_voicemail,
+    "voicemail_direct": _leave_message,
+    "park": _park,
+    "retrieve": _retrieve,
+    "echo": _echo,
+    "speed_dial": _speed_dial,
 }
-
-
-def feature(routing: Routing, dialled: str) -> Plan | None:
-    """The plan of a feature code; None if `dialled` is none."""
-    found = CODES.get(dialled)
-    if found is None:
-        return None
-    words, act = found
-    routing.note("feature_code", "matched", f"{dialled} is {words}")
-    routing.route.append(f"feature {dialled}")
-    return act(routing)
+"""What can be done by dialling. The others change settings or touch other calls."""

@@ -91,6 +91,15 @@ def kind(e164: str, country: str) -> Kind:
     return "local" if region == country else "international"
 
 
+@lru_cache(maxsize=20_000)
+def country(e164: str) -> str | None:
+    """The country (ISO 3166-1) that a number in E.164 belongs to; None if it is of none."""
+    try:
+        return _region(phonenumbers.parse(e164))
+    except phonenumbers.NumberParseException:
+        return None
+
+
 def _region(number: phonenumbers.PhoneNumber) -> str | None:
     """The country of the number, judged by its first digits when it is not assigned."""
     region: str | None = phonenumbers.region_code_for_number(number)

@@ -114,6 +114,30 @@ class RunIvr:
 
 
 @attrs.frozen
+class Conference:
+    """Enter a conference; FreeSWITCH asks for its profile by the same name."""
+
+    room: str
+
+
+@attrs.frozen
+class Park:
+    """Wait in the first free slot of a lot, of those from `first` to `last`."""
+
+    lot: str
+    first: str
+    last: str
+
+
+@attrs.frozen
+class ParkInSlot:
+    """Be connected with the call that waits in a slot; wait there if it is empty."""
+
+    lot: str
+    slot: str
+
+
+@attrs.frozen
 class Transfer:
     """Ask again, for another number or re-entry token in the same tenant's context."""
 
@@ -158,6 +182,9 @@ Step = (
     | Voicemail
     | VoicemailCheck
     | RunIvr
+    | Conference
+    | Park
+    | ParkInSlot
     | Transfer
     | Playback
     | Echo

@@ -122,9 +122,7 @@ class Snapshot:
         tenant = self._tenants.setdefault(tenant_id, _TenantRows())
         tenant.revision = max(tenant.revision, revision)
 
-    def _rows(
-        self, resource_name: str, tenant_id: UUID | None, identifier: UUID
-    ) -> Rows:
+    def _rows(self, resource_name: str, tenant_id: UUID | None, identifier: UUID) -> Rows:
         owner = identifier if resource_name == "tenant" else tenant_id
         if owner is None:
             return self._platform

@@ -16,6 +16,7 @@ import attrs
 
 _IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
 _AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
+_PARKED = re.compile(r"\Aparked-([0-9a-f]{32})\Z")
 _TO_LETTERS = str.maketrans("*#", "sh")
 _FROM_LETTERS = str.maketrans("sh", "*#")
 
@@ -37,11 +38,20 @@ class AfterRinging:
     hops: int
 
 
-Token = IvrChoice | AfterRinging
+@attrs.frozen
+class ParkedTooLong:
+    """Nobody has fetched a call from the lot in time."""
+
+    lot_id: UUID
+
+
+Token = IvrChoice | AfterRinging | ParkedTooLong
 
 
 def write_token(token: Token) -> str:
     """The token as a destination number: letters, digits and hyphens."""
+    if isinstance(token, ParkedTooLong):
+        return f"parked-{token.lot_id.hex}"
     if isinstance(token, AfterRinging):
         return f"after-{token.extension_id.hex}-{token.hops}"
     rest = {
@@ -54,6 +64,22 @@ def write_token(token: Token) -> str:
 def menu_name(ivr_id: UUID) -> str:
     """The name under which FreeSWITCH knows the menu; unique over all tenants."""
     return f"ivr-{ivr_id.hex}"
+
+
+def lot_name(lot_id: UUID) -> str:
+    """The name of a parking lot on the switch; unique over all tenants."""
+    return f"lot-{lot_id.hex}"
+
+
+def room_name(room_id: UUID) -> str:
+    """The name of a conference and of its profile on the switch; unique over all tenants."""
+    return f"conf-{room_id.hex}"
+
+
+def room_id(name: str) -> UUID | None:
+    """The conference room that a profile's name stands for, or None."""
+    match = re.fullmatch(r"conf-([0-9a-f]{32})", name)
+    return None if match is None else UUID(match[1])
 
 
 def menu_id(name: str) -> UUID | None:
@@ -73,4 +99,6 @@ def read_token(destination: str) -> Token | None:
         return IvrChoice(ivr_id, "direct", match[4])
     if (match := _AFTER.match(destination)) is not None:
         return AfterRinging(UUID(match[1]), int(match[2]))
+    if (match := _PARKED.match(destination)) is not None:
+        return ParkedTooLong(UUID(match[1]))
     return None

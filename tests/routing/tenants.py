@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from nizam.model.feature_code import DEFAULTS
 from nizam.model.registry import resource
 from nizam.routing.decide import Decision, decide
 from nizam.routing.plan import Plan, Step
@@ -71,7 +72,7 @@ class Tenants:
 
     def tenant(self, slug: str, **changes: Any) -> UUID:
         """Put a tenant, active and in the United States unless `changes` say otherwise."""
-        return self.put(
+        made = self.put(
             "tenant",
             slug,
             {
@@ -84,6 +85,9 @@ class Tenants:
             }
             | changes,
         )
+        for code, feature in DEFAULTS:
+            self.put("feature_code", f"{slug}/{code}", {"code": code, "feature": feature})
+        return made
 
     def extension(self, name: str, **changes: Any) -> UUID:
         """Put the extension `TENANT/NUMBER` with the password of the recordings."""

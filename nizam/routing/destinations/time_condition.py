@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from nizam.model.calendar import Calendar
 from nizam.model.destination import Destination
 from nizam.model.time_condition import TimeCondition
 from nizam.routing.context import Routing
@@ -16,9 +19,32 @@ def plan(routing: Routing, destination: Destination) -> Plan:
     if entry is None:
         return routing.unreachable()
     routing.enter(entry, f"time condition {entry.body.number or entry.id}")
+    holidays = entry.body.holidays_destination
+    if holidays is not None and entry.body.override == "auto" and _holiday(routing, entry):
+        return routing.follow_configured(holidays)
     if is_matched(routing, entry):
         return routing.follow_configured(entry.body.match_destination)
     return routing.follow_configured(entry.body.otherwise_destination)
+
+
+def is_holiday(calendar: Calendar, day: date) -> bool:
+    """Whether the day is in the calendar."""
+    return any(it.falls_on(day) for it in calendar.days)
+
+
+def _holiday(routing: Routing, entry: Entry[TimeCondition]) -> bool:
+    """Whether it is a holiday now; a calendar that is disabled has none."""
+    condition = entry.body
+    if condition.calendar_id is None:
+        return False
+    calendar = routing.object(Calendar, condition.calendar_id)
+    if calendar is None:
+        return False
+    day = local_time(routing.now, condition.time_zone or routing.tenant.time_zone).date()
+    if not is_holiday(calendar.body, day):
+        return False
+    routing.note("time", "matched", f"{day} is a holiday of {calendar.body.name}", calendar)
+    return True
 
 
 def is_matched(routing: Routing, entry: Entry[TimeCondition]) -> bool:
@@ -30,6 +56,8 @@ def is_matched(routing: Routing, entry: Entry[TimeCondition]) -> bool:
             "time", "matched" if condition.override == "match" else "passed", detail, entry
         )
         return condition.override == "match"
+    if _holiday(routing, entry):
+        return False
     zone = condition.time_zone or routing.tenant.time_zone
     local = local_time(routing.now, zone)
     position = matching_rule(condition.rules, local)
