@@ -6,11 +6,13 @@ from ipaddress import ip_address, ip_network
 
 import attrs
 
+from nizam.fsxml.conference import conference_conf
 from nizam.fsxml.ivr import ivr_conf
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.sofia import sofia_conf
 from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
+from nizam.model.acl import GATEWAYS, Acl
 from nizam.model.gateway import Gateway
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
@@ -33,6 +35,8 @@ class Configuration:
                 return sofia_conf(self.snapshot, request, self.sip, self.reveal)
             case "acl.conf":
                 return acl_conf(self.snapshot)
+            case "conference.conf":
+                return conference_conf(self.snapshot, request, self.reveal)
             case "post_load_switch.conf":
                 return post_load_switch_conf()
             case _:
@@ -40,7 +44,7 @@ class Configuration:
 
 
 def acl_conf(snapshot: Snapshot) -> bytes:
-    """The list `gateways`: the addresses of all carriers that are given as addresses."""
+    """The declared lists, and `gateways`: the addresses of all carriers that are given as such."""
     networks = set()
     for view in snapshot.tenants():
         for entry in view.all(Gateway):
@@ -52,9 +56,14 @@ def acl_conf(snapshot: Snapshot) -> bytes:
     root, section = document("configuration")
     configuration = child(section, "configuration", name="acl.conf", description="Network lists")
     lists = child(configuration, "network-lists")
-    gateways = child(lists, "list", name="gateways", default="deny")
+    gateways = child(lists, "list", name=GATEWAYS, default="deny")
     for network in sorted(networks, key=lambda it: (it.version, it.network_address.packed)):
         child(gateways, "node", type="allow", cidr=str(network))
+    for declared in sorted(snapshot.platform(Acl), key=lambda it: it.body.name):
+        if declared.body.enabled:
+            listed = child(lists, "list", name=declared.body.name, default=declared.body.default)
+            for node in declared.body.nodes:
+                child(listed, "node", type=node.action, cidr=node.cidr)
     return to_bytes(root)
 
 

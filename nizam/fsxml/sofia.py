@@ -14,7 +14,9 @@ from nizam.errors import InternalError
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
+from nizam.model.acl import Acl
 from nizam.model.gateway import Gateway
+from nizam.model.sip_profile import SipProfile
 from nizam.routing.request import PUBLIC_CONTEXT
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.settings.values import SipSettings
@@ -26,12 +28,8 @@ _COMMON = (
     ("dialplan", "XML"),
     ("inbound-codec-negotiation", "generous"),
     ("inbound-late-negotiation", "true"),
-    ("inbound-codec-prefs", "OPUS,G722,PCMU,PCMA"),
-    ("outbound-codec-prefs", "OPUS,G722,PCMU,PCMA"),
     ("rtp-timer-name", "soft"),
-    ("rtp-timeout-sec", "300"),
     ("rfc2833-pt", "101"),
-    ("tls", "false"),
 )
 
 _INTERNAL = (
@@ -67,19 +65,22 @@ def sofia_conf(snapshot: Snapshot, request: XmlRequest, sip: SipSettings, reveal
     pairs(child(configuration, "global_settings"), "param", (("log-level", "0"),))
     profiles = child(configuration, "profiles")
     if wanted != "external":
-        _internal(profiles, sip)
+        _internal(profiles, snapshot, sip)
     if wanted != "internal":
         _external(profiles, snapshot, sip, reveal)
     return to_bytes(root)
 
 
-def _internal(profiles: Element, sip: SipSettings) -> None:
+def _internal(profiles: Element, snapshot: Snapshot, sip: SipSettings) -> None:
     profile = child(profiles, "profile", name="internal")
     child(profile, "gateways")
     child(child(profile, "domains"), "domain", name="all", alias="true", parse="false")
     settings = child(profile, "settings")
     pairs(settings, "param", _COMMON)
-    pairs(settings, "param", _addresses(sip.internal_ip, sip.internal_port, sip))
+    declared = _declared(snapshot, "internal") or SipProfile.model_construct(
+        name="internal", sip_ip=sip.internal_ip, sip_port=sip.internal_port, rtp_ip=sip.rtp_ip
+    )
+    pairs(settings, "param", _of_profile(snapshot, declared))
     pairs(settings, "param", _INTERNAL)
 
 
@@ -98,17 +99,43 @@ def _external(profiles: Element, snapshot: Snapshot, sip: SipSettings, reveal: R
     child(child(profile, "domains"), "domain", name="none", alias="false", parse="false")
     settings = child(profile, "settings")
     pairs(settings, "param", _COMMON)
-    pairs(settings, "param", _addresses(sip.external_ip, sip.external_port, sip))
-    pairs(
-        settings,
-        "param",
-        (("ext-sip-ip", sip.advertised_ip), ("ext-rtp-ip", sip.advertised_ip), *_EXTERNAL),
+    declared = _declared(snapshot, "external") or SipProfile.model_construct(
+        name="external",
+        sip_ip=sip.external_ip,
+        sip_port=sip.external_port,
+        rtp_ip=sip.rtp_ip,
+        advertised_ip=sip.advertised_ip,
     )
+    pairs(settings, "param", _of_profile(snapshot, declared))
+    pairs(settings, "param", _EXTERNAL)
 
 
-def _addresses(ip: str | None, port: int, sip: SipSettings) -> tuple[tuple[str, str | None], ...]:
+def _declared(snapshot: Snapshot, name: str) -> SipProfile | None:
+    """The platform's profile of this name, if one is declared and enabled."""
+    found = (it.body for it in snapshot.platform(SipProfile))
+    return next((it for it in found if it.name == name and it.enabled), None)
+
+
+def _of_profile(snapshot: Snapshot, profile: SipProfile) -> tuple[tuple[str, str | None], ...]:
     # Without an address FreeSWITCH guesses its own.
-    return (("sip-ip", ip), ("sip-port", str(port)), ("rtp-ip", sip.rtp_ip))
+    acl = next((it for it in snapshot.platform(Acl) if it.id == profile.inbound_acl_id), None)
+    timeout = profile.session_timeout_seconds
+    return (
+        ("sip-ip", profile.sip_ip),
+        ("sip-port", str(profile.sip_port)),
+        ("rtp-ip", profile.rtp_ip),
+        ("ext-sip-ip", profile.advertised_ip),
+        ("ext-rtp-ip", profile.advertised_ip),
+        ("inbound-codec-prefs", profile.codecs_in),
+        ("outbound-codec-prefs", profile.codecs_out),
+        ("rtp-timeout-sec", str(profile.rtp_timeout_seconds)),
+        ("tls", "true" if profile.tls else "false"),
+        ("tls-sip-port", str(profile.tls_port) if profile.tls else None),
+        ("session-timeout", None if timeout is None else str(timeout)),
+        ("nat-options-ping", "true" if profile.nat_ping else None),
+        ("user-agent-string", profile.user_agent),
+        ("apply-inbound-acl", None if acl is None else acl.body.name),
+    )
 
 
 def _gateway(parent: Element, view: TenantView, entry: Entry[Gateway], reveal: Reveal) -> None:

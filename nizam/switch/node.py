@@ -147,6 +147,13 @@ class Node(Service):
             # Users are cached for a bounded time only.
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
 
+    async def reload_lists(self) -> None:
+        """Make FreeSWITCH take over access control lists that have changed."""
+        try:
+            await self._commands.api("reloadacl", COMMAND_SECONDS)
+        except NizamError as error:
+            self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
+
     def gateway_changed(self, identifier: UUID) -> None:
         """A gateway is new, different or gone: make FreeSWITCH take that over."""
         self._profiles.changed(identifier)

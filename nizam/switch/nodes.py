@@ -123,6 +123,7 @@ class SwitchNodes(Service):
     def changed(self, changes: Iterable[Change]) -> None:
         """Something changed in the snapshot: nodes come and go, what FreeSWITCH holds is stale."""
         flush: set[tuple[str | None, str | None]] = set()
+        lists_changed = False
         for resource, tenant_id, identifier, operation in changes:
             if resource == "switch_node":
                 self.refresh()
@@ -130,6 +131,8 @@ class SwitchNodes(Service):
                 flush |= self._stale(tenant_id, identifier, operation)
             elif resource == "gateway":
                 self._gateway_changed(identifier)
+            elif resource == "acl":
+                lists_changed = True
             elif resource == "tenant" and operation != "created":
                 flush.add((None, None))
                 self._tenant_changed(identifier)
@@ -137,6 +140,8 @@ class SwitchNodes(Service):
             flush = {(None, None)}
         for node in self._nodes.values():
             if node.commands.connected:
+                if lists_changed:
+                    Deferred.fromCoroutine(node.reload_lists())
                 for number, domain in flush:
                     Deferred.fromCoroutine(node.flush_directory(number, domain))
 
