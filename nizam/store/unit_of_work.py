@@ -160,7 +160,7 @@ class UnitOfWork:
             # What NIZAM wrote itself can refer to others too.
             body = resource.body.model_validate(values)
         secrets, revealed = self._secrets(resource, identifier, body, present.secrets, clear)
-        await self._check_tenants_of(body)
+        await self._check_tenants_of(body, present)
         return await self._write(resource, present, body, values, secrets, revealed)
 
     async def set_field(
@@ -529,8 +529,11 @@ class UnitOfWork:
                 limit=limit,
             )
 
-    async def _check_tenants_of(self, body: Body) -> None:
-        """Refuse a key or a membership of a tenant that does not exist."""
+    async def _check_tenants_of(self, body: Body, present: Stored | None = None) -> None:
+        """Refuse a key or a membership of a tenant that does not exist; one that it has had may
+        outlive its tenant."""
+        had = present.body.get("memberships", ()) if present is not None else ()
+        known = {it["tenant_id"] for it in had}
         named: list[tuple[str, UUID]] = []
         if isinstance(body, ApiKey) and body.tenant_id is not None:
             named = [("/tenant_id", body.tenant_id)]
@@ -538,7 +541,7 @@ class UnitOfWork:
             named = [
                 (f"/memberships/{number}/tenant_id", it.tenant_id)
                 for number, it in enumerate(body.memberships)
-                if it.tenant_id is not None
+                if it.tenant_id is not None and str(it.tenant_id) not in known
             ]
         if not named:
             return

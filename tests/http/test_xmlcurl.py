@@ -21,7 +21,7 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from nizam.errors import InternalError
 from nizam.fsxml.reveal import Reveal
-from nizam.http.node_credentials import NodeCredentials
+from nizam.http.node_credentials import FAILURES_PER_MINUTE, NodeCredentials
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.settings.values import Secret, SipSettings, XmlClient
 from tests.recordings import http_requests
@@ -282,6 +282,15 @@ def test_a_broken_authorization_header_is_refused(node: Node, header: bytes) -> 
     request.requestHeaders.setRawHeaders(b"authorization", [header])
     node.resource.render(request)
     assert request.responseCode == 401
+
+
+def test_a_guesser_is_shut_out_and_the_node_beside_it_is_not(node: Node) -> None:
+    assert node.post(b"section=directory")[0] == 200
+    for _ in range(FAILURES_PER_MINUTE):
+        assert node.post(b"section=directory", "fs2:wrong")[0] == 401
+    assert node.post(b"section=directory", "fs2:pässword")[0] == 401
+    assert node.post(b"section=directory", "fs2:pässword", address="192.0.2.9")[0] == 200
+    assert node.post(b"section=directory")[0] == 200
 
 
 def test_a_disabled_node_is_refused() -> None:
