@@ -67,7 +67,7 @@ class Authenticator:
         self._touch = touch
         self._seconds = seconds
         self._now = now
-        self._keys: OrderedDict[str, tuple[float, FoundKey]] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
         self._users: OrderedDict[UUID, tuple[float, FoundUser]] = OrderedDict()
         self._touched: OrderedDict[UUID | str, float] = OrderedDict()
         self._failures = LocalMeter(seconds)
@@ -113,7 +113,17 @@ class Authenticator:
             raise _refused("the API key is not valid from this address")
         if self._is_due(found.id):
             await self._touch(found.id, remote)
-        return Principal(
+        return found
+
+    async def _known_key(self, digest: str) -> Principal | None:
+        kept = self._keys.get(digest)
+        if kept is not None and kept[0] > self._seconds():
+            return kept[1]
+        found = await self._find_key(digest)
+        if found is None:
+            self._keys.pop(digest, None)
+            return None
+        principal = Principal(
             kind="api_key",
             id=found.id,
             name=found.name,
@@ -122,19 +132,10 @@ class Authenticator:
             expires_at=found.expires_at,
             allowed_cidrs=found.allowed_cidrs,
         )
-
-    async def _known_key(self, digest: str) -> FoundKey | None:
-        kept = self._keys.get(digest)
-        if kept is not None and kept[0] > self._seconds():
-            return kept[1]
-        found = await self._find_key(digest)
-        if found is None:
-            self._keys.pop(digest, None)
-            return None
-        self._keys[digest] = (self._seconds() + CACHE_SECONDS, found)
+        self._keys[digest] = (self._seconds() + CACHE_SECONDS, principal)
         if len(self._keys) > CACHE_ENTRIES:
             self._keys.popitem(last=False)
-        return found
+        return principal
 
     # -- users ----------------------------------------------------------------------------------
 

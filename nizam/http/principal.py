@@ -188,7 +188,7 @@ def _denied(principal: Principal, permission: str, tenant_id: UUID | None) -> Sc
     roles = roles_with(permission)
     you = ", ".join((*held["roles"], *held["scopes"])) or "nothing"
     return ScopeMissing(
-        f"this needs the scope {permission}, which {', '.join(roles)} have; you have {you}",
+        f"this needs the scope {permission} (roles: {', '.join(roles)}); you have {you}",
         scope=permission,
         tenant_id=tenant_id,
         roles=list(roles),

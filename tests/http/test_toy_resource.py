@@ -37,12 +37,22 @@ TOY = Resource(
 )
 
 
+def forget_derived() -> None:
+    """Let everything that follows from the declarations be derived again."""
+    for cached in (
+        registry.resources,
+        permissions.permissions,
+        permissions.tenant_permissions,
+        permissions.role_permissions,
+    ):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The declaration's file, as a module that the registry finds."""
     declared = {**registry.resources(), TOY.name: TOY}
-    for cached in (permissions.permissions, registry.resources):
-        cached.cache_clear()
+    forget_derived()
     module = types.ModuleType("nizam.model.doorbell")
     module.RESOURCE = TOY  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "nizam.model.doorbell", module)
@@ -60,8 +70,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     METADATA.remove(METADATA.tables[TOY.table])
-    for cached in (permissions.permissions, registry.resources):
-        cached.cache_clear()
+    forget_derived()
 
 
 async def test_it_is_served_listed_documented_and_can_be_a_destination(
