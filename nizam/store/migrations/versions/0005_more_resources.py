@@ -101,4 +101,8 @@ def _versions_of_call_flows() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Drop the tables with what is in them."""
+    op.drop_column("resource_references", "by_itself")
+    op.drop_table("call_flow_versions")
+    for name in (*_TENANT_TABLES, *_PLATFORM_TABLES):
+        op.drop_table(name)
