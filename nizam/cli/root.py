@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 API_COMMANDS: dict[str, tuple[str, str]] = {
-    "tenant": ("nizam.cli.tenant:tenant", "Tenants: provision, activate, suspend, ..."),
+    "tenant": ("nizam.cli.tenant:tenant", "Tenants: create, activate, suspend, ..."),
     "user": ("nizam.cli.user:user", "People who log in, and their roles."),
     "key": ("nizam.cli.key:key", "API keys: create, rotate, ..."),
     "node": ("nizam.cli.resources:group:switch_node", "Switch nodes: the FreeSWITCH servers."),

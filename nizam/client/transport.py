@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import attrs
 import httpx
@@ -35,7 +35,6 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 8.0
 
 Query = Sequence[tuple[str, str]]
-Content = bytes | BinaryIO
 
 
 @attrs.frozen
@@ -93,24 +92,20 @@ class Transport:
         *,
         query: Query = (),
         body: Any = None,
-        content: Content | None = None,
-        content_type: str | None = None,
-        headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         if_match: str | None = None,
         repeatable: bool = True,
     ) -> Answer:
-        """The answer to one request; `body` is sent as JSON, `content` as it is.
+        """The answer to one request; `body` is sent as JSON.
 
         Raises ApiError for a refusal and CannotReach without an answer.
         """
-        fields = dict(headers or {})
+        fields: dict[str, str] = {}
+        content = None
         if body is not None:
             content = orjson.dumps(body, default=_plain)
             kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-            content_type = content_type or kind
-        if content_type is not None:
-            fields["Content-Type"] = content_type
+            fields["Content-Type"] = kind
         if method == "POST" and repeatable:
             fields["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
         if if_match is not None:
@@ -118,23 +113,6 @@ class Transport:
         repeatable = repeatable and (if_match is None or method == "DELETE")
         send = partial(self._attempt, method, path, query, fields, content)
         return self._repeatedly(send, repeatable=repeatable, gone_is_done=method == "DELETE")
-
-    @contextlib.contextmanager
-    def stream(
-        self, path: str, *, query: Query = (), headers: Mapping[str, str] | None = None
-    ) -> Iterator[Iterator[bytes]]:
-        """The body of the answer to a GET, piece by piece; it is asked for once."""
-        request = self.http.build_request(
-            "GET", path, params=list(query), headers=headers, timeout=self.attempt_seconds
-        )
-        with _told():
-            response = self.http.send(request, stream=True)
-            try:
-                if response.status_code >= 300:
-                    raise _refusal(response.status_code, response.headers, response.read())
-                yield response.iter_bytes()
-            finally:
-                response.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -177,11 +155,9 @@ class Transport:
         path: str,
         query: Query,
         headers: Mapping[str, str],
-        content: Content | None,
+        content: bytes | None,
         end: float,
     ) -> Answer:
-        if content is not None and not isinstance(content, bytes):
-            content.seek(0)
         left = max(end - time.monotonic(), 0.001)
         request = self.http.build_request(
             method,
