@@ -37,7 +37,7 @@ def test_every_table_with_a_tenant_has_forced_row_level_security(database: str) 
             "select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid "
             "where c.relkind in ('r', 'p') and not c.relispartition "
             "and a.attname = 'tenant_id' and c.relnamespace = 'public'::regnamespace "
-            "and c.relname <> 'api_keys' and not (relrowsecurity and relforcerowsecurity)"
+            "and not (relrowsecurity and relforcerowsecurity)"
         )
         assert cursor.fetchall() == []
     connection.close()
