@@ -13,9 +13,9 @@ import attrs
 
 from nizam.document.links import slots
 from nizam.document.plan import Change, Known, Present, document_resources
-from nizam.document.slices import Sliced
 from nizam.errors import FieldError
 from nizam.model.resource import Resource
+from nizam.slices import Sliced
 
 Node = tuple[str, str]
 """(type, id) of an object."""

@@ -10,8 +10,8 @@ import orjson
 
 from nizam.document.form import form, tenant_form
 from nizam.document.plan import Change, Plan
-from nizam.document.slices import Sliced
 from nizam.model.pointer import pointer
+from nizam.slices import Sliced
 
 HIDDEN = "***"
 _SIGNS: Mapping[str, str] = {"create": "+", "update": "~", "delete": "-"}

@@ -19,12 +19,12 @@ from pydantic import ValidationError
 from nizam.document.form import FORMAT, default_of, pick, tenant_fields
 from nizam.document.keys import key_text, natural_key, told_apart
 from nizam.document.links import slots
-from nizam.document.slices import Sliced
 from nizam.errors import FieldError
 from nizam.model.pointer import pointer
 from nizam.model.registry import resources
 from nizam.model.resource import Reference, Resource, with_fields
 from nizam.model.validation import field_errors
+from nizam.slices import Sliced
 
 Operation = Literal["create", "update", "delete"]
 Treatment = Literal["replace", "merge", "refuse"]
@@ -110,12 +110,11 @@ class Planner:
         """The plan for a document, JSON values as its reader gave them; `errors` names every
         field of the document that is wrong by itself or refers to what is not there."""
         errors = _outside(document)
-        work = _Work(self)
+        work = _Work(self, (yield from names_of(self.present)))
         for it in document_resources():
             listed = document.get(it.table)
             elements = listed if isinstance(listed, list) else []
-            work.name(it, elements, listed=isinstance(listed, list))
-            yield
+            yield from work.name(it, elements, listed=isinstance(listed, list))
         changes: list[Change] = []
         for it in document_resources():
             for index, element in enumerate(document.get(it.table) or ()):
@@ -172,13 +171,18 @@ def document_resources() -> tuple[Resource, ...]:
     return tuple(it for it in resources().values() if it.scope == "tenant")
 
 
-def names_of(present: Present) -> dict[tuple[str, str], str]:
+def names_of(present: Present) -> Sliced[dict[tuple[str, str], str]]:
     """(type, id) -> what each object is called."""
     found: dict[tuple[str, str], str] = {}
     for it in document_resources():
         objects = present.get(it.name, ())
-        names = told_apart(key_text(it, each.body) for each in objects)
-        found |= {(it.name, str(each.id)): name for each, name in zip(objects, names, strict=True)}
+        texts = []
+        for each in objects:
+            texts.append(key_text(it, each.body))
+            yield
+        for each, name in zip(objects, told_apart(texts), strict=True):
+            found[it.name, str(each.id)] = name
+            yield
     return found
 
 
@@ -210,29 +214,35 @@ def _outside(document: Mapping[str, Any]) -> list[FieldError]:
 class _Work:
     """The names of everything, and what has been found out so far."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, called: dict[tuple[str, str], str]) -> None:
         self._planner = planner
+        self.called = called
         self._ids: defaultdict[str, dict[str, UUID]] = defaultdict(dict)
         self._known: defaultdict[str, set[str]] = defaultdict(set)
         self._matched: dict[tuple[str, int], tuple[str, Known | None, UUID]] = {}
-        self.called = names_of(planner.present)
         self.deletes: list[Change] = []
         self.unchanged = 0
 
-    def name(self, it: Resource, elements: Iterable[Any], *, listed: bool) -> None:
+    def name(self, it: Resource, elements: Iterable[Any], *, listed: bool) -> Sliced[None]:
         """Match the elements of a list with the objects that are there."""
+        yield
         present = {
             self.called[it.name, str(each.id)]: each
             for each in self._planner.present.get(it.name, ())
         }
         given = [(index, each) for index, each in enumerate(elements) if isinstance(each, dict)]
-        texts = told_apart(_text(it, each) for _, each in given)
+        texts = []
+        for _, each in given:
+            texts.append(_text(it, each))
+            yield
+        texts = told_apart(texts)
         for (index, _), name in zip(given, texts, strict=True):
             known = present.pop(name, None)
             identifier = self._planner.new_id() if known is None else known.id
             self._matched[it.name, index] = (name, known, identifier)
             self._ids[it.name][name] = identifier
             self.called[it.name, str(identifier)] = name
+            yield
         for name, known in present.items():
             if listed and self._planner.prune:
                 self.deletes.append(

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nizam.document.slices import Sliced
 from nizam.errors import FieldError, MalformedJson, ValidationFailed
 from nizam.model.pointer import pointer
+from nizam.slices import Sliced
 
 MAX_DEPTH = 32
 MAX_ELEMENT = 256 * 1024

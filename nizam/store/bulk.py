@@ -15,9 +15,9 @@ import attrs
 
 from nizam.document.checks import Edge
 from nizam.document.plan import Change, document_resources
-from nizam.document.slices import Sliced, in_slices
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
+from nizam.slices import Sliced, in_slices
 from nizam.store.connection import Row
 from nizam.store.pool import Transaction
 from nizam.store.secrets import SecretBox, generate

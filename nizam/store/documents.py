@@ -27,7 +27,7 @@ from nizam.document.plan import (
     document_resources,
     names_of,
 )
-from nizam.document.slices import Sliced, in_slices
+from nizam.document.read import read_document
 from nizam.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -42,6 +42,7 @@ from nizam.model.identifiers import new_id
 from nizam.model.pointer import pointer
 from nizam.model.registry import resources
 from nizam.model.validation import field_errors
+from nizam.slices import Sliced, full_collections_wait, in_slices
 from nizam.store.bulk import Everything, edges, read_everything, write_changes
 from nizam.store.context import ChangeContext
 from nizam.store.pool import Transaction, scope_sql
@@ -99,6 +100,11 @@ class Documents:
         self._reactor = store.primary.reactor
         self._running = DeferredSemaphore(_EXCLUSIVE)
 
+    async def read(self, raw: bytes) -> dict[str, Any]:
+        """The JSON object in `raw`; raises as `read_document`."""
+        with full_collections_wait():
+            return await in_slices(self._reactor, read_document(raw))
+
     async def export(
         self, tenant_id: UUID, context: ChangeContext, *, reveal: bool = False
     ) -> Exported:
@@ -114,12 +120,6 @@ class Documents:
             return await read(unit.transaction)
 
         own = document_resources()
-        if reveal:
-            everything = await self._write(tenant_id, context, read_secrets)
-        else:
-            everything = await self._store.primary.tenant_transaction(
-                tenant_id, read, deadline=DEADLINE_SECONDS
-            )
         box = self._store.secret_box
 
         def reveal_one(it: Stored) -> Mapping[str, str]:
@@ -130,7 +130,14 @@ class Documents:
                 for field, text in it.secrets.items()
             }
 
-        content = await in_slices(self._reactor, _content(everything, reveal_one))
+        with full_collections_wait():
+            if reveal:
+                everything = await self._write(tenant_id, context, read_secrets)
+            else:
+                everything = await self._store.primary.tenant_transaction(
+                    tenant_id, read, deadline=DEADLINE_SECONDS
+                )
+            content = await in_slices(self._reactor, _content(everything, reveal_one))
         return Exported(everything.revision, content)
 
     async def plan(
@@ -151,9 +158,10 @@ class Documents:
             await self._check(transaction, everything, planned)
             return Planned(everything.revision, planned)
 
-        return await self._store.primary.tenant_transaction(
-            tenant_id, work, deadline=DEADLINE_SECONDS
-        )
+        with full_collections_wait():
+            return await self._store.primary.tenant_transaction(
+                tenant_id, work, deadline=DEADLINE_SECONDS
+            )
 
     async def apply(
         self,
@@ -229,7 +237,8 @@ class Documents:
         except Exception:
             raise DatabaseUnavailable("another long change is being made") from None
         try:
-            return await self._store.write(tenant_id, context, work, deadline=DEADLINE_SECONDS)
+            with full_collections_wait():
+                return await self._store.write(tenant_id, context, work, deadline=DEADLINE_SECONDS)
         finally:
             self._running.release()
 
@@ -297,7 +306,7 @@ class Documents:
 
 def _content(it: Everything, reveal: Callable[[Stored], Mapping[str, str]]) -> Sliced[bytes]:
     """The document, its objects in the order of their names."""
-    called = names_of(it.present)
+    called = yield from names_of(it.present)
 
     def names(kind: str, identifier: str) -> str | None:
         return called.get((kind, identifier))
@@ -319,7 +328,7 @@ def _way_back(everything: Everything, former: Iterable[Version], with_tenant: bo
     present = {
         (it.resource.name, it.id): it for objects in everything.present.values() for it in objects
     }
-    names = names_of(everything.present)
+    names = yield from names_of(everything.present)
     wanted = [it for it in former if it.body is not None and it.resource in resources()]
     staying = {(it.resource, str(it.id)) for it in wanted}
     changes: list[Change] = []

@@ -17,6 +17,7 @@ import orjson
 from nizam.kv.interface import IKeyValue, Value
 from nizam.model.registry import resources
 from nizam.routing.snapshot import Row
+from nizam.slices import Sliced, in_slices
 
 _PREFIX = "nizam:snapshot:"
 _CURRENT_AT = "nizam:snapshot-current-at"
@@ -27,8 +28,9 @@ _PLATFORM = "platform"
 class SnapshotCopy:
     """Reads and writes the copy. Every method raises KeyValueUnavailable."""
 
-    def __init__(self, key_value: IKeyValue) -> None:
+    def __init__(self, key_value: IKeyValue, clock: Any) -> None:
         self._key_value: Any = key_value
+        self._clock = clock
 
     async def load(self) -> list[tuple[UUID | None, int, list[Row]]]:
         """(tenant id or None for the platform, revision, rows) of every owner in the copy."""
@@ -73,9 +75,7 @@ class SnapshotCopy:
 
     async def replace(self, owner: UUID | None, revision: int, rows: Sequence[Row]) -> None:
         """Write the copy of an owner whole."""
-        fields: list[Value] = []
-        for row in rows:
-            fields += [_field(row.resource, row.id), _pack(row)]
+        fields = await in_slices(self._clock, _packed(rows))
         await self._key_value.script("snapshot_replace", [_key(owner)], [revision, *fields])
 
     async def remove(self, owner: UUID) -> None:
@@ -90,6 +90,14 @@ class SnapshotCopy:
         """When the copy was last known to be current, in seconds since 1970."""
         value = await self._key_value.get(_CURRENT_AT)
         return None if value is None else float(value)
+
+
+def _packed(rows: Sequence[Row]) -> Sliced[list[Value]]:
+    fields: list[Value] = []
+    for row in rows:
+        fields += [_field(row.resource, row.id), _pack(row)]
+        yield
+    return fields
 
 
 def _key(owner: UUID | None) -> str:

@@ -22,6 +22,7 @@ from nizam.kv.interface import IKeyValue
 from nizam.metrics import SNAPSHOT_AGE_SECONDS
 from nizam.model.registry import resources
 from nizam.routing.snapshot import Row, Snapshot
+from nizam.slices import Sliced, in_slices
 from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool
 from nizam.store.system import snapshots as stored
@@ -29,6 +30,8 @@ from nizam.switch.snapshot_copy import SnapshotCopy
 
 POLL_SECONDS = 1.0
 COPY_CHECK_SECONDS = 10.0
+_PATCHED_ROWS = 200
+"""A larger change is written to the copy with everything else, beside the following."""
 CHANNEL = "nizam_changes"
 Changed = tuple[str, UUID | None, UUID, str]
 """(resource, tenant id, id, operation: created, updated, deleted or reloaded)."""
@@ -57,7 +60,7 @@ class SnapshotService(Service):
     ) -> None:
         self._clock = clock
         self._pool = pool
-        self._copy = SnapshotCopy(key_value)
+        self._copy = SnapshotCopy(key_value, clock)
         self._snapshot = snapshot
         self._poll_seconds = poll_seconds
         self._wall_clock = wall_clock
@@ -253,13 +256,24 @@ class SnapshotService(Service):
             rows += await stored.rows_by_id(self._pool, resources()[name], ids)
         present = {(row.resource, row.id) for row in rows}
         removed = [key for key in last if key not in present and _is_routed(key[0])]
+        await in_slices(self._clock, self._take_in(owner, rows, removed))
+        after = max((it.revision for it in last.values()), default=before)
+        if len(last) <= _PATCHED_ROWS:
+            await self._patch_copy(owner, before, after, rows, removed)
+        else:
+            self._copy_dirty = True
+            self._copy_checked_at = None
+        self._tell([(it.resource, owner, it.id, it.operation) for it in last.values()])
+
+    def _take_in(
+        self, owner: UUID | None, rows: list[Row], removed: list[tuple[str, UUID]]
+    ) -> Sliced[None]:
         for name, identifier in removed:
             self._snapshot.remove(name, owner, identifier)
+            yield
         for row in rows:
             self._snapshot.put(row)
-        after = max((it.revision for it in last.values()), default=before)
-        await self._patch_copy(owner, before, after, rows, removed)
-        self._tell([(it.resource, owner, it.id, it.operation) for it in last.values()])
+            yield
 
     async def _drop(self, tenant_id: UUID) -> None:
         self._snapshot.remove("tenant", None, tenant_id)

@@ -14,6 +14,8 @@ from nizam.routing.snapshot import Row
 from nizam.store.pool import Pool
 
 PAGE_ROWS = 1000
+ROWS_AT_ONCE = 250
+"""Rows of one change that are read at once: a change of thousands must not hold the thread."""
 _FIRST_ID = UUID(int=0)
 _LOAD_SECONDS = 30.0
 
@@ -88,10 +90,12 @@ async def pages(pool: Pool, resource: Resource) -> AsyncIterator[list[Row]]:
 
 async def rows_by_id(pool: Pool, resource: Resource, ids: Sequence[UUID]) -> list[Row]:
     """Those rows of a resource that are (still) there."""
-    rows = await pool.query(
-        f"{_select(resource)} where id = any(%s::uuid[])", ([str(it) for it in ids],)
-    )
-    return [_row(resource, row) for row in rows]
+    found: list[Row] = []
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        some = [str(it) for it in ids[start : start + ROWS_AT_ONCE]]
+        rows = await pool.query(f"{_select(resource)} where id = any(%s::uuid[])", (some,))
+        found += [_row(resource, row) for row in rows]
+    return found
 
 
 async def tenant_rows(pool: Pool, tenant_id: UUID) -> tuple[int, list[Row]] | None:
