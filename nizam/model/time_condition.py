@@ -75,7 +75,6 @@ class TimeCondition(Body):
         return self
 
 
-
 RESOURCE = Resource(
     name="time_condition",
     path="time-conditions",

@@ -16,8 +16,8 @@ from twisted.internet.task import deferLater
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.kv.single import SingleRedis
 from nizam.model.did import Did
-from nizam.model.feature_code import DEFAULTS
 from nizam.model.extension import Extension
+from nizam.model.feature_code import DEFAULTS
 from nizam.model.registry import resource
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot

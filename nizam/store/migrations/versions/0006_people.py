@@ -14,8 +14,7 @@ branch_labels = None
 depends_on = None
 
 _OWN_USERS = (
-    "body -> 'memberships' @> "
-    f"jsonb_build_array(jsonb_build_object('tenant_id', ({TENANT})::text))"
+    f"body -> 'memberships' @> jsonb_build_array(jsonb_build_object('tenant_id', ({TENANT})::text))"
 )
 _OWN_KEYS = f"(body ->> 'tenant_id')::uuid = {TENANT}"
 
@@ -32,15 +31,10 @@ def upgrade() -> None:
         ],
     )
     op.create_index("uq_users_email", "users", ["email"], unique=True)
-    op.execute(
-        "create index ix_users_memberships on users "
-        "using gin ((body -> 'memberships'))"
-    )
+    op.execute("create index ix_users_memberships on users using gin ((body -> 'memberships'))")
     op.add_column("api_keys", sa.Column("previous_key_hash", sa.Text()))
     op.add_column("api_keys", sa.Column("previous_key_expires_at", sa.DateTime(timezone=True)))
-    op.create_unique_constraint(
-        "uq_api_keys_previous_key_hash", "api_keys", ["previous_key_hash"]
-    )
+    op.create_unique_constraint("uq_api_keys_previous_key_hash", "api_keys", ["previous_key_hash"])
     # A tenant reads its own part of both; all changes are the system's.
     for table, own in (("users", _OWN_USERS), ("api_keys", _OWN_KEYS)):
         op.execute(f"alter table {table} enable row level security")
@@ -49,8 +43,7 @@ def upgrade() -> None:
             f"create policy tenant_isolation on {table} for select to nizam_tenant using ({own})"
         )
         op.execute(
-            f"create policy system_paths on {table} to current_user "
-            "using (true) with check (true)"
+            f"create policy system_paths on {table} to current_user using (true) with check (true)"
         )
         op.execute(f"grant select on {table} to nizam_tenant")
 
