@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import orjson
-import pytest
 
-from nizam.errors import Conflict, NotFound, QuotaExceeded, ValidationFailed, VersionMismatch
-from nizam.model.registry import resource
 from nizam.store.documents import Applied, Documents
-from nizam.store.pool import Pool
-from nizam.store.revisions import get_revision, prune_revisions
 from nizam.store.store import Store
-from tests.store.conftest import WHO, Workshop, make_tenant
+from tests.store.conftest import WHO, Workshop
 
 DOCUMENT: Mapping[str, Any] = {
     "format": 1,
@@ -38,7 +32,11 @@ DOCUMENT: Mapping[str, Any] = {
         }
     ],
     "ring_groups": [
-        {"number": "2000", "name": "Sales", "members": [{"extension_id": "1001"}, {"number": "+49301234567"}]}
+        {
+            "number": "2000",
+            "name": "Sales",
+            "members": [{"extension_id": "1001"}, {"number": "+49301234567"}],
+        }
     ],
     "time_conditions": [
         {
