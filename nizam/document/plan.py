@@ -27,9 +27,9 @@ from nizam.model.validation import field_errors
 from nizam.slices import Sliced
 
 Operation = Literal["create", "update", "delete"]
-Treatment = Literal["replace", "merge", "refuse"]
+Treatment = Literal["replace", "merge", "skip", "refuse"]
 """What an object that is there already becomes: what the document says alone, or what it says of
-single fields; or it is an error that it is there."""
+single fields; or it stays as it is; or it is an error that it is there."""
 
 
 class Known(Protocol):
@@ -262,6 +262,8 @@ class _Work:
             field = natural_key(it)[0]
             message = f"there is already a {it.name.replace('_', ' ')} {name}"
             errors.append(FieldError(pointer((*place, field)), "taken", message))
+            return None
+        if known is not None and self._planner.treatment == "skip":
             return None
         found = [
             FieldError(pointer((*place, field)), "read_only", "is written by NIZAM alone")

@@ -147,6 +147,7 @@ class Documents:
         *,
         prune: bool = False,
         treatment: Treatment = "replace",
+        faults: Sequence[FieldError] | None = None,
     ) -> Planned:
         """What applying the document would do now. Raises as `apply`."""
 
@@ -155,7 +156,7 @@ class Documents:
             planned = await in_slices(
                 self._reactor, self._planner(everything, prune, treatment).plan(document)
             )
-            await self._check(transaction, everything, planned)
+            await self._check(transaction, everything, planned, faults)
             return Planned(everything.revision, planned)
 
         with full_collections_wait():
@@ -175,9 +176,14 @@ class Documents:
         treatment: Treatment = "replace",
         versions: frozenset[int] | None = None,
         kind: RevisionKind = "document",
+        faults: Sequence[FieldError] | None = None,
     ) -> T:
         """Make the tenant what the document says, in one transaction; what `answer` makes of it,
         also kept for the idempotency key.
+
+        `faults` are what is wrong with the document besides, such as rows of a table that are no
+        objects: they are raised with all the rest, and given, even if there are none, what the
+        objects would be together is looked at beside wrong fields, too, and not only after them.
 
         Raises NotFound; VersionMismatch when the tenant's revision is none of `versions`;
         ValidationFailed, Conflict or QuotaExceeded naming everything that is wrong.
@@ -189,7 +195,7 @@ class Documents:
                 self._reactor, self._planner(everything, prune, treatment).plan(document)
             )
             return answer(
-                await self._carry_out(unit, everything, plan, permit, Revision(kind=kind))
+                await self._carry_out(unit, everything, plan, permit, Revision(kind=kind), faults)
             )
 
         return await self._write(tenant_id, context, work)
@@ -281,16 +287,24 @@ class Documents:
         plan: Plan,
         permit: Permit,
         revision: Revision,
+        faults: Sequence[FieldError] | None = None,
     ) -> Applied:
         permit(plan)
-        await self._check(unit.transaction, everything, plan)
+        await self._check(unit.transaction, everything, plan, faults)
         unit.revision = revision
         written = await write_changes(unit, self._reactor, plan.changes)
         return Applied(everything.revision + (1 if plan.changes else 0), plan, written)
 
-    async def _check(self, transaction: Transaction, everything: Everything, plan: Plan) -> None:
+    async def _check(
+        self,
+        transaction: Transaction,
+        everything: Everything,
+        plan: Plan,
+        faults: Sequence[FieldError] | None,
+    ) -> None:
         """Raise what is wrong with the plan: the fields first, then what they are together."""
-        _raise(plan.errors)
+        if faults is None:
+            _raise(plan.errors)
         own = next((it for it in plan.changes if it.resource.name == "tenant"), None)
         tenant = everything.tenant.body if own is None else own.body
         together = check_together(
@@ -301,7 +315,7 @@ class Documents:
         )
         errors = await in_slices(self._reactor, together)
         errors += await _taken_by_others(transaction, everything.tenant.id, plan.changes)
-        _raise(errors)
+        _raise([*(faults or ()), *plan.errors, *errors])
 
 
 def _content(it: Everything, reveal: Callable[[Stored], Mapping[str, str]]) -> Sliced[bytes]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import pytest
 
+from nizam.errors import FieldError, ValidationFailed
 from nizam.store.documents import Applied, Documents
 from nizam.store.store import Store
 from tests.store.conftest import WHO, Workshop
@@ -90,3 +92,40 @@ async def test_applying_twice_changes_nothing_the_second_time(store: Store, acme
     second = await _apply(documents, acme, DOCUMENT)
     assert len(first.plan.changes) == 8
     assert (second.plan.changes, second.revision) == ((), first.revision)
+
+
+async def test_what_is_there_already_can_be_left_alone(store: Store, acme: Workshop) -> None:
+    documents = _documents(store)
+    await _apply(documents, acme, DOCUMENT)
+    more = {
+        "extensions": [
+            {"number": "1001", "display_name": "Somebody else"},
+            {"number": "1003", "display_name": "Alan"},
+        ]
+    }
+    applied = await _apply(documents, acme, more, treatment="skip")
+    assert [it.key for it in applied.plan.changes] == ["1003"]
+    extensions = (await _export(documents, acme))["extensions"]
+    assert [it["display_name"] for it in extensions] == ["Ada", "Grace", "Alan"]
+
+
+async def test_faults_are_raised_with_wrong_fields_and_with_what_objects_are_together(
+    store: Store, acme: Workshop
+) -> None:
+    documents = _documents(store)
+    await _apply(documents, acme, DOCUMENT)
+    document = {
+        "extensions": [
+            {"number": "2000", "display_name": "The number of a ring group"},
+            {"number": "1004", "display_name": "", "ring_seconds": 1},
+        ]
+    }
+    with pytest.raises(ValidationFailed) as caught:
+        await _apply(documents, acme, document, faults=[FieldError("/extensions/7", "nul", "NUL")])
+    assert {(it.path, it.code) for it in caught.value.errors} == {
+        ("/extensions/7", "nul"),
+        ("/extensions/0/number", "taken"),
+        ("/extensions/1/display_name", "string_too_short"),
+        ("/extensions/1/ring_seconds", "greater_than_equal"),
+    }
+    assert len((await _export(documents, acme))["extensions"]) == 2
