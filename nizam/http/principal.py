@@ -11,7 +11,7 @@ from uuid import UUID
 import attrs
 
 from nizam.errors import FieldError, NotFound, ScopeMissing, ValidationFailed
-from nizam.model.permissions import Role, expand, role_permissions, roles_with
+from nizam.model.permissions import ROLES, Role, expand, role_permissions, roles_with
 
 Network = IPv4Network | IPv6Network
 Kind = Literal["anonymous", "api_key", "user"]
@@ -118,13 +118,14 @@ def require(principal: Principal, permission: str, tenant_id: UUID | None = None
     """Raise ScopeMissing, saying what is missing and who has it, unless the principal has the
     permission in the tenant; with None, on the platform."""
     if permission not in principal.permissions(tenant_id):
-        raise _denied(principal, permission, tenant_id)
+        roles = ("platform_admin",) if tenant_id is None else roles_with(permission)
+        raise _denied(principal, permission, tenant_id, roles)
 
 
 def require_somewhere(principal: Principal, permission: str) -> None:
     """Raise ScopeMissing unless the principal has the permission in some place."""
     if not any(permission in it.permissions for it in principal.grants.values()):
-        raise _denied(principal, permission, None)
+        raise _denied(principal, permission, None, roles_with(permission))
 
 
 def require_platform(principal: Principal) -> None:
@@ -141,7 +142,12 @@ def require_platform(principal: Principal) -> None:
 def require_user(principal: Principal) -> SignIn:
     """How the user has signed in; ScopeMissing for an API key."""
     if principal.sign_in is None:
-        raise ScopeMissing("this is for users who have signed in, not for API keys", scope="user")
+        raise ScopeMissing(
+            "this is for users who have signed in, not for API keys",
+            scope="user",
+            roles=list(ROLES),
+            yours=_held(principal, None),
+        )
     return principal.sign_in
 
 
@@ -183,9 +189,10 @@ def require_within_limits(
         raise ValidationFailed("a key can only give away what it has", errors=errors)
 
 
-def _denied(principal: Principal, permission: str, tenant_id: UUID | None) -> ScopeMissing:
+def _denied(
+    principal: Principal, permission: str, tenant_id: UUID | None, roles: Iterable[str]
+) -> ScopeMissing:
     held = _held(principal, tenant_id)
-    roles = roles_with(permission)
     you = ", ".join((*held["roles"], *held["scopes"])) or "nothing"
     return ScopeMissing(
         f"this needs the scope {permission} (roles: {', '.join(roles)}); you have {you}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -116,12 +117,22 @@ class Server:
 
 @pytest_twisted.async_yield_fixture
 async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
+    async with serving(database, redis_url) as running:
+        yield running
+
+
+@asynccontextmanager
+async def serving(
+    database: str, redis_url: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """The API over these, with settings beside those of every test."""
     settings = load(
         None,
         {
             "APP_ENV": "testing",
             "API_RATE_LIMIT": "60",
             "SANCTUM_STATEFUL_DOMAINS": "https://console.example.com",
+            **(environment or {}),
         },
     ).settings
     pool = Pool(reactor, database, size=3, name="api-tests")

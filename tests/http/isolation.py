@@ -39,7 +39,7 @@ async def furnish(server: Server, database: str) -> Tenants:
         others_ids[resource.name] = made["id"]
     tested = await server.request("POST", f"{other}/webhooks/{others_ids['webhook']}/test")
     assert tested.status == 202, tested.body
-    call_id = _write_cdr(database, server.tenant_id(other), others_ids["webhook"])
+    call_id = write_cdr(database, server.tenant_id(other), others_ids["webhook"])
     events = await server.request("GET", f"{other}/call-events?limit=1")
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
     return Tenants(own, other, await server.make_key("*", tenant=own), others_ids, history)
@@ -49,7 +49,7 @@ def _of_tenants() -> list[Resource]:
     return [it for it in ALL if it.scope == "tenant"]
 
 
-def _write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
+def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
     """A call of the tenant, and an attempt to deliver, as the intake and the worker write them."""
     call_id = str(new_id())
     with psycopg2.connect(database) as connection, connection.cursor() as cursor:

@@ -1,0 +1,243 @@
+"""Everybody of the access matrix, the tenant they ask about, and how each operation is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+
+from nizam.http.reply import to_json
+from nizam.http.route import Route
+from nizam.model.events import Event
+from nizam.model.permissions import permissions, tenant_permissions
+from nizam.model.registry import resource
+from nizam.routing.snapshot import Row as SnapshotRow
+from nizam.store.system.events import write_events
+from tests.http.access_matrix import MATRIX, Row
+from tests.http.conftest import Answer, Server
+from tests.http.isolation import write_cdr
+from tests.http.objects import ALL, collection, example_of
+from tests.http.people import browser_of, make_user, membership, token_of
+
+Headers = Mapping[str, str]
+"""What a request is signed with, by the names of `Server.request`."""
+_LONG_AGO = "2026-01-01T00:00:00Z"
+_NO_TOKEN = "01937a5e-0000-7000-8000-00000000000f"
+_OF_TENANT = ("agent", "read_only", "supervisor", "tenant_admin")
+
+
+@attrs.frozen
+class Ask:
+    """One request that reaches the handler: the path's values, the body, other credentials."""
+
+    values: Mapping[str, str] = attrs.field(factory=dict)
+    body: Any = None
+    headers: Headers | None = None
+
+
+@attrs.frozen
+class Site:
+    """A tenant with one of everything; `ids` and `bodies` are by the segment of the path."""
+
+    server: Server
+    tenant: str
+    people: dict[str, Headers]
+    keys: dict[tuple[str, str], Headers]
+    ids: dict[str, str]
+    bodies: dict[str, Any]
+
+    def headers(self, who: str, row: Row) -> Headers:
+        """What `who` signs a request with."""
+        if who in ("scoped", "unscoped"):
+            return self.keys[who, f"{_key_place(row)} {row.scope}"]
+        return self.people[who]
+
+    async def ask(self, route: Route, who: str, *, passing: bool) -> Answer:
+        """Ask for what the route does as `who`; `passing` in the way that reaches the handler."""
+        segment = _segment(route)
+        ask = Ask(body=self.bodies[segment] if _is_crud(route) else route.request_example)
+        if route.method == "PATCH":
+            ask = Ask(body={"enabled": True})
+        if passing and route.operation in ASKS:
+            ask = await ASKS[route.operation](self, who)
+        values = {"tenant_id": self.tenant.rpartition("/")[2], **self.ids, **ask.values}
+        path = re.sub(r"(?<=/){(id)}", lambda _: values[segment], route.path)
+        path = re.sub(r"{(\w+)}", lambda it: values[it.group(1)], path)
+        headers = self.headers(who, MATRIX[route.operation]) if not ask.headers else ask.headers
+        answer = await self.server.request(
+            route.method, path, ask.body, key=None, raw=None, **headers
+        )
+        if passing and answer.status == 201 and _is_crud(route) and segment in self.ids:
+            self.ids[segment] = answer.json["id"]
+        return answer
+
+
+async def furnish(server: Server, database: str) -> Site:
+    """Make everybody and everything."""
+    tenant, other = await server.make_tenant("asked"), await server.make_tenant("other")
+    people = await _people(server, tenant, other)
+    keys = await _keys(server, tenant)
+    site = Site(server, tenant, people, keys, {}, {})
+    for it in ALL:
+        body = await example_of(server, it, tenant)
+        site.bodies[it.path] = {**body, **_instead(it.name, tenant)}
+        if it.name != "tenant":
+            made = await server.make(collection(it, tenant), site.bodies[it.path])
+            site.ids[it.path] = made["id"]
+    await server.request("POST", f"{tenant}/call-flows/{site.ids['call-flows']}/publish")
+    call_id = write_cdr(database, server.tenant_id(tenant), site.ids["webhooks"])
+    event = Event(
+        type="call.dtmf",
+        occurred_at=server.api.signing_in.now(),
+        core_id="core",
+        sequence=1,
+        tenant_id=server.tenant_id(tenant),
+        call_id=UUID(call_id),
+        data={},
+    )
+    await write_events(server.pool, [event])
+    site.ids.update({"call_id": call_id, "call-events": event.id, "auth": _NO_TOKEN})
+    live = {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2], "started_at": _LONG_AGO}
+    server.api.live.put("calls", "fs1", call_id, live)
+    await _show_routing(server, tenant)
+    return site
+
+
+def _instead(name: str, tenant: str) -> dict[str, Any]:
+    """The fields in which the object that is asked about is not the example: a user and a key of
+    the tenant that may do no more than the weakest who changes them."""
+    if name == "user":
+        return {"memberships": [membership(tenant, "agent")]}
+    if name == "api_key":
+        return {"tenant_id": tenant.rpartition("/")[2], "scopes": ["api_keys:write"]}
+    return {}
+
+
+async def _people(server: Server, tenant: str, other: str) -> dict[str, Headers]:
+    places = {**dict.fromkeys(_OF_TENANT, tenant), "other_admin": other, "platform_admin": None}
+    found: dict[str, Headers] = {"nobody": {}, "platform_key": _bearer(server.key)}
+    for who, place in places.items():
+        role = "tenant_admin" if who == "other_admin" else who
+        await make_user(server, f"{who}@example.test", (place, role))
+        found[who] = _bearer(await token_of(server, f"{who}@example.test"))
+    await make_user(server, "browser@example.test", (None, "platform_admin"))
+    browser = await browser_of(server, "browser@example.test")
+    found["unproven"] = {"cookie": browser.cookie}
+    found["session"] = {"cookie": browser.cookie, "x_csrf_token": browser.csrf_token}
+    return found
+
+
+async def _keys(server: Server, tenant: str) -> dict[tuple[str, str], Headers]:
+    """For each scope of the matrix a key that has just this one, and one that has all others."""
+    found: dict[tuple[str, str], Headers] = {}
+
+    async def make(name: str, scope: str | None, within: frozenset[str], place: str | None) -> None:
+        of_all = {"scoped": [scope] if scope else sorted(within), "unscoped": within - {scope}}
+        for who, scopes in of_all.items():
+            found[who, name] = _bearer(await server.make_key(*sorted(scopes), tenant=place))
+
+    wanted = {f"{_key_place(row)} {row.scope}": row for row in MATRIX.values()}
+    waiting = []
+    for name, row in wanted.items():
+        of_platform = _key_place(row) == "platform"
+        within = permissions() if of_platform else tenant_permissions()
+        place = None if of_platform else tenant
+        waiting.append(Deferred.fromCoroutine(make(name, row.scope, within, place)))
+    await gatherResults(waiting)
+    return found
+
+
+def _key_place(row: Row) -> str:
+    """Whose the key with the scope is: what is the platform's cannot be a tenant's key's."""
+    return "platform" if row.place in ("platform", "tenants") else "tenant"
+
+
+def _bearer(text: str) -> Headers:
+    return {"authorization": f"Bearer {text}"}
+
+
+async def _show_routing(server: Server, tenant: str) -> None:
+    """Let the tenant be in the snapshot that calls are routed by."""
+    shown = (await server.request("GET", tenant)).json
+    fields = resource("tenant").body.model_fields
+    body = to_json({name: it for name, it in shown.items() if name in fields})
+    server.api.snapshot.put(SnapshotRow("tenant", UUID(shown["id"]), None, 1, body))
+
+
+def _segment(route: Route) -> str:
+    """The name of the collection in the path."""
+    rest = route.path.removeprefix("/api/v1/").removeprefix("tenants/{tenant_id}/")
+    return rest.partition("/")[0]
+
+
+def _is_crud(route: Route) -> bool:
+    names = {it.name for it in ALL}
+    action, _, name = route.operation.partition("_")
+    return name in names and action in ("create", "replace", "change", "delete")
+
+
+# -- operations that are asked in a way of their own -------------------------------------------
+
+
+async def _spare_tenant(site: Site, who: str) -> Ask:
+    """A tenant that may be ended."""
+    number = len([it for it in site.ids if it.startswith("spare")])
+    path = await site.server.make_tenant(f"spare{number}")
+    site.ids[f"spare{number}"] = path
+    return Ask({"tenant_id": path.rpartition("/")[2]})
+
+
+async def _active_tenant(site: Site, who: str) -> Ask:
+    ask = await _spare_tenant(site, who)
+    await site.server.request("POST", f"/api/v1/tenants/{ask.values['tenant_id']}/activate")
+    return ask
+
+
+async def _tenant_put_back(site: Site, who: str) -> Ask:
+    ask = await _spare_tenant(site, who)
+    slug = f"replaced-{who.replace('_', '-')}"
+    return attrs.evolve(ask, body={"name": who, "slug": slug, "domain": f"{slug}.example.test"})
+
+
+async def _new_tenant(site: Site, who: str) -> Ask:
+    slug = f"made-{who.replace('_', '-')}"
+    return Ask(body={"name": who, "slug": slug, "domain": f"{slug}.example.test"})
+
+
+async def _fresh_token(site: Site, who: str) -> Ask:
+    """Another token of the same user, as which and about which is asked."""
+    body = {"name": "fresh"}
+    headers = site.people[who]
+    made = await site.server.make("/api/v1/auth/tokens", body, key=None, **headers)
+    return Ask({"auth": made["id"]}, headers=_bearer(made["token"]))
+
+
+async def _own_token(site: Site, who: str) -> Ask:
+    return attrs.evolve(await _fresh_token(site, who), headers=None)
+
+
+async def _weak_password(site: Site, who: str) -> Ask:
+    return Ask(body={"current_password": "anything", "new_password": "aaaaaaaaaaaa"})
+
+
+async def _no_body(site: Site, who: str) -> Ask:
+    return Ask(body={})
+
+
+ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
+    "login": _no_body,
+    "reset_password": _no_body,
+    "logout": _fresh_token,
+    "revoke_token": _own_token,
+    "change_password": _weak_password,
+    "create_tenant": _new_tenant,
+    "replace_tenant": _tenant_put_back,
+    "activate_tenant": _spare_tenant,
+    "suspend_tenant": _active_tenant,
+    "terminate_tenant": _spare_tenant,
+    "delete_tenant": _spare_tenant,
+}
