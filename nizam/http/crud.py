@@ -132,7 +132,7 @@ class Crud:
     async def _update(
         self, call: Call, given: dict[str, Any], change: Callable[[Stored], Body]
     ) -> Reply:
-        versions = if_match(call.header("if-match"))
+        versions = _versions(call, given)
         cleared = frozenset(it.field for it in self.resource.secrets if it.is_cleared_by(given))
 
         it = await self.store.update(
@@ -171,15 +171,9 @@ class Crud:
     def _without_own(self, given: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
         """`given` without what only NIZAM writes, which must be as it is now.
 
-        A body with another version was read before somebody else's change: VersionMismatch.
         What is shown beside the body, such as when a key was last used, changes by itself and is
         passed over.
         """
-        if given.get("version", present["version"]) != present["version"]:
-            raise VersionMismatch(
-                f"the object is at version {present['version']} now",
-                current_version=present["version"],
-            )
         self._refuse_foreign(given, present)
         own = {*ADDED, *self.resource.read_only, *self.beside}
         return {name: value for name, value in given.items() if name not in own - self._writable()}
@@ -313,6 +307,14 @@ class Crud:
 def shown(it: Stored) -> Reply:
     """The answer that shows one object, with secrets that are new."""
     return Reply(with_fields(it.shown(), it.revealed), 200, (("ETag", etag(it.version)),))
+
+
+def _versions(call: Call, given: dict[str, Any]) -> frozenset[int] | None:
+    """The versions that may be changed: those of If-Match, and that which the body was read at."""
+    versions, read = if_match(call.header("if-match")), given.get("version")
+    if type(read) is not int:
+        return versions
+    return frozenset({read}) & (versions or {read})
 
 
 def _document(it: Stored) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from uuid import UUID
 import attrs
 import psycopg2
 
+from nizam.document.describe import field_changes
 from nizam.errors import (
     Conflict,
     FieldError,
@@ -30,6 +31,7 @@ from nizam.model.api_key import ApiKey
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
 from nizam.model.key_text import key_hash, new_key
+from nizam.model.pointer import pointer
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.model.tenant import TRANSITIONS
@@ -53,7 +55,7 @@ from nizam.store.references import (
     take_numbers,
 )
 from nizam.store.secrets import SecretBox, generate
-from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row
+from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row, redacted
 from nizam.store.system.events import WriteResult
 
 __all__ = ["Stored", "UnitOfWork", "conflict_of"]
@@ -67,6 +69,13 @@ select count(*) from (
     limit (select coalesce((body -> 'quotas' ->> %s)::integer, 0) from tenants where id = %s)
 ) it
 """
+_FORMER = """
+select body, secrets from resource_versions
+where tenant_id = %s and resource_type = %s and resource_id = %s and version = %s
+    and body is not null
+order by revision desc limit 1
+"""
+_PATHS_IN_DETAIL = 5
 _LOCK_PLATFORM = "select revision from platform_state for update"
 _END_TENANT = """
 update tenants set terminated_at = %(terminated_at)s, terminated_by = %(terminated_by)s,
@@ -368,10 +377,35 @@ class UnitOfWork:
         await self._lock(resource)
         present = await self._find(resource, identifier, lock=True)
         if versions is not None and present.version not in versions:
-            raise VersionMismatch(
-                f"the object is at version {present.version} now", current_version=present.version
-            )
+            raise await self._mismatch(present, versions)
         return present
+
+    async def _mismatch(self, present: Stored, versions: frozenset[int]) -> VersionMismatch:
+        """The error that says how the object differs from the version that was asked for, where
+        that is still known: of what tenants have, and of tenants themselves."""
+        detail = f"the object is at version {present.version} now"
+        asked = max((it for it in versions if it < present.version), default=None)
+        owner = self._tenant_of(present)
+        former: list[tuple[Any, ...]] = []
+        if asked is not None and owner is not None:
+            key = (owner, present.resource.name, present.id, asked)
+            former = await self.transaction.query(_FORMER, key)
+        if not former:
+            return VersionMismatch(detail, current_version=present.version)
+        body, secrets = former[0]
+        changes = field_changes(body, present.body, redacted)
+        changes += [
+            {"path": pointer(field.split("."))}
+            for field in sorted({*secrets, *present.secrets})
+            if secrets.get(field) != present.secrets.get(field)
+        ]
+        changes.sort(key=lambda it: str(it["path"]))
+        paths = ", ".join(it["path"] for it in changes[:_PATHS_IN_DETAIL])
+        return VersionMismatch(
+            f"{detail}; since version {asked} this has changed: {paths or 'nothing'}",
+            current_version=present.version,
+            changes=changes,
+        )
 
     async def _find(self, resource: Resource, identifier: UUID, *, lock: bool) -> Stored:
         where, args = "id = %s", [identifier]

@@ -97,6 +97,38 @@ async def test_if_match_keeps_a_second_writer_out(server: Server, resource: Reso
     assert kept.status == (200 if resource.name in ("switch_node", "gateway") else 304)
 
 
+@pytest.mark.parametrize("by", ["the ETag", "the body"])
+async def test_whoever_is_late_is_told_what_has_changed(server: Server, by: str) -> None:
+    tenant = await server.make_tenant()
+    made = await server.make(
+        f"{tenant}/extensions",
+        {"number": "1001", "display_name": "Ada", "sip_password": "correct-horse-1"},
+    )
+    path = f"{tenant}/extensions/{made['id']}"
+    for meanwhile in (
+        {"ring_seconds": 40, "voicemail": {"pin": "4711"}},
+        {"sip_password": "correct-horse-2"},
+        {"caller_id": {"external_name": "Acme"}},
+    ):
+        done = await server.request("PATCH", path, meanwhile)
+        assert done.status == 200, done.body
+    change = {"display_name": "Ada L."}
+    if by == "the ETag":
+        late = await server.request("PATCH", path, change, if_match='"1"')
+    else:
+        late = await server.request("PATCH", path, {**change, "version": 1})
+    assert late.status == 412, late.body
+    assert late.json["current_version"] == 4
+    assert late.json["changes"] == [
+        {"path": "/caller_id/external_name", "before": None, "after": "Acme"},
+        {"path": "/ring_seconds", "before": 25, "after": 40},
+        {"path": "/sip_password"},
+        {"path": "/voicemail/pin"},
+    ]
+    assert "since version 1 this has changed: /caller_id/external_name" in late.json["detail"]
+    assert b"correct-horse" not in late.body
+
+
 @every_resource
 async def test_fields_that_nizam_writes_are_refused(server: Server, resource: Resource) -> None:
     tenant = await server.make_tenant("other")
