@@ -295,6 +295,7 @@ class _Parts:
             snapshot=snapshot,
             live=live,
             queue=queue,
+            held=snapshots.holds,
         )
 
         def forget_people(changed: list[Changed]) -> None:

@@ -9,9 +9,11 @@ import click
 
 from nizam.cli.access import Access, api_options
 from nizam.cli.output import json_option, print_object
+from nizam.cli.provision import provision
 from nizam.cli.resources import group, print_made
 
 tenant = group("tenant")
+tenant.add_command(provision)
 
 
 def _step(name: str, text: str) -> click.Command:

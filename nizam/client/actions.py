@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from nizam.client.collection import Collection
 from nizam.client.listing import Listing
 from nizam.client.objects import B, Object, Secrets, without_secrets
 from nizam.client.parameters import query_of
+from nizam.client.provisioned import Provisioned, provisioned_from
 from nizam.model.api_key import ApiKey
 from nizam.model.call_flow import CallFlow
 from nizam.model.tenant import Tenant
@@ -35,6 +36,26 @@ class WithSecrets(Collection[B]):
 @attrs.frozen(eq=False)
 class Tenants(Collection[Tenant]):
     """Tenants, and the steps of their states."""
+
+    def provision(
+        self,
+        body: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> Provisioned:
+        """Make a tenant that works, with its first objects, its administrator and a key, at once.
+
+        The body is that of the request: `tenant`, `extensions`, `extension_range`, `dids`, `admin`,
+        `api_key` and so on. Every secret is in the answer, and in no other.
+        """
+        answer = self.transport.request(
+            "POST",
+            f"{self._path()}/provision",
+            body={**(body or {}), **fields},
+            idempotency_key=idempotency_key,
+        )
+        return provisioned_from(answer.json())
 
     def activate(self, it: Object[Tenant] | Id) -> Object[Tenant]:
         """Take a tenant into service."""

@@ -97,10 +97,11 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class Planner:
-    """Makes plans. `reveal` decrypts a stored secret: (resource, id, field, text)."""
+    """Makes plans. `reveal` decrypts a stored secret: (resource, id, field, text). `tenant` is None
+    for one that is only being made: documents say nothing of its own settings then."""
 
     present: Present
-    tenant: Known
+    tenant: Known | None
     reveal: Callable[[str, UUID, str, str], str]
     new_id: Callable[[], UUID]
     prune: bool = False
@@ -131,7 +132,7 @@ class Planner:
         )
 
     def _of_tenant(self, given: Any, errors: list[FieldError]) -> list[Change]:
-        if not isinstance(given, dict):
+        if not isinstance(given, dict) or self.tenant is None:
             return []
         it = resources()["tenant"]
         wrong = [name for name in given if name not in tenant_fields()]

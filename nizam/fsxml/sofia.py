@@ -77,11 +77,15 @@ def _internal(profiles: Element, snapshot: Snapshot, sip: SipSettings) -> None:
     child(child(profile, "domains"), "domain", name="all", alias="true", parse="false")
     settings = child(profile, "settings")
     pairs(settings, "param", _COMMON)
-    declared = _declared(snapshot, "internal") or SipProfile.model_construct(
+    pairs(settings, "param", _of_profile(snapshot, internal_profile(snapshot, sip)))
+    pairs(settings, "param", _INTERNAL)
+
+
+def internal_profile(snapshot: Snapshot, sip: SipSettings) -> SipProfile:
+    """The profile at which phones register: the one that is declared, else that of the settings."""
+    return _declared(snapshot, "internal") or SipProfile.model_construct(
         name="internal", sip_ip=sip.internal_ip, sip_port=sip.internal_port, rtp_ip=sip.rtp_ip
     )
-    pairs(settings, "param", _of_profile(snapshot, declared))
-    pairs(settings, "param", _INTERNAL)
 
 
 def _external(profiles: Element, snapshot: Snapshot, sip: SipSettings, reveal: Reveal) -> None:

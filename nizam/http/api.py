@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import attrs
 
@@ -22,6 +24,7 @@ from nizam.http.lockout import Lockout
 from nizam.http.login import SigningIn
 from nizam.http.me import routes as routes_of_me
 from nizam.http.passwords import Passwords
+from nizam.http.provision import Provisioning
 from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
 from nizam.http.route import Route
@@ -52,6 +55,7 @@ class Api:
     limiter: Limiter
     authenticator: Authenticator
     signing_in: SigningIn
+    held: Callable[[UUID], Awaitable[bool]]
 
     @classmethod
     def over(
@@ -64,8 +68,13 @@ class Api:
         snapshot: Snapshot,
         live: LiveState,
         queue: DeliveryQueue,
+        held: Callable[[UUID], Awaitable[bool]] | None = None,
     ) -> Api:
-        """The API over these; it has nothing to start or stop."""
+        """The API over these; it has nothing to start or stop. `held` waits until the snapshot
+        holds a new tenant; None if nothing fills it."""
+
+        async def filled_by_nobody(tenant_id: UUID) -> bool:
+            return True
 
         def now() -> datetime:
             return datetime.fromtimestamp(reactor.seconds(), UTC)
@@ -102,14 +111,17 @@ class Api:
             limiter=limiter,
             authenticator=authenticator,
             signing_in=signing_in,
+            held=held or filled_by_nobody,
         )
 
     def routes(self) -> list[Route]:
         """Every route: those of the declared resources, and the special ones."""
         found: list[Route] = []
-        for it in resources().values():
-            found += self._crud(it).routes()
+        crud = {it.name: self._crud(it) for it in resources().values()}
+        for it in crud.values():
+            found += it.routes()
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
+        found += self._provisioning(crud).routes()
         found += Reveal.over(resources().values(), self.store)
         found += AuditLogs(self.store).routes()
         found += CallFlows(self.store).routes()
@@ -121,6 +133,19 @@ class Api:
         found += routes_of_me()
         found += Documentation(lambda: found, self.settings.app_url).routes()
         return found
+
+    def _provisioning(self, crud: Mapping[str, Crud]) -> Provisioning:
+        users, keys = crud["user"], crud["api_key"]
+        assert isinstance(users, Users)  # noqa: S101 - as _crud has it
+        assert isinstance(keys, ApiKeys)  # noqa: S101 - as _crud has it
+        return Provisioning(
+            store=self.store,
+            users=users,
+            keys=keys,
+            snapshot=self.snapshot,
+            sip=self.settings.sip,
+            held=self.held,
+        )
 
     def _crud(self, it: Resource) -> Crud:
         if it.name == "api_key":

@@ -243,6 +243,40 @@ EXPLANATION = _object(
     route=_TEXT,
 )
 
+_SIP_ACCOUNT = _object(user=_TEXT, domain=_TEXT, password=_TEXT)
+
+PROVISIONED: Schema = {
+    **_object(
+        tenant=ref("Tenant"),
+        sip=_object(
+            domain=_TEXT,
+            registrars={
+                "type": "array",
+                "description": "Where phones can register; empty if the domain's DNS has to say.",
+                "items": _object(
+                    host=_TEXT,
+                    port={"type": "integer"},
+                    transport=_words("udp", "tcp", "tls"),
+                ),
+            },
+        ),
+        extensions={
+            "type": "array",
+            "items": _object(id=_UUID, number=_TEXT, display_name=_TEXT, sip=_SIP_ACCOUNT),
+        },
+    ),
+    "description": "Every object that was made, with the secrets that were given or generated; "
+    "further lists are there for what was asked for.",
+}
+PROVISIONED["properties"] |= {
+    "admin": {
+        "allOf": [ref("User")],
+        "description": "With `reset_token` and `reset_token_expires_at`, or with the `password` "
+        "that was generated.",
+    },
+    "api_key": {"allOf": [ref("ApiKey")], "description": "With its text as `key`."},
+}
+
 SCHEMAS: Mapping[str, Schema] = {
     "Problem": PROBLEM,
     "Event": EVENT,
@@ -255,5 +289,6 @@ SCHEMAS: Mapping[str, Schema] = {
     "Attempt": ATTEMPT,
     "WebhookStats": WEBHOOK_STATS,
     "Explanation": EXPLANATION,
+    "Provisioned": PROVISIONED,
 }
 """By their names in the document."""

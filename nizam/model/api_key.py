@@ -23,15 +23,20 @@ def _scope(value: str) -> str:
 ScopeName = Annotated[str, StringConstraints(max_length=80), AfterValidator(_scope)]
 
 
-class ApiKey(Body):
-    """The writable fields. A key with a tenant sees only that tenant; without, the platform."""
+class KeyTerms(Body):
+    """What a key may do, and how: everything but whose it is."""
 
     name: Label
-    tenant_id: UUID | None = None
     scopes: Annotated[tuple[ScopeName, ...], Field(min_length=1, max_length=200)]
     rate_limit_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     expires_at: AwareDatetime | None = None
     allowed_cidrs: Annotated[tuple[Network, ...], Field(max_length=50)] = ()
+
+
+class ApiKey(KeyTerms):
+    """The writable fields. A key with a tenant sees only that tenant; without, the platform."""
+
+    tenant_id: UUID | None = None
 
 
 RESOURCE = Resource(

@@ -46,14 +46,13 @@ class Membership(Value):
         return self
 
 
-class User(Body):
-    """The writable fields. Without a password nobody can log in as the user yet; a reset token
-    lets the person choose one."""
+class Person(Body):
+    """Who somebody is. Without a password nobody can log in as them yet; a reset token lets the
+    person choose one."""
 
     email: LoginEmail
     name: Label
     password: Password | None = None
-    memberships: Annotated[tuple[Membership, ...], Field(max_length=200)] = ()
 
     @field_validator("password")
     @classmethod
@@ -63,6 +62,12 @@ class User(Body):
         if problem is not None:
             raise ValueError(problem)
         return value
+
+
+class User(Person):
+    """The writable fields: the person, and what part they have where."""
+
+    memberships: Annotated[tuple[Membership, ...], Field(max_length=200)] = ()
 
     @model_validator(mode="after")
     def _once(self) -> User:

@@ -304,7 +304,7 @@ class Documents:
     ) -> None:
         """Raise what is wrong with the plan: the fields first, then what they are together."""
         if faults is None:
-            _raise(plan.errors)
+            refuse(plan.errors)
         own = next((it for it in plan.changes if it.resource.name == "tenant"), None)
         tenant = everything.tenant.body if own is None else own.body
         together = check_together(
@@ -314,8 +314,8 @@ class Documents:
             await edges(transaction, everything.tenant.id),
         )
         errors = await in_slices(self._reactor, together)
-        errors += await _taken_by_others(transaction, everything.tenant.id, plan.changes)
-        _raise([*(faults or ()), *plan.errors, *errors])
+        errors += await taken_by_others(transaction, everything.tenant.id, plan.changes)
+        refuse([*(faults or ()), *plan.errors, *errors])
 
 
 def _content(it: Everything, reveal: Callable[[Stored], Mapping[str, str]]) -> Sliced[bytes]:
@@ -436,7 +436,7 @@ def _former_tenant(tenant: Stored, it: Version) -> list[Change]:
     ]
 
 
-async def _taken_by_others(
+async def taken_by_others(
     transaction: Transaction, tenant_id: UUID, changes: Sequence[Change]
 ) -> list[FieldError]:
     """What no two tenants may share, and another one has: asked with the system's rights."""
@@ -469,7 +469,7 @@ async def _taken_by_others(
     return errors
 
 
-def _raise(errors: Sequence[FieldError]) -> None:
+def refuse(errors: Sequence[FieldError]) -> None:
     """Raise everything that is wrong as one problem; nothing if nothing is."""
     if not errors:
         return

@@ -110,10 +110,15 @@ class UnitOfWork:
     # -- what can be done -----------------------------------------------------------------------
 
     async def create(
-        self, resource: Resource, body: Body, identifier: UUID | None = None
+        self,
+        resource: Resource,
+        body: Body,
+        identifier: UUID | None = None,
+        begin: Mapping[str, Any] | None = None,
     ) -> Stored:
         """Make an object; secrets that `body` lacks are generated and in `revealed`, and so is
-        its id unless it has one already.
+        its id unless it has one already. `begin` has what fields that clients cannot write, such
+        as a status, begin with instead of their defaults.
 
         Raises NotFound for a tenant that does not exist, QuotaExceeded, Conflict naming the field
         and ValidationFailed naming the references that are wrong.
@@ -128,7 +133,7 @@ class UnitOfWork:
         values = resource.public(body)
         for name in resource.read_only:
             values[name] = resource.body.model_fields[name].get_default(call_default_factory=True)
-        values = resource.derived(values)
+        values = resource.derived({**values, **(begin or {})})
         secrets, revealed = self._secrets(resource, identifier, body, {}, frozenset())
         extra: dict[str, Any] = {}
         await self._check_tenants_of(body)
@@ -341,10 +346,15 @@ class UnitOfWork:
         if self.tenant_id is not None:
             self.transaction.add(scope_sql(self.tenant_id))
 
+    def go_on_in(self, tenant_id: UUID) -> None:
+        """From here on be the unit of work of a tenant that this one, the platform's, has made."""
+        self.tenant_id = tenant_id
+        self.enter()
+
     async def lock(self) -> None:
-        """Wait for other changes of the tenant to end, so that none comes in between from here
+        """Wait for other changes of the same owner to end, so that none comes in between from here
         on. Raises NotFound, and InvalidTransition for a tenant that is terminated."""
-        await self._lock(resources()["extension"])
+        await self._lock(resources()["tenant" if self.tenant_id is None else "extension"])
 
     def as_system(self, sql: str, args: Any) -> None:
         """Run a statement with the system's rights, between those of the tenant."""

@@ -7,6 +7,7 @@ Changes are applied row by row, in the order of the owner's revisions.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from twisted.application.service import Service
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -29,6 +31,7 @@ from nizam.store.system import snapshots as stored
 from nizam.switch.snapshot_copy import SnapshotCopy
 
 POLL_SECONDS = 1.0
+HOLD_SECONDS = 5.0
 COPY_CHECK_SECONDS = 10.0
 _PATCHED_ROWS = 200
 """A larger change is written to the copy with everything else, beside the following."""
@@ -75,6 +78,7 @@ class SnapshotService(Service):
         self._current_at: float | None = None
         self._nudged = False
         self._wake: Deferred[None] | None = None
+        self._waiting: list[Deferred[None]] = []
         self._timer: Any = None
         self._finished: Deferred[None] | None = None
         self._copy_dirty = True
@@ -104,6 +108,18 @@ class SnapshotService(Service):
     def on_change(self, listener: ChangeListener) -> None:
         """Call `listener` with the changes that the snapshot has just taken in."""
         self._listeners.append(listener)
+
+    async def holds(self, tenant_id: UUID, seconds: float = HOLD_SECONDS) -> bool:
+        """Wait until calls and phones of a tenant that was just made are answered from here; False
+        if that takes longer than so many seconds."""
+        late = self._clock.seconds() + seconds
+        self._notified("")
+        while tenant_id not in self._held and self.running and self._clock.seconds() < late:
+            followed: Deferred[None] = Deferred()
+            self._waiting.append(followed)
+            with contextlib.suppress(defer.TimeoutError):
+                await followed.addTimeout(late - self._clock.seconds(), self._clock)
+        return tenant_id in self._held
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -140,8 +156,15 @@ class SnapshotService(Service):
                 # One object that cannot be taken in must not end the following of all others.
                 self._log.failure("while following changes")
                 self._loaded = False
+            self._tell_waiting()
             if self.running and not self._nudged:
                 await self._sleep()
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for it in waiting:
+            it.callback(None)
 
     async def _refresh(self) -> None:
         asked_at = self._wall_clock()

@@ -208,6 +208,12 @@ async def _new_tenant(site: Site, who: str) -> Ask:
     return Ask(body={"name": who, "slug": slug, "domain": f"{slug}.example.test"})
 
 
+async def _tenant_alone(site: Site, who: str) -> Ask:
+    """What else can be asked for takes further scopes."""
+    slug = f"provisioned-{who.replace('_', '-')}"
+    return Ask(body={"tenant": {"name": who, "slug": slug, "domain": f"{slug}.example.test"}})
+
+
 async def _fresh_token(site: Site, who: str) -> Ask:
     """Another token of the same user, as which and about which is asked."""
     body = {"name": "fresh"}
@@ -235,6 +241,7 @@ ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
     "revoke_token": _own_token,
     "change_password": _weak_password,
     "create_tenant": _new_tenant,
+    "provision_tenant": _tenant_alone,
     "replace_tenant": _tenant_put_back,
     "activate_tenant": _spare_tenant,
     "suspend_tenant": _active_tenant,

@@ -1,0 +1,50 @@
+"""Where phones register, as the integrator who sets them up has to know it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from nizam.fsxml.sofia import internal_profile
+from nizam.model.switch_node import SwitchNode
+from nizam.routing.snapshot import Snapshot
+from nizam.settings.values import SipSettings
+
+Transport = Literal["udp", "tcp", "tls"]
+
+
+@attrs.frozen
+class Registrar:
+    """One address that takes REGISTERs."""
+
+    host: str
+    port: int
+    transport: Transport
+
+
+def registrars(snapshot: Snapshot, sip: SipSettings) -> list[Registrar]:
+    """The addresses of the nodes in service, those with the greatest weight first; of nodes that
+    say none, what the profile says of itself. Empty if nothing does: then the domain's own DNS has
+    to lead to them."""
+    profile = internal_profile(snapshot, sip)
+    nodes = [it.body for it in snapshot.platform(SwitchNode)]
+    there = [it for it in nodes if it.enabled and it.status == "in_service" and it.sip_address]
+    ordered = sorted(there, key=lambda it: (-it.weight, it.name))
+    own = profile.advertised_ip or profile.sip_ip
+    hosts = [it.sip_address or "" for it in ordered] or ([own] if own else [])
+    found: list[Registrar] = []
+    for text in hosts:
+        host, port = _host_and_port(text)
+        found += [Registrar(host, port or profile.sip_port, it) for it in ("udp", "tcp")]
+        if profile.tls and profile.tls_port is not None:
+            found.append(Registrar(host, profile.tls_port, "tls"))
+    return found
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    """Host and port of `host`, `host:port`, `[2001:db8::1]:port` or a bare IPv6 address."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or (":" in host and not host.startswith("[")):
+        return text.strip("[]"), None
+    return host.strip("[]"), int(port)
