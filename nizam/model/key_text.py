@@ -16,6 +16,7 @@ import zlib
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 32
 _CHECKSUM_LENGTH = 6
+_START_LENGTH = 6
 _FORM = re.compile(rf"nzm_[a-z0-9]{{1,16}}_[0-9A-Za-z]{{{_RANDOM_LENGTH}}}_[0-9A-Za-z]{{6}}\Z")
 
 
@@ -38,6 +39,13 @@ def is_well_formed(key: str) -> bool:
 def key_hash(key: str) -> str:
     """What is stored of a key: its SHA-256 in hexadecimal."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def key_start(key: str) -> str:
+    """What is shown of a key ever after, so that people find out which of theirs it is: its
+    beginning, with 6 of the 32 random characters."""
+    start, _, random = key.rpartition("_")[0].rpartition("_")
+    return f"{start}_{random[:_START_LENGTH]}"
 
 
 def _checksum(text: str) -> str:

@@ -73,7 +73,7 @@ def columns(resource: Resource) -> tuple[str, ...]:
 
 
 EXTRA_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "api_key": ("last_used_at", "last_used_from", "previous_key_expires_at"),
+    "api_key": ("key_start", "last_used_at", "last_used_from", "previous_key_expires_at"),
     "user": ("last_login_at", "last_login_from"),
     "tenant": ("terminated_at", "terminated_by", "purge_at"),
 }

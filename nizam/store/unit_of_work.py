@@ -30,7 +30,7 @@ from nizam.errors import (
 from nizam.model.api_key import ApiKey
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
-from nizam.model.key_text import key_hash, new_key
+from nizam.model.key_text import key_hash, key_start, new_key
 from nizam.model.pointer import pointer
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
@@ -84,7 +84,7 @@ where id = %(id)s
 """
 _ROTATE_KEY = """
 update api_keys set previous_key_hash = key_hash, previous_key_expires_at = %s, key_hash = %s,
-    version = version + 1, updated_at = %s
+    key_start = %s, version = version + 1, updated_at = %s
 where id = %s
 """
 _TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
@@ -139,7 +139,8 @@ class UnitOfWork:
         await self._check_tenants_of(body)
         if isinstance(body, ApiKey):
             key = new_key(self.environment)
-            extra, revealed = {"key_hash": key_hash(key)}, {"key": key}
+            extra = {"key_hash": key_hash(key), "key_start": key_start(key)}
+            revealed = {"key": key}
         self._link(resource, identifier, body)
         stored = self._insert(resource, identifier, values, secrets, extra)
         self.changed(resource, "created", None, stored)
@@ -235,12 +236,18 @@ class UnitOfWork:
         that was replaced before it no longer. Raises NotFound."""
         present = await self._present(resources()["api_key"], identifier, None)
         key = new_key(self.environment)
-        self.transaction.add(_ROTATE_KEY, (keep_until, key_hash(key), self.now, identifier))
+        self.transaction.add(
+            _ROTATE_KEY, (keep_until, key_hash(key), key_start(key), self.now, identifier)
+        )
         stored = attrs.evolve(
             present,
             version=present.version + 1,
             updated_at=self.now,
-            extra={**present.extra, "previous_key_expires_at": keep_until},
+            extra={
+                **present.extra,
+                "key_start": key_start(key),
+                "previous_key_expires_at": keep_until,
+            },
         )
         self.changed(stored.resource, "updated", present, stored, "rotated")
         return attrs.evolve(stored, revealed={"key": key})
@@ -487,7 +494,7 @@ class UnitOfWork:
             updated_at=self.now,
             body=values,
             secrets=dict(secrets),
-            extra=dict.fromkeys(EXTRA_COLUMNS.get(resource.name, ())),
+            extra={name: extra.get(name) for name in EXTRA_COLUMNS.get(resource.name, ())},
         )
         row = {
             name: getattr(stored, name) for name in columns(resource) if name not in stored.extra

@@ -19,6 +19,17 @@ async def test_a_key_is_shown_once_and_stored_as_its_hash(server: Server) -> Non
     assert not any(made["key"] in row[1] for row in rows)
 
 
+async def test_a_key_is_told_from_others_by_its_start(server: Server) -> None:
+    made = await server.make("/api/v1/api-keys", {"name": "CRM", "scopes": ["calls:read"]})
+    path = f"/api/v1/api-keys/{made['id']}"
+    rotated = await server.request("POST", f"{path}/rotate", {})
+    for key, shown in ((made["key"], made), (rotated.json["key"], rotated.json)):
+        assert key.startswith(shown["key_start"])
+        assert len(shown["key_start"]) == len("nzm_test_123456")
+    listed = await server.request("GET", "/api/v1/api-keys?q=CRM")
+    assert [it["key_start"] for it in listed.json["data"]] == [rotated.json["key_start"]]
+
+
 async def test_me_tells_what_a_key_may(server: Server) -> None:
     tenant = await server.make_tenant()
     key = await server.make_key("extensions:read", tenant=tenant)

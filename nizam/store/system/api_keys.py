@@ -9,7 +9,7 @@ import attrs
 
 from nizam.model.api_key import ApiKey
 from nizam.model.identifiers import new_id
-from nizam.model.key_text import key_hash, new_key
+from nizam.model.key_text import key_hash, key_start, new_key
 from nizam.store.audit import AuditEntry, record
 from nizam.store.context import SYSTEM
 from nizam.store.pool import Pool, Transaction
@@ -21,7 +21,7 @@ where (k.key_hash = %(digest)s or k.previous_key_hash = %(digest)s) and k.enable
   and (k.tenant_id is null or t.status <> 'terminated')
 """
 _TOUCH = "update api_keys set last_used_at = now(), last_used_from = %s where id = %s"
-_ADD = "insert into api_keys (id, body, key_hash) values (%s, %s, %s)"
+_ADD = "insert into api_keys (id, body, key_hash, key_start) values (%s, %s, %s, %s)"
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +73,7 @@ async def create_platform_key(
 
     async def add(transaction: Transaction) -> None:
         shown = body.model_dump(mode="json")
-        await transaction.execute(_ADD, (identifier, shown, key_hash(key)))
+        await transaction.execute(_ADD, (identifier, shown, key_hash(key), key_start(key)))
         made = AuditEntry(
             action="created", resource_type="api_key", resource_id=identifier, after=shown
         )

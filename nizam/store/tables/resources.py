@@ -50,6 +50,7 @@ def _beside_the_body(resource: Resource) -> list[Column[Any]]:
     if resource.name == "api_key":
         return [
             Column("key_hash", Text, nullable=False, unique=True),
+            Column("key_start", Text),
             Column("previous_key_hash", Text, unique=True),
             Column("previous_key_expires_at", DateTime(timezone=True)),
             Column("last_used_at", DateTime(timezone=True)),
