@@ -35,6 +35,7 @@ class Rotation(Value):
     """How long the former key goes on working beside the new one."""
 
     grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = GRACE_SECONDS
+    """How long the former key goes on working."""
 
 
 @attrs.frozen

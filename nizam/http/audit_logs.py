@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.reply import Reply
 from nizam.http.route import BASE, TENANT, Call, Route
-from nizam.http.schemas import list_of
+from nizam.http.schema_parts import (
+    Schema,
+    count,
+    identifier,
+    list_of,
+    object_of,
+    or_null,
+    text,
+    time,
+)
 from nizam.store.audit_list import ALL_AUDIT_FIELDS, AUDIT_FIELDS, list_audit_logs
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store
 
 _SORT = "-occurred_at"
-_TEXT = {"type": "string"}
-_TEXT_OR_NULL = {"type": ["string", "null"]}
-_ID = {"type": "string", "format": "uuid"}
-_ID_OR_NULL = {"type": ["string", "null"], "format": "uuid"}
-_HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_SHOWN = {
+_HASH = {"pattern": "^[0-9a-f]{64}$"}
+_SHOWN: Schema = {
     "type": ["object", "null"],
     "description": "The object then, without its secrets, which show ***.",
 }
-AUDIT_LOG_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["id", "occurred_at", "actor_type", "actor_name", "action", "sequence", "hash"],
-    "properties": {
-        "id": _ID,
-        "tenant_id": _ID_OR_NULL,
-        "sequence": {"type": "integer", "description": "The place in the chain, from 1."},
-        "occurred_at": {"type": "string", "format": "date-time"},
-        "actor_type": {"type": "string", "description": "api_key, user or system."},
-        "actor_id": _ID_OR_NULL,
-        "actor_name": _TEXT,
-        "address": _TEXT_OR_NULL,
-        "request_id": _TEXT_OR_NULL,
-        "action": _TEXT,
-        "resource_type": _TEXT,
-        "resource_id": _ID_OR_NULL,
-        "revision": {"type": ["integer", "null"]},
-        "before": _SHOWN,
-        "after": _SHOWN,
-        "previous_hash": _HASH,
-        "hash": _HASH,
-    },
+AUDIT_LOG_SCHEMA: Schema = {
+    "title": "AuditLog",
+    **object_of(
+        "Something that was done, and by whom.",
+        id=identifier("Its id."),
+        tenant_id=or_null(identifier("The tenant; null for the platform.")),
+        sequence={"type": "integer", "minimum": 1, "description": "The place in the chain."},
+        occurred_at=time("When."),
+        actor_type=text("api_key, user or system.", "user"),
+        actor_id=or_null(identifier("Who did it.")),
+        actor_name=text("Who did it, for people.", "ada@example.com"),
+        address=or_null(text("From which address.", "192.0.2.10")),
+        request_id=or_null(text("By which request.")),
+        action=text("What was done.", "updated"),
+        resource_type=text("To what.", "extension"),
+        resource_id=or_null(identifier("To which one.")),
+        revision=or_null(count("The revision of the tenant that it made.")),
+        before=_SHOWN,
+        after=_SHOWN,
+        previous_hash=text("The hash of the row before.", "0" * 64, **_HASH),
+        hash=text("SHA-256 over this row and the one before.", "3f" * 32, **_HASH),
+    ),
 }
 
 

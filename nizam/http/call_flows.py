@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import attrs
 from pydantic import Field
@@ -15,7 +15,16 @@ from nizam.http.listing import list_parameters, list_reply
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
-from nizam.http.schemas import list_of, ref
+from nizam.http.schema_parts import (
+    Schema,
+    array,
+    identifier,
+    list_of,
+    object_of,
+    ref,
+    text,
+    time,
+)
 from nizam.model.base import Value
 from nizam.model.call_flow import RESOURCE
 from nizam.store.call_flows import VERSION_FIELDS, list_versions, publish, roll_back
@@ -25,17 +34,17 @@ from nizam.store.unit_of_work import UnitOfWork
 
 _SORT = "-number"
 _PATH = f"{TENANT}/call-flows/{{id}}"
-_VERSION: dict[str, Any] = {
-    "type": "object",
-    "required": ["id", "number", "published_at", "published_by", "start", "nodes"],
-    "properties": {
-        "id": {"type": "string", "format": "uuid"},
-        "number": {"type": "integer"},
-        "published_at": {"type": "string", "format": "date-time"},
-        "published_by": {"type": "string"},
-        "start": {"type": "string"},
-        "nodes": {"type": "array", "items": {"type": "object"}},
-    },
+_VERSION: Schema = {
+    "title": "CallFlowVersion",
+    **object_of(
+        "A version of a call flow that was published.",
+        id=identifier("Its id."),
+        number={"type": "integer", "minimum": 1, "description": "Counts the versions."},
+        published_at=time("When."),
+        published_by=text("By whom.", "ada@example.com"),
+        start=text("The id of the node where calls begin.", "bye"),
+        nodes=array(ref("FlowNode"), "The nodes."),
+    ),
 }
 
 
@@ -43,6 +52,7 @@ class Rollback(Value):
     """Which version to go back to."""
 
     version: Annotated[int, Field(ge=1, le=1_000_000)]
+    """The number of the version."""
 
 
 @attrs.frozen

@@ -22,7 +22,7 @@ from nizam.http.body import merge_patch, validate
 from nizam.http.changes import change_context
 from nizam.http.etag import etag, if_match, if_none_match
 from nizam.http.listing import list_parameters, list_reply
-from nizam.http.openapi import schema_name
+from nizam.http.openapi import article, plural, schema_name
 from nizam.http.problems import wrong_fields
 from nizam.http.reply import Reply, to_json
 from nizam.http.route import BASE, TENANT, Access, Call, Parameter, Route
@@ -41,6 +41,16 @@ ADDED = ("id", "tenant_id", "version", "created_at", "updated_at")
 _IF_MATCH = Parameter(
     name="If-Match", about="Only if the object still has this ETag.", where="header"
 )
+_LIST = "A page, in the order asked for. Filters hold all at once; see [lists](/docs#lists)."
+_CREATE = "Secrets that were made for it are in this answer and in no other."
+_GET = "The ETag of the answer makes a change conditional: send it as If-Match."
+_REPLACE = (
+    "Puts what is sent in the place of every field. What is left out gets its default; secrets "
+    "that are left out stay as they are."
+)
+_CHANGE = "A JSON Merge Patch (RFC 7396): changes the fields that are sent, null removes one."
+_DELETE = "While others refer to it, it stays: 409 with the list of them."
+
 _IF_NONE_MATCH = Parameter(
     name="If-None-Match", about="304 if the object still has this ETag.", where="header"
 )
@@ -210,7 +220,7 @@ class Crud:
     def routes(self) -> list[Route]:
         """The six routes."""
         it = self.resource
-        name, words = schema_name(it), it.name.replace("_", " ")
+        name, one, many = schema_name(it), article(it), plural(it)
         access: Access = "tenant" if it.scope == "tenant" else "platform"
         of_one: Access = "own_tenant" if it.name == "tenant" else access
         read, write = f"{it.table}:read", f"{it.table}:write"
@@ -223,8 +233,9 @@ class Crud:
                 method="GET",
                 path=self.collection,
                 handler=self.list_page,
-                summary=f"List the objects of type {words}.",
+                summary=f"List {many}.",
                 operation=f"list_{it.table}",
+                about=_LIST,
                 tag=it.path,
                 access=access,
                 permission=read,
@@ -235,8 +246,9 @@ class Crud:
                 method="POST",
                 path=self.collection,
                 handler=self.create,
-                summary=f"Make one of type {words}.",
+                summary=f"Create {one}.",
                 operation=f"create_{it.name}",
+                about=_CREATE,
                 tag=it.path,
                 access=access,
                 permission=write,
@@ -250,8 +262,9 @@ class Crud:
                 method="GET",
                 path=self.item,
                 handler=self.get,
-                summary=f"One object of type {words}.",
+                summary=f"Retrieve {one}.",
                 operation=f"get_{it.name}",
+                about=_GET,
                 tag=it.path,
                 access=of_one,
                 permission=read,
@@ -262,8 +275,9 @@ class Crud:
                 method="PUT",
                 path=self.item,
                 handler=self.replace,
-                summary=f"Replace one of type {words}.",
+                summary=f"Replace {one}.",
                 operation=f"replace_{it.name}",
+                about=_REPLACE,
                 tag=it.path,
                 access=access,
                 permission=write,
@@ -277,8 +291,9 @@ class Crud:
                 method="PATCH",
                 path=self.item,
                 handler=self.patch,
-                summary=f"Change fields of one of type {words}.",
+                summary=f"Change {one}.",
                 operation=f"change_{it.name}",
+                about=_CHANGE,
                 tag=it.path,
                 access=access,
                 permission=write,
@@ -292,8 +307,9 @@ class Crud:
                 method="DELETE",
                 path=self.item,
                 handler=self.delete,
-                summary=f"Delete one of type {words}.",
+                summary=f"Delete {one}.",
                 operation=f"delete_{it.name}",
+                about=_DELETE,
                 tag=it.path,
                 access=access,
                 permission=write,

@@ -64,6 +64,7 @@ class Documentation:
                 handler=self.docs,
                 summary="The API for people to read.",
                 operation="docs",
+                about="This reference, made of the same document.",
                 tag="documentation",
                 access="public",
                 response={"type": "string"},

@@ -28,9 +28,13 @@ class Question(Value):
     """A call that might be made; `at` is now unless given."""
 
     from_: Annotated[Dialled, Field(alias="from")]
+    """The number of the extension that calls, or the caller's number as the carrier gives it."""
     to: Dialled
+    """What is dialled."""
     context: Literal["internal", "public"] = "internal"
+    """internal for a call of an extension, public for one that comes in."""
     at: AwareDatetime | None = None
+    """When; now without it."""
 
 
 @attrs.frozen

@@ -95,14 +95,7 @@ class History:
                 operation="trace_call",
                 tag="calls",
                 permission="call_events:read",
-                response={
-                    "type": "object",
-                    "required": ["call_id", "events"],
-                    "properties": {
-                        "call_id": {"type": "string", "format": "uuid"},
-                        "events": {"type": "array", "items": ref("Event")},
-                    },
-                },
+                response=ref("CallTrace"),
             ),
             Route(
                 method="GET",

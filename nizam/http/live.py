@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 
 from nizam.errors import NotFound
+from nizam.http.call_schemas import REGISTRATION
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.memory_list import memory_fields, page_of_documents
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
-from nizam.http.schemas import REGISTRATION, list_of, ref
+from nizam.http.schemas import list_of, ref
 from nizam.switch.live import LiveState
 
 _CALL_FIELDS = memory_fields(

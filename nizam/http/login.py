@@ -34,7 +34,16 @@ from nizam.http.problems import wrong_fields
 from nizam.http.reply import Reply
 from nizam.http.resets import Resets
 from nizam.http.route import BASE, Call, Route, Schema
-from nizam.http.schemas import list_of
+from nizam.http.schema_parts import (
+    identifier,
+    list_of,
+    object_of,
+    or_null,
+    text,
+    time,
+    words,
+    yes_or_no,
+)
 from nizam.http.sign_ins import (
     MAX_TOKEN_SECONDS,
     SESSION_SECONDS,
@@ -67,31 +76,42 @@ class Login(Value):
     """Who logs in. `token` asks for a bearer token in the answer in place of a cookie."""
 
     email: Email
+    """The user's address."""
     password: Given
+    """The user's password."""
     token: bool = False
+    """Whether to give a bearer token in place of a cookie."""
     name: Label | None = None
+    """What to call the session or token."""
     expires_in_seconds: Annotated[int, Field(ge=60, le=MAX_TOKEN_SECONDS)] | None = None
+    """How long it holds."""
 
 
 class NewToken(Value):
     """A bearer token for a program."""
 
     name: Label
+    """What it is for."""
     expires_in_seconds: Annotated[int, Field(ge=60, le=MAX_TOKEN_SECONDS)] = TOKEN_SECONDS
+    """How long it holds."""
 
 
 class NewPassword(Value):
     """A password in the place of the present one."""
 
     current_password: Given
+    """The present password."""
     new_password: Password
+    """The one in its place."""
 
 
 class PasswordReset(Value):
     """A password for whoever holds a reset token."""
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    """The reset token."""
     new_password: Password
+    """The new password."""
 
 
 @attrs.frozen(kw_only=True)
@@ -325,12 +345,6 @@ class SigningIn:
 
     def routes(self) -> list[Route]:
         """The routes of this file."""
-        shown = _SIGN_IN
-        with_token: Schema = {
-            **shown,
-            "required": [*shown["required"], "token"],
-            "properties": {**shown["properties"], "token": {"type": "string"}},
-        }
         return [
             Route(
                 method="POST",
@@ -340,6 +354,7 @@ class SigningIn:
                 operation="login",
                 tag="auth",
                 access="public",
+                headers=("Set-Cookie",),
                 request=model_schema(Login),
                 request_example={"email": "ada@example.com", "password": "...", "token": True},
                 response=_WELCOME,
@@ -364,7 +379,7 @@ class SigningIn:
                 operation="list_tokens",
                 tag="auth",
                 access="user",
-                response=list_of(shown),
+                response=list_of(_SIGN_IN),
                 errors=(KeyValueUnavailable,),
             ),
             Route(
@@ -378,7 +393,7 @@ class SigningIn:
                 status=201,
                 request=model_schema(NewToken),
                 request_example={"name": "report", "expires_in_seconds": 3600},
-                response=with_token,
+                response=_NEW_TOKEN,
                 errors=(KeyValueUnavailable,),
             ),
             Route(
@@ -413,6 +428,10 @@ class SigningIn:
                 access="user",
                 status=204,
                 request=model_schema(NewPassword),
+                request_example={
+                    "current_password": "a long walk to the analytical engine",
+                    "new_password": "a longer walk to the difference engine",
+                },
                 errors=(LoginLocked, KeyValueUnavailable),
             ),
             Route(
@@ -425,6 +444,10 @@ class SigningIn:
                 access="public",
                 status=204,
                 request=model_schema(PasswordReset),
+                request_example={
+                    "token": "nzr_...",
+                    "new_password": "a longer walk to the difference engine",
+                },
                 errors=(PageNotAllowed, KeyValueUnavailable),
             ),
         ]
@@ -461,40 +484,44 @@ def _shown(it: SignInRecord) -> dict[str, Any]:
     }
 
 
-_TIME: Schema = {"type": "string", "format": "date-time"}
-_TEXT: Schema = {"type": "string"}
-_ID: Schema = {"type": "string", "format": "uuid"}
+_ID = identifier("Its id.")
+_NAMES = {
+    "id": _ID,
+    "kind": words("For a browser or for a program.", "session", "token"),
+    "name": text("What it is for.", "report"),
+    "created_at": time("When it was made."),
+    "created_from": text("From which address it was made.", "192.0.2.10"),
+    "last_used_at": time("When it was last used."),
+    "last_used_from": text("From which address it was last used.", "192.0.2.10"),
+    "expires_at": time("Until when it holds."),
+    "user_agent": text("The program that made it.", "curl/8.5.0"),
+    "current": yes_or_no("Whether it is the one of this request."),
+}
 _SIGN_IN: Schema = {
-    "type": "object",
-    "required": ["id", "kind", "name", "created_at", "last_used_at", "expires_at", "current"],
-    "properties": {
-        "id": _ID,
-        "kind": {"enum": ["session", "token"]},
-        "name": _TEXT,
-        "created_at": _TIME,
-        "created_from": _TEXT,
-        "last_used_at": _TIME,
-        "last_used_from": _TEXT,
-        "expires_at": _TIME,
-        "user_agent": _TEXT,
-        "current": {"type": "boolean"},
-    },
+    "title": "SignIn",
+    **object_of("A session or token of a user, without the text that signs in.", **_NAMES),
+}
+_NEW_TOKEN: Schema = {
+    "title": "TokenCreated",
+    **object_of(
+        "A token with its text.",
+        **_NAMES,
+        token=text("The text to sign in with; it is shown this once.", "nzt_..."),
+    ),
 }
 _WELCOME: Schema = {
-    "type": "object",
-    "required": ["id", "user", "expires_at", "token", "csrf_token"],
-    "properties": {
-        "id": _ID,
-        "user": {
-            "type": "object",
-            "required": ["id", "email", "name"],
-            "properties": {"id": _ID, "email": _TEXT, "name": _TEXT},
-        },
-        "expires_at": _TIME,
-        "token": {"type": ["string", "null"], "description": "Shown once; with `token` only."},
-        "csrf_token": {
-            "type": ["string", "null"],
-            "description": "Send it as X-CSRF-Token with every change; with a cookie only.",
-        },
-    },
+    "title": "Welcome",
+    **object_of(
+        "Who has logged in, and with what.",
+        id=identifier("The id of the session or token."),
+        user=object_of(
+            "The user.",
+            id=_ID,
+            email=text("The address.", "ada@example.com"),
+            name=text("The name.", "Ada Lovelace"),
+        ),
+        expires_at=time("Until when it holds."),
+        token=or_null(text("The text to sign in with; with `token` only.", "nzt_...")),
+        csrf_token=or_null(text("Send it as X-CSRF-Token with every change; with a cookie only.")),
+    ),
 }

@@ -6,12 +6,23 @@ from typing import Any
 
 from nizam.http.principal import Grant, Principal
 from nizam.http.reply import Reply
-from nizam.http.route import BASE, Call, Route, Schema
+from nizam.http.route import BASE, Call, Route
+from nizam.http.schema_parts import (
+    Schema,
+    array,
+    count,
+    identifier,
+    object_of,
+    or_null,
+    text,
+    time,
+    words,
+    yes_or_no,
+)
 from nizam.model.permissions import ROLES, permissions, role_permissions
 
-_STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
-_ID_OR_NULL: Schema = {"type": ["string", "null"], "format": "uuid"}
-_TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_ROLE = words("A role.", *ROLES)
+_PERMISSION = text("A permission.", "extensions:read")
 
 
 async def me(call: Call) -> Reply:
@@ -70,49 +81,54 @@ async def list_permissions(call: Call) -> Reply:
 
 
 _ME: Schema = {
-    "type": "object",
-    "required": ["kind", "id", "name", "email", "tenant_id", "platform", "memberships", "key"],
-    "properties": {
-        "kind": {"enum": ["api_key", "user"]},
-        "id": {"type": "string", "format": "uuid"},
-        "name": {"type": "string"},
-        "email": {"type": ["string", "null"]},
-        "tenant_id": {**_ID_OR_NULL, "description": "The one tenant, if there is just one."},
-        "platform": {"type": "boolean"},
-        "memberships": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["tenant_id", "roles", "permissions"],
-                "properties": {
-                    "tenant_id": {**_ID_OR_NULL, "description": "null: the platform."},
-                    "roles": _STRINGS,
-                    "permissions": _STRINGS,
-                },
-            },
-        },
-        "key": {
-            "type": ["object", "null"],
-            "required": ["id", "scopes"],
-            "properties": {
-                "id": {"type": "string", "format": "uuid"},
-                "scopes": _STRINGS,
-                "rate_limit_per_minute": {"type": ["integer", "null"]},
-                "expires_at": _TIME_OR_NULL,
-                "allowed_cidrs": _STRINGS,
-            },
-        },
-        "sign_in": {
-            "type": ["object", "null"],
-            "required": ["id", "kind", "expires_at"],
-            "properties": {
-                "id": {"type": "string", "format": "uuid"},
-                "kind": {"enum": ["session", "token"]},
-                "expires_at": {"type": "string", "format": "date-time"},
-                "csrf_token": {"type": ["string", "null"]},
-            },
-        },
-    },
+    "title": "Me",
+    **object_of(
+        "Whoever made the request.",
+        kind=words("What signed in.", "api_key", "user"),
+        id=identifier("The id of the key or user."),
+        name=text("Its name.", "CRM"),
+        email=or_null(text("The user's address; null for a key.")),
+        tenant_id=or_null(identifier("The one tenant, if there is just one.")),
+        platform=yes_or_no("Whether it belongs to the platform."),
+        memberships=array(
+            object_of(
+                tenant_id=or_null(identifier("The tenant; null is the platform.")),
+                roles=array(_ROLE, "The roles there."),
+                permissions=array(_PERMISSION, "What may be done there."),
+            ),
+            "What may be done where.",
+        ),
+        key=or_null(
+            object_of(
+                "The key; null for a user.",
+                id=identifier("Its id."),
+                scopes=array(text("A scope.", "extensions:*"), "Its scopes."),
+                rate_limit_per_minute=or_null(count("Its own limit of requests a minute.")),
+                expires_at=or_null(time("Until when it holds.")),
+                allowed_cidrs=array(text("A network."), "Where it may be used from."),
+            )
+        ),
+        sign_in=or_null(
+            object_of(
+                "The session or token; null for a key.",
+                id=identifier("Its id."),
+                kind=words("For a browser or for a program.", "session", "token"),
+                expires_at=time("Until when it holds."),
+                csrf_token=or_null(text("What X-CSRF-Token must say, for a session.")),
+            )
+        ),
+    ),
+}
+_PERMISSIONS: Schema = {
+    "title": "Permissions",
+    **object_of(
+        "Every permission there is.",
+        data=array(_PERMISSION, "The permissions."),
+        roles=array(
+            object_of(role=_ROLE, permissions=array(_PERMISSION, "What it may do.")),
+            "The roles.",
+        ),
+    ),
 }
 
 
@@ -137,20 +153,6 @@ def routes() -> list[Route]:
             operation="list_permissions",
             tag="auth",
             access="any",
-            response={
-                "type": "object",
-                "required": ["data", "roles"],
-                "properties": {
-                    "data": _STRINGS,
-                    "roles": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["role", "permissions"],
-                            "properties": {"role": {"enum": list(ROLES)}, "permissions": _STRINGS},
-                        },
-                    },
-                },
-            },
+            response=_PERMISSIONS,
         ),
     ]

@@ -11,6 +11,7 @@ from nizam.errors import IdempotencyMismatch
 from nizam.http.changes import change_context
 from nizam.http.reply import Reply
 from nizam.http.route import BASE, TENANT, Call, Route, Schema
+from nizam.http.schema_parts import identifier, object_of, or_null, text
 from nizam.model.resource import Resource, Secret, with_fields
 from nizam.store.store import Store
 from nizam.store.unit_of_work import UnitOfWork
@@ -63,12 +64,15 @@ def _readable(resource: Resource) -> list[Secret]:
 
 
 def _schema(resource: Resource) -> Schema:
-    text = {"type": ["string", "null"]}
-    fields: dict[str, Any] = {"id": {"type": "string", "format": "uuid"}}
-    return _object(with_fields(fields, {it.field: text for it in _readable(resource)}))
+    secret = or_null(text("The secret; null if there is none.", "..."))
+    fields: dict[str, Any] = {"id": identifier("The object that it belongs to.")}
+    found = _object(with_fields(fields, {it.field: secret for it in _readable(resource)}))
+    return {"title": f"{resource.body.__name__}Secrets", **found}
 
 
 def _object(fields: dict[str, Any]) -> dict[str, Any]:
     """The schema of an object with these members, each a schema or an object of schemas."""
-    members = {name: it if "type" in it else _object(it) for name, it in fields.items()}
-    return {"type": "object", "required": list(members), "properties": members}
+    return object_of(
+        "Secrets in clear.",
+        **{name: it if "type" in it else _object(it) for name, it in fields.items()},
+    )

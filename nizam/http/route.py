@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, BinaryIO, Literal
 from uuid import UUID
@@ -23,6 +24,7 @@ that the path names itself; whoever has the permission somewhere, and is shown o
 there."""
 
 Schema = Mapping[str, Any]
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 @attrs.frozen(kw_only=True)
@@ -75,24 +77,26 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 @attrs.frozen(kw_only=True)
 class Parameter:
-    """A query or header parameter, for OpenAPI."""
+    """A parameter, for OpenAPI. One of the path is declared only where it is no UUID."""
 
     name: str
     about: str
     schema: Schema = attrs.field(factory=lambda: {"type": "string"})
-    where: Literal["query", "header"] = "query"
+    where: Literal["query", "header", "path"] = "query"
 
 
 @attrs.frozen(kw_only=True)
 class Route:
     """An endpoint.
 
-    `path` has its parameters in braces. `permission` is checked after `access`; None needs no
+    `path` has its parameters in braces. `about` says more than `summary`, which is one line; the
+    handler's docstring stands in for it. `permission` is checked after `access`; None needs no
     permission. `request` and `response` are JSON Schemas; `response` None means no body; their
-    media types are JSON unless told. `body_limit` is the largest body in bytes, 1 MiB by default.
-    `also_takes` has further media types of the body with their schemas. With `takes_file` the
-    handler reads the body from `Call.upload`, and `raw_body` is empty. `cost` is how many requests
-    one of these counts for in the rate limits.
+    media types are JSON unless told. Examples are made of the schemas where there are none.
+    `headers` are the fields that the answer has beside those of every answer. `body_limit` is the
+    largest body in bytes, 1 MiB by default. `also_takes` has further media types of the body with
+    their schemas. With `takes_file` the handler reads the body from `Call.upload`, and `raw_body`
+    is empty. `cost` is how many requests one of these counts for in the rate limits.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -101,6 +105,7 @@ class Route:
     summary: str
     operation: str
     tag: str
+    about: str | None = None
     access: Access = "tenant"
     permission: str | None = None
     status: int = 200
@@ -109,6 +114,7 @@ class Route:
     request_required: bool = True
     response: Schema | None = None
     response_example: Any = None
+    headers: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[type[NizamError], ...] = ()
     media_type: str = "application/json"
@@ -117,6 +123,11 @@ class Route:
     takes_file: bool = False
     body_limit: int | None = None
     cost: int = 1
+
+    @property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The names of the parameters in the path."""
+        return tuple(_PARAMETER.findall(self.path))
 
 
 def as_uuid(text: str) -> UUID:

@@ -1,294 +1,193 @@
-"""The JSON Schemas of answers that are no declared resources: calls, CDRs, deliveries, events."""
+"""The JSON Schemas of answers that are no declared resources, by their names in the document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from nizam.model.events import SCHEMA_VERSION
+from nizam.http.call_schemas import CALL_SCHEMAS
+from nizam.http.schema_parts import (
+    Schema,
+    array,
+    count,
+    identifier,
+    list_of,
+    number,
+    object_of,
+    or_null,
+    ref,
+    text,
+    time,
+    words,
+)
 
-Schema = dict[str, Any]
-_REF = "#/components/schemas/{model}"
-
-
-def ref(name: str) -> Schema:
-    """A reference to a schema of the document."""
-    return {"$ref": _REF.format(model=name)}
-
-
-def list_of(schema: Mapping[str, Any]) -> Schema:
-    """The schema of a page of a list."""
-    return _object(
-        data={"type": "array", "items": dict(schema)},
-        next_cursor=_or_null({"type": "string"}),
-        has_more={"type": "boolean"},
-    )
-
-
-def _object(**properties: Any) -> Schema:
-    """An object of which every answer has all of these members."""
-    named = {name.removesuffix("_"): it for name, it in properties.items()}
-    return {"type": "object", "required": list(named), "properties": named}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def _words(*words: str) -> Schema:
-    return {"type": "string", "enum": list(words)}
-
-
-_TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_NUMBER: Schema = {"type": "number"}
-_UUID: Schema = {"type": "string", "format": "uuid"}
-_TIME: Schema = {"type": "string", "format": "date-time"}
-_MAYBE_TEXT, _MAYBE_UUID, _MAYBE_TIME = _or_null(_TEXT), _or_null(_UUID), _or_null(_TIME)
+__all__ = ["SCHEMAS", "list_of", "ref"]
 
 PROBLEM: Schema = {
     "type": "object",
+    "description": "Why a request was not carried out (RFC 9457). Some codes have members of their "
+    "own beside these.",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
     "properties": {
-        "type": _TEXT,
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "detail": _TEXT,
-        "instance": _TEXT,
-        "code": {"type": "string", "description": "Stable; programs may rely on it."},
-        "request_id": _TEXT,
-        "errors": {
-            "type": "array",
-            "items": _object(
-                path={
-                    "type": "string",
-                    "description": "A JSON Pointer into the body, or a query parameter.",
-                },
-                code=_TEXT,
-                message=_TEXT,
+        "type": text("Where the code is explained.", "/docs#not_found"),
+        "title": text("What the code means; always the same.", "Not found"),
+        "status": {"type": "integer", "description": "The HTTP status.", "examples": [404]},
+        "detail": text("What is wrong with this request, for people."),
+        "instance": text("The path of the request."),
+        "code": text("Stable; programs may rely on it.", "not_found"),
+        "request_id": text("Finds the request in the log."),
+        "errors": array(
+            object_of(
+                path=text("A JSON Pointer into the body, or the name of a parameter."),
+                code=text("Stable; programs may rely on it."),
+                message=text("What is wrong with it, for people."),
             ),
-        },
-    },
-}
-
-EVENT: Schema = {
-    "type": "object",
-    "required": ["id", "type", "schema_version", "occurred_at", "data"],
-    "properties": {
-        "id": {"type": "string", "pattern": "^evt_[0-9a-f]{32}$"},
-        "type": _TEXT,
-        "schema_version": {"const": SCHEMA_VERSION},
-        "occurred_at": _TIME,
-        "tenant_id": _MAYBE_UUID,
-        "node": _MAYBE_TEXT,
-        "call_id": _MAYBE_UUID,
-        "leg_id": _MAYBE_UUID,
-        "sequence": {"type": "integer"},
-        "data": {"type": "object", "description": "As docs/events.md has it for this type."},
-    },
-}
-
-_DIRECTION = _words("internal", "inbound", "outbound")
-_LEG_DIRECTION = _or_null(_words("inbound", "outbound"))
-_LEG_DIRECTION["enum"] = ["inbound", "outbound", None]
-_STATE = _words("ringing", "answered", "held", "ended")
-
-LIVE_CALL = _object(
-    call_id=_UUID,
-    tenant_id=_UUID,
-    state=_STATE,
-    direction=_DIRECTION,
-    from_=_MAYBE_TEXT,
-    to=_MAYBE_TEXT,
-    started_at=_TIME,
-    answered_at=_MAYBE_TIME,
-    node=_TEXT,
-    legs={
-        "type": "array",
-        "items": _object(
-            leg_id=_UUID,
-            extension_id=_MAYBE_UUID,
-            number=_MAYBE_TEXT,
-            direction=_LEG_DIRECTION,
-            state=_STATE,
+            "Every wrong field.",
         ),
+        "referrers": array(
+            object_of(type=text("Its type.", "did"), id=identifier("Its id.")),
+            "in_use: who still refers to the object.",
+        ),
+        "holder": object_of(
+            "conflict: who has the number already.",
+            type=text("Its type.", "extension"),
+            id=identifier("Its id."),
+        ),
+        "current_version": count("version_mismatch: the version that the object has now."),
+        "scope": text("scope_missing: the scope that is needed."),
+        "roles": array(text("A role."), "scope_missing: the roles that have it."),
+        "yours": object_of(
+            "scope_missing: what the credentials have.",
+            roles=array(text("A role."), "Roles."),
+            scopes=array(text("A scope."), "Scopes."),
+        ),
+        "locked_until": time("login_locked: until when not even the right password is taken."),
     },
-    recording=_MAYBE_TEXT,
-)
-
-REGISTRATION = _object(
-    id={"type": "string", "description": "The same for as long as the phone stays registered."},
-    user=_MAYBE_TEXT,
-    domain=_MAYBE_TEXT,
-    extension_id=_MAYBE_UUID,
-    contact=_MAYBE_TEXT,
-    call_id={**_MAYBE_TEXT, "description": "The SIP Call-ID of its REGISTERs."},
-    expires_seconds=_or_null({"type": "integer"}),
-    user_agent=_MAYBE_TEXT,
-    network_ip=_MAYBE_TEXT,
-    network_port=_or_null({"type": "integer"}),
-    profile=_MAYBE_TEXT,
-    node=_TEXT,
-    registered_at=_MAYBE_TIME,
-)
-
-_CDR: Schema = {
-    "call_id": _UUID,
-    "direction": _DIRECTION,
-    "from_": _MAYBE_TEXT,
-    "to": _MAYBE_TEXT,
-    "started_at": _TIME,
-    "answered_at": _MAYBE_TIME,
-    "ended_at": _MAYBE_TIME,
-    "duration_ms": _COUNT,
-    "billable_ms": _COUNT,
-    "result": _words(
-        "answered", "no_answer", "busy", "failed", "voicemail", "rejected", "cancelled"
-    ),
-    "hangup_cause": _MAYBE_TEXT,
-    "hangup_by": _words("caller", "callee", "system"),
-    "route": {**_MAYBE_TEXT, "description": "Words of the route that was taken."},
-    "revision": {
-        **_or_null(_COUNT),
-        "description": "The revision of the tenant's configuration that routed the call.",
-    },
-    "gateway": _MAYBE_TEXT,
-    "node": _MAYBE_TEXT,
-    "source": _words("events", "cdr", "both", "reconciled"),
-    "quality": _object(
-        mos=_or_null(_NUMBER), packet_loss_percent=_or_null(_NUMBER), jitter_ms=_or_null(_NUMBER)
-    ),
-    "recording_ids": {"type": "array", "items": _UUID},
 }
 
-CDR_LEG = _object(
-    leg_id=_UUID,
-    extension_id=_MAYBE_UUID,
-    node=_MAYBE_TEXT,
-    direction=_LEG_DIRECTION,
-    caller_number=_MAYBE_TEXT,
-    caller_name=_MAYBE_TEXT,
-    number=_MAYBE_TEXT,
-    other_leg_id=_MAYBE_UUID,
-    originator_id=_MAYBE_UUID,
-    started_at=_TIME,
-    ringing_at=_MAYBE_TIME,
-    answered_at=_MAYBE_TIME,
-    bridged_at=_MAYBE_TIME,
-    ended_at=_MAYBE_TIME,
-    hangup_cause=_MAYBE_TEXT,
-    gateway=_MAYBE_TEXT,
-    codec=_MAYBE_TEXT,
-    transfer_to=_MAYBE_TEXT,
+DELIVERY = object_of(
+    "One event on its way to one webhook.",
+    id=identifier("Its id; it is sent along, to know repetitions by."),
+    event_id=text("The event.", "evt_0193a1b2c3d40123456789abcdef0123"),
+    event_type=text("The event's type.", "call.answered"),
+    webhook_id=identifier("The webhook."),
+    call_id=or_null(identifier("The call that the event belongs to.")),
+    status=words("How far it has come.", "pending", "delivering", "succeeded", "dead"),
+    attempt_count=count("How often it was tried."),
+    next_attempt_at=or_null(time("When it is tried next.")),
+    last_error=or_null(text("Why the last attempt failed.", "answered with 503")),
+    created_at=time("When it was made."),
+    updated_at=time("When it last changed."),
 )
 
-DELIVERY = _object(
-    id=_UUID,
-    event_id=_TEXT,
-    event_type=_TEXT,
-    webhook_id=_UUID,
-    call_id=_MAYBE_UUID,
-    status=_words("pending", "delivering", "succeeded", "dead"),
-    attempt_count=_COUNT,
-    next_attempt_at=_MAYBE_TIME,
-    last_error=_MAYBE_TEXT,
-    created_at=_TIME,
-    updated_at=_TIME,
+ATTEMPT = object_of(
+    "One attempt to deliver.",
+    id=count("Its id.", 1),
+    delivery_id=identifier("The delivery."),
+    number={"type": "integer", "minimum": 1, "description": "Which attempt it was."},
+    started_at=time("When it began."),
+    duration_ms=count("How long it took.", 87),
+    response_status=or_null(count("The HTTP status that was answered.", 200)),
+    response_head=or_null(text("The beginning of the answer's body.", "ok")),
+    error=or_null(text("Why there was no answer.")),
 )
 
-ATTEMPT = _object(
-    id={"type": "integer"},
-    delivery_id=_UUID,
-    number={"type": "integer", "minimum": 1},
-    started_at=_TIME,
-    duration_ms=_COUNT,
-    response_status=_or_null({"type": "integer"}),
-    response_head={**_MAYBE_TEXT, "description": "The beginning of the answer's body."},
-    error=_MAYBE_TEXT,
+WEBHOOK_STATS = object_of(
+    "The figures of a webhook.",
+    pending=count("Deliveries that wait."),
+    delivering=count("Deliveries under way."),
+    succeeded=count("Deliveries that arrived.", 1200),
+    dead=count("Deliveries that were given up."),
+    attempts=count("Attempts.", 1203),
+    failed_attempts=count("Attempts that failed.", 3),
+    average_ms=or_null(number("How long attempts take on average.", 41.5)),
+    failing_since=or_null(time("Since when every attempt fails.")),
 )
 
-WEBHOOK_STATS = _object(
-    pending=_COUNT,
-    delivering=_COUNT,
-    succeeded=_COUNT,
-    dead=_COUNT,
-    attempts=_COUNT,
-    failed_attempts=_COUNT,
-    average_ms=_or_null(_NUMBER),
-    failing_since=_MAYBE_TIME,
-)
-
-EXPLANATION = _object(
-    outcome=_TEXT,
-    trace={
-        "type": "array",
-        "items": _object(
-            step=_TEXT,
-            result=_words("matched", "passed", "denied", "chosen", "failed"),
-            detail=_TEXT,
-            resource={**_or_null(_object(type=_TEXT, id=_UUID))},
+EXPLANATION = object_of(
+    "Where a call would go, and why.",
+    outcome=text("What becomes of the call, in a word.", "extension"),
+    trace=array(
+        object_of(
+            step=text("What was looked at.", "extension"),
+            result=words("How it ended.", "matched", "passed", "denied", "chosen", "failed"),
+            detail=text("Why, in words.", "1002 is the extension of Grace Hopper"),
+            resource=or_null(
+                object_of(
+                    "The object that decided.",
+                    type=text("Its type.", "extension"),
+                    id=identifier("Its id."),
+                )
+            ),
         ),
-    },
-    plan={
-        "type": "array",
-        "items": {
+        "What was looked at, in order.",
+    ),
+    plan=array(
+        {
             "type": "object",
-            "required": ["step"],
-            "properties": {"step": _TEXT},
             "description": "A step's name, and what it holds.",
+            "required": ["step"],
+            "properties": {"step": text("What is done.", "bridge")},
         },
-    },
-    xml=_TEXT,
-    revision=_or_null(_COUNT),
-    route=_TEXT,
+        "What the switch is told to do.",
+    ),
+    xml=text("The XML that FreeSWITCH would get.", "<document/>"),
+    revision=or_null(count("The revision of the configuration that decided.", 12)),
+    route=text("The way in words.", "extension 1002"),
 )
 
-_SIP_ACCOUNT = _object(user=_TEXT, domain=_TEXT, password=_TEXT)
+_SIP_ACCOUNT = object_of(
+    "What the phone registers with.",
+    user=text("The SIP user.", "1001"),
+    domain=text("The SIP domain.", "globex.example.test"),
+    password=text("The SIP password; it is shown this once.", "..."),
+)
 
-PROVISIONED: Schema = {
-    **_object(
-        tenant=ref("Tenant"),
-        sip=_object(
-            domain=_TEXT,
-            registrars={
-                "type": "array",
-                "description": "Where phones can register; empty if the domain's DNS has to say.",
-                "items": _object(
-                    host=_TEXT,
-                    port={"type": "integer"},
-                    transport=_words("udp", "tcp", "tls"),
-                ),
-            },
+_PROVISIONED = object_of(
+    "Every object that was made, with the secrets that were given or generated; further lists are "
+    "there for what was asked for.",
+    tenant={**ref("Tenant"), "description": "The tenant."},
+    sip=object_of(
+        "What phones need to know.",
+        domain=text("The SIP domain.", "globex.example.test"),
+        registrars=array(
+            object_of(
+                host=text("The host.", "sip.example.com"),
+                port=count("The port.", 5060),
+                transport=words("How SIP is carried.", "udp", "tcp", "tls"),
+            ),
+            "Where phones can register; empty if the domain's DNS has to say.",
         ),
-        extensions={
-            "type": "array",
-            "items": _object(id=_UUID, number=_TEXT, display_name=_TEXT, sip=_SIP_ACCOUNT),
-        },
     ),
-    "description": "Every object that was made, with the secrets that were given or generated; "
-    "further lists are there for what was asked for.",
-}
-PROVISIONED["properties"] |= {
-    "admin": {
-        "allOf": [ref("User")],
-        "description": "With `reset_token` and `reset_token_expires_at`, or with the `password` "
-        "that was generated.",
+    extensions=array(
+        object_of(
+            id=identifier("Its id."),
+            number=text("Its number.", "1001"),
+            display_name=text("Its name.", "Extension 1001"),
+            sip=_SIP_ACCOUNT,
+        ),
+        "The extensions.",
+    ),
+)
+PROVISIONED: Schema = {
+    **_PROVISIONED,
+    "properties": {
+        **_PROVISIONED["properties"],
+        "admin": {
+            "allOf": [ref("User")],
+            "description": "With `reset_token` and `reset_token_expires_at`, or with the "
+            "`password` that was generated.",
+        },
+        "api_key": {"allOf": [ref("ApiKey")], "description": "With its text as `key`."},
     },
-    "api_key": {"allOf": [ref("ApiKey")], "description": "With its text as `key`."},
 }
 
 SCHEMAS: Mapping[str, Schema] = {
     "Problem": PROBLEM,
-    "Event": EVENT,
-    "LiveCall": LIVE_CALL,
-    "Registration": REGISTRATION,
-    "Cdr": _object(**_CDR),
-    "CdrWithLegs": _object(**_CDR, legs={"type": "array", "items": ref("CdrLeg")}),
-    "CdrLeg": CDR_LEG,
     "Delivery": DELIVERY,
     "Attempt": ATTEMPT,
     "WebhookStats": WEBHOOK_STATS,
     "Explanation": EXPLANATION,
     "Provisioned": PROVISIONED,
+    **CALL_SCHEMAS,
 }
 """By their names in the document."""

@@ -16,7 +16,7 @@ from nizam.http.listing import list_parameters, list_reply
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import BASE, TENANT, Call, Route, Schema
-from nizam.http.schemas import list_of, ref
+from nizam.http.schema_parts import identifier, list_of, object_of, or_null, ref, text, time
 from nizam.model.base import Value
 from nizam.model.tenant import TRANSITIONS
 from nizam.store.listing import parse_listing
@@ -24,49 +24,37 @@ from nizam.store.receipts import RECEIPT_FIELDS, find_receipt, list_receipts
 from nizam.store.store import Store
 
 _SORT = "-purged_at"
-_TIME: Schema = {"type": "string", "format": "date-time"}
 RECEIPT_SCHEMA: Schema = {
-    "type": "object",
-    "required": [
-        "id",
-        "tenant_id",
-        "name",
-        "slug",
-        "domain",
-        "terminated_at",
-        "terminated_by",
-        "started_at",
-        "purged_at",
-        "purged_by",
-        "counts",
-        "audit_head",
-        "hash",
-    ],
-    "properties": {
-        "id": {"type": "string", "format": "uuid"},
-        "tenant_id": {"type": "string", "format": "uuid"},
-        "name": {"type": "string"},
-        "slug": {"type": "string"},
-        "domain": {"type": "string"},
-        "terminated_at": _TIME,
-        "terminated_by": {"type": ["string", "null"]},
-        "started_at": _TIME,
-        "purged_at": _TIME,
-        "purged_by": {"type": "string"},
-        "counts": {
+    "title": "PurgeReceipt",
+    **object_of(
+        "What is kept of a tenant whose data is gone.",
+        id=identifier("Its id."),
+        tenant_id=identifier("The id that the tenant had."),
+        name=text("The name that the tenant had.", "Acme Inc"),
+        slug=text("The short name that the tenant had.", "acme"),
+        domain=text("The SIP domain that the tenant had.", "acme.example.test"),
+        terminated_at=time("When it was terminated."),
+        terminated_by=or_null(text("Who terminated it.")),
+        started_at=time("When the purge began."),
+        purged_at=time("When the purge ended."),
+        purged_by=text("Who purged it.", "system"),
+        counts={
             "type": "object",
             "description": "How many rows of each table, Redis keys and files were removed.",
             "additionalProperties": {"type": "integer"},
+            "examples": [{"extensions": 12, "audit_logs": 40}],
         },
-        "audit_head": {
-            "type": ["string", "null"],
-            "description": "The last hash of the tenant's audit log.",
-        },
-        "hash": {
-            "type": "string",
-            "description": "SHA-256 of the other members but id, as JSON with sorted keys.",
-        },
-    },
+        audit_head=or_null(text("The last hash of the tenant's audit log.")),
+        hash=text("SHA-256 of the other members but id, as JSON with sorted keys.", "3f" * 32),
+    ),
+}
+
+
+_STEPS = {
+    "activate": "Takes the tenant into service: its calls are routed.",
+    "suspend": "Leaves the tenant nothing but emergency calls; its phones still register.",
+    "terminate": "Gone for FreeSWITCH at once, and for good. The data is purged when the grace is "
+    "over.",
 }
 
 
@@ -74,6 +62,7 @@ class Terminate(Value):
     """How long the data of the tenant is kept; without it, what the settings say."""
 
     grace_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    """How long the data is kept; as the settings say without it."""
 
 
 @attrs.frozen
@@ -118,6 +107,7 @@ class Tenants:
                 handler=self.move,
                 summary=f"{command.capitalize()} a tenant that is {' or '.join(steps)}.",
                 operation=f"{command}_tenant",
+                about=_STEPS[command],
                 tag="tenants",
                 access="platform",
                 permission="tenants:write",

@@ -17,6 +17,7 @@ from nizam.http.problems import wrong_fields
 from nizam.http.reply import Reply
 from nizam.http.resets import Reset, Resets
 from nizam.http.route import BASE, Call, Route
+from nizam.http.schema_parts import Schema, identifier, object_of, text, time
 from nizam.http.shared import Shared
 from nizam.http.sign_ins import SignIns
 from nizam.model.base import Body
@@ -26,6 +27,15 @@ from nizam.store.stored import Stored
 from nizam.store.unit_of_work import UnitOfWork
 
 _OWN_FIELDS = ("email", "name", "enabled")
+_RESET_TOKEN: Schema = {
+    "title": "ResetToken",
+    **object_of(
+        "With what a person chooses a password.",
+        user_id=identifier("The user."),
+        reset_token=text("Give it to the person; it is shown this once.", "nzr_..."),
+        expires_at=time("Until when it holds."),
+    ),
+}
 
 
 @attrs.frozen
@@ -165,15 +175,7 @@ class Users(Shared):
                 tag="users",
                 access="members",
                 permission="users:write",
-                response={
-                    "type": "object",
-                    "required": ["user_id", "reset_token", "expires_at"],
-                    "properties": {
-                        "user_id": {"type": "string", "format": "uuid"},
-                        "reset_token": {"type": "string"},
-                        "expires_at": {"type": "string", "format": "date-time"},
-                    },
-                },
+                response=_RESET_TOKEN,
                 errors=(Conflict, IdempotencyMismatch),
             ),
         ]

@@ -19,7 +19,7 @@ from nizam.http.listing import list_parameters, list_reply
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Handler, Route, Schema
-from nizam.http.schemas import list_of, ref
+from nizam.http.schema_parts import count, identifier, list_of, object_of, ref, text
 from nizam.model.base import Value
 from nizam.model.events import Event
 from nizam.model.identifiers import new_id
@@ -43,17 +43,19 @@ _DELIVERIES_SORT = "-created_at"
 _ATTEMPTS_SORT = "-started_at"
 _PATH = f"{TENANT}/webhooks/{{id}}"
 _TEST: Schema = {
-    "type": "object",
-    "required": ["event_id", "delivery_id"],
-    "properties": {
-        "event_id": {"type": "string"},
-        "delivery_id": {"type": "string", "format": "uuid"},
-    },
+    "title": "WebhookTest",
+    **object_of(
+        "What was sent to try a webhook.",
+        event_id=text("The event.", "evt_0193a1b2c3d40123456789abcdef0123"),
+        delivery_id=identifier("Its delivery."),
+    ),
 }
 _COUNT: Schema = {
-    "type": "object",
-    "required": ["deliveries"],
-    "properties": {"deliveries": {"type": "integer"}},
+    "title": "DeliveriesQueued",
+    **object_of(
+        "How much is sent again.",
+        deliveries=count("How many deliveries were put into the queue.", 3),
+    ),
 }
 
 
@@ -61,11 +63,15 @@ class Replay(Value):
     """Which ended deliveries to send again: these, those of a time, or all that are dead."""
 
     delivery_ids: Annotated[tuple[UUID, ...], Field(max_length=1000)] | None = None
+    """These deliveries."""
     since: AwareDatetime | None = None
+    """Those of events since then."""
     until: AwareDatetime | None = None
+    """Those of events until then."""
     statuses: Annotated[
         tuple[Literal["dead", "succeeded"], ...], Field(min_length=1, max_length=2)
     ] = ("dead",)
+    """Those that ended so."""
 
 
 @attrs.frozen

@@ -29,15 +29,20 @@ class AclNode(Value):
     """One network of the list. The last one that an address is in decides."""
 
     action: Literal["allow", "deny"]
+    """Let in or keep out."""
     cidr: Network
+    """A network in CIDR notation."""
 
 
 class Acl(Body):
-    """The writable fields. `default` is for addresses that are in no network of the list."""
+    """A list of networks that are let in or kept out, which FreeSWITCH asks for by its name."""
 
     name: ListName
+    """The name under which FreeSWITCH asks for the list."""
     default: Literal["allow", "deny"] = "deny"
+    """What holds for an address that is in none of the networks."""
     nodes: Annotated[tuple[AclNode, ...], Field(max_length=1000)] = ()
+    """The networks; the last one that an address is in decides."""
 
 
 RESOURCE = Resource(

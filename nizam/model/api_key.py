@@ -27,16 +27,24 @@ class KeyTerms(Body):
     """What a key may do, and how: everything but whose it is."""
 
     name: Label
+    """What it is for, for people."""
     scopes: Annotated[tuple[ScopeName, ...], Field(min_length=1, max_length=200)]
+    """What it may do: permissions such as extensions:read, all of one area (extensions:*), or
+    everything (*)."""
     rate_limit_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Requests a minute; without it, what whoever makes the key has."""
     expires_at: AwareDatetime | None = None
+    """When it stops working; never without it."""
     allowed_cidrs: Annotated[tuple[Network, ...], Field(max_length=50)] = ()
+    """The networks that it may be used from; from anywhere when there are none."""
 
 
 class ApiKey(KeyTerms):
-    """The writable fields. A key with a tenant sees only that tenant; without, the platform."""
+    """What a program signs in with. A key with a tenant sees only that tenant; without, the
+    platform. Only a hash of its text is kept."""
 
     tenant_id: UUID | None = None
+    """The tenant that it belongs to; without one, the platform."""
 
 
 RESOURCE = Resource(

@@ -31,14 +31,23 @@ class AudioFile(Value):
     """
 
     format: Literal["wav"] = "wav"
+    """The format of the stored file."""
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
+    """In Hz."""
     channels: Literal[1] = 1
+    """Always one."""
     seconds: Annotated[float, Field(ge=0)]
+    """How long it plays."""
     bytes: Annotated[int, Field(ge=0)]
+    """How large the stored file is."""
     sha256: Sha256
+    """SHA-256 of the stored file."""
     source_format: AudioFormat
+    """What was uploaded."""
     source_sample_rate: int
+    """The sample rate of what was uploaded, in Hz."""
     source_channels: int
+    """How many channels it had."""
 
 
 def media_directory(tenant_id: UUID, folder: Folder, identifier: UUID) -> str:
@@ -55,6 +64,7 @@ class PromptSound(Value):
     """The sound of a prompt of the tenant."""
 
     prompt_id: Annotated[UUID, RefersTo("prompt")]
+    """The id of a prompt."""
 
 
 def _kind(value: object) -> str:
@@ -64,5 +74,6 @@ def _kind(value: object) -> str:
 Sound = Annotated[
     Annotated[SoundPath, Tag(kind_tag("path"))] | Annotated[PromptSound, Tag(kind_tag("prompt"))],
     Discriminator(_kind),
+    Field(title="Sound"),
 ]
 """What to play: a sound as FreeSWITCH reads it, or `{"prompt_id": ...}`."""

@@ -17,3 +17,4 @@ class Body(Value):
     """What a client may write of a resource; id, times and version are added by the store."""
 
     enabled: bool = True
+    """Whether it has an effect; false switches it off and keeps it."""

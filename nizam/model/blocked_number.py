@@ -13,13 +13,16 @@ from nizam.model.values import Text
 
 
 class BlockedNumber(Body):
-    """The writable fields. `pattern` is a number or, with a final dot, a prefix; one that starts
-    with + is compared in E.164. `direction` is that of the calls it stops."""
+    """A number that may not call in, or may not be called, for a while or for good."""
 
     pattern: Pattern
+    """A number or, with a final dot, a prefix; one that starts with + is compared in E.164."""
     direction: Literal["inbound", "outbound", "both"] = "inbound"
+    """The calls that it stops."""
     reason: Text = ""
+    """Why, for people."""
     expires_at: AwareDatetime | None = None
+    """Until when; for good without it."""
 
 
 RESOURCE = Resource(

@@ -19,9 +19,13 @@ class CalendarDay(Value):
     """One day: a `date`, or a `month` and `day` of every year."""
 
     date: datetime.date | None = None
+    """A day of one year."""
     month: Annotated[int, Field(ge=1, le=12)] | None = None
+    """The month of a day of every year."""
     day: Annotated[int, Field(ge=1, le=31)] | None = None
+    """The day of the month."""
     label: Text = ""
+    """What day it is, for people."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -43,10 +47,12 @@ class CalendarDay(Value):
 
 
 class Calendar(Body):
-    """The writable fields."""
+    """The days on which it is a holiday, for time conditions and policies."""
 
     name: Label
+    """Its name; no other calendar of the tenant has it."""
     days: Annotated[tuple[CalendarDay, ...], Field(max_length=1000)] = ()
+    """The days on which it is a holiday."""
 
 
 RESOURCE = Resource(

@@ -19,21 +19,32 @@ class PublishedFlow(Value):
     """The version that calls follow."""
 
     version: int
+    """Which of the published versions it is."""
     published_at: AwareDatetime
+    """Since when calls follow it."""
     start: NodeId
+    """The id of the node where calls begin."""
     nodes: Nodes
+    """The nodes."""
 
 
 class CallFlow(Body):
-    """The writable fields are the draft. `status` is published while the draft is what calls
-    follow, and draft otherwise."""
+    """What a caller goes through, as a graph of nodes. The fields are the draft; calls follow what
+    was published. `status` is published while the draft is what calls follow, and draft
+    otherwise."""
 
     number: InternalNumber | None = None
+    """The number to dial inside the tenant."""
     name: Label
+    """Its name, for people."""
     start: NodeId
+    """The id of the node where calls begin."""
     nodes: Nodes
+    """The nodes; every one of them must be reached from the start."""
     status: Literal["draft", "published"] = "draft"
+    """published while the draft is what calls follow."""
     published: PublishedFlow | None = None
+    """The version that calls follow; null before the first."""
 
     @model_validator(mode="after")
     def _sound_graph(self) -> Self:

@@ -25,10 +25,15 @@ class TimeLeaf(Value):
     calendar."""
 
     type: Literal["time"]
+    """The kind of condition."""
     time_condition_id: Annotated[UUID, RefersTo("time_condition")] | None = None
+    """A time condition that must match."""
     calendar_id: Annotated[UUID, RefersTo("calendar")] | None = None
+    """A calendar of which it must be a day."""
     rules: Annotated[tuple[Rule, ...], Field(max_length=50)] = ()
+    """Rules of which one must hold."""
     time_zone: TimeZone | None = None
+    """The time zone of the rules; the tenant's without it."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -44,68 +49,83 @@ class CallerPatternLeaf(Value):
     """The caller's number fits a dial pattern."""
 
     type: Literal["caller_pattern"]
+    """The kind of condition."""
     pattern: Pattern
+    """A dial pattern: digits, X (0-9), Z (1-9), N (2-9) and a final dot for any rest."""
 
 
 class CallerPrefixLeaf(Value):
     """The caller's number, in E.164, begins with one of the prefixes."""
 
     type: Literal["caller_prefix"]
+    """The kind of condition."""
     prefixes: Annotated[
         tuple[Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{1,15}$")], ...],
         Field(min_length=1, max_length=200),
     ]
+    """Prefixes in E.164."""
 
 
 class CallerCountryLeaf(Value):
     """The caller's number belongs to one of the countries."""
 
     type: Literal["caller_country"]
+    """The kind of condition."""
     countries: Annotated[tuple[Country, ...], Field(min_length=1, max_length=250)]
+    """Countries, ISO 3166-1 alpha-2."""
 
 
 class AnonymousLeaf(Value):
     """The caller shows no number."""
 
     type: Literal["anonymous"]
+    """The kind of condition."""
 
 
 class BlockedListLeaf(Value):
     """The caller's number is among the tenant's blocked numbers, whatever their direction."""
 
     type: Literal["blocked_list"]
+    """The kind of condition."""
 
 
 class DidLeaf(Value):
     """The call came in for this DID."""
 
     type: Literal["did"]
+    """The kind of condition."""
     did_id: Annotated[UUID, RefersTo("did")]
+    """The id of a DID."""
 
 
 class DestinationLeaf(Value):
     """What was dialled fits a dial pattern."""
 
     type: Literal["destination"]
+    """The kind of condition."""
     pattern: Pattern
+    """A dial pattern for what was dialled."""
 
 
 class AllOf(Value):
     """Every one of the conditions holds."""
 
     all: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=50)]
+    """Conditions that must all hold."""
 
 
 class AnyOf(Value):
     """At least one of the conditions holds."""
 
     any: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=50)]
+    """Conditions of which one must hold."""
 
 
 class NotOf(Value):
     """The condition does not hold."""
 
     not_: Annotated[Condition, Field(alias="not")]
+    """A condition that must not hold."""
 
 
 LEAVES = (
@@ -153,6 +173,7 @@ Condition = Annotated[
             + ", ".join(LEAVES)
         ),
     ),
+    Field(title="Condition"),
 ]
 
 for _model in (AllOf, AnyOf, NotOf):

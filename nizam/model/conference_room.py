@@ -15,18 +15,26 @@ Pin = Annotated[str, StringConstraints(pattern=r"^[0-9]{3,10}$")]
 
 
 class ConferenceRoom(Body):
-    """The writable fields. The PINs can be read by reveal alone; who enters with the moderator's
-    is a moderator. `max_members` 0 means no limit. `wait_for_moderator` needs a moderator's PIN to
-    have an effect."""
+    """A number under which any number of callers hear each other. The PINs can be read by reveal
+    alone; who enters with the moderator's is a moderator. `wait_for_moderator` needs a
+    moderator's PIN to have an effect."""
 
     number: InternalNumber
+    """The number to dial inside the tenant."""
     name: Label
+    """Its name, for people."""
     member_pin: Pin | None = None
+    """The PIN to enter with; none is asked for without it."""
     moderator_pin: Pin | None = None
+    """The PIN that makes a moderator."""
     max_members: Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many may be in it at once; 0 is no limit."""
     record: bool = False
+    """Whether it is recorded."""
     mute_on_entry: bool = False
+    """Whether members enter muted."""
     wait_for_moderator: bool = False
+    """Whether members hear music until a moderator is there."""
 
     @model_validator(mode="after")
     def _distinct_pins(self) -> Self:

@@ -23,7 +23,7 @@ BUILT_IN: dict[str, frozenset[str]] = {
 }
 """Types that are no resource of their own, with the fields each takes."""
 
-_REQUIRED: dict[str, frozenset[str]] = BUILT_IN | {
+REQUIRED: dict[str, frozenset[str]] = BUILT_IN | {
     "hangup": frozenset(),
     "play": frozenset({"sound"}),
 }
@@ -45,11 +45,17 @@ class Destination(Value):
     `{"type": "play", "sound": ..., "then": {...}}` or `{"type": "hangup", "cause": ...}`."""
 
     type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,40}$")]
+    """What it is."""
     id: UUID | None = None
+    """The id of the resource."""
     number: DialString | None = None
+    """The number to dial, through the tenant's outbound routes."""
     cause: HangupCause | None = None
+    """The hangup cause, NORMAL_CLEARING without it."""
     sound: SoundPath | None = None
+    """What is played: a path as FreeSWITCH reads it, or a tone_stream."""
     then: Destination | None = Field(default=None)
+    """Where the call goes when the sound has been played; it ends without it."""
 
     @property
     def resource(self) -> str:
@@ -75,7 +81,7 @@ class Destination(Value):
             for name in ("id", "number", "cause", "sound", "then")
             if getattr(self, name) is not None
         }
-        missing = _REQUIRED.get(self.type, types[self.type]) - given
+        missing = REQUIRED.get(self.type, types[self.type]) - given
         surplus = given - types[self.type]
         if missing or surplus:
             raise PydanticCustomError(

@@ -10,15 +10,22 @@ from nizam.model.values import E164, Language, Text, TimeZone
 
 
 class Did(Body):
-    """The writable fields."""
+    """A public number that reaches the tenant. It exists once on the whole platform."""
 
     number: E164
+    """The public number in E.164; it exists once on the whole platform."""
     label: Text = ""
+    """What it is for, for people."""
     destination: Destination
+    """Where its calls go."""
     caller_name_prefix: Text | None = None
+    """Put before the caller's name, so that people see what was called."""
     language: Language | None = None
+    """The language of announcements."""
     recording: RecordingPolicy = "never"
+    """Which of its calls are recorded."""
     time_zone: TimeZone | None = None
+    """The time zone of its time conditions; the tenant's without it."""
 
 
 RESOURCE = Resource(

@@ -21,19 +21,28 @@ class PlanGateway(Value):
     """One gateway of the plan: lower `order` first."""
 
     gateway_id: Annotated[UUID, RefersTo("gateway")]
+    """The id of a gateway."""
     order: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Lower ones are tried first."""
 
 
 class EmergencyPlan(Body):
-    """The writable fields. Calls to `numbers` are routed before everything else and are never
-    blocked. An extension's own emergency number and location come before those of the plan."""
+    """The numbers for help, how they are reached, and what is told of the caller. Calls to
+    `numbers` are routed before everything else and are never blocked. An extension's own
+    emergency number and location come before those of the plan."""
 
     name: Label
+    """Its name; no other plan of the tenant has it."""
     numbers: Annotated[tuple[EmergencyNumber, ...], Field(min_length=1, max_length=50)]
+    """The numbers for help."""
     gateways: Annotated[tuple[PlanGateway, ...], Field(min_length=1, max_length=20)]
+    """The gateways that reach it."""
     caller_id_number: E164 | None = None
+    """The number that is shown, unless the extension has one for emergencies."""
     location: Text | None = None
+    """Where the caller is, unless the extension says."""
     notify: Annotated[tuple[Email, ...], Field(max_length=20)] = ()
+    """Who is told of such a call, by email."""
 
     @model_validator(mode="after")
     def _distinct_numbers(self) -> Self:

@@ -40,55 +40,87 @@ class CallerId(Value):
     """What the called party sees: inside the tenant, outside, and in an emergency."""
 
     internal_name: Text | None = None
+    """Inside the tenant; the display name without it."""
     internal_number: InternalNumber | None = None
+    """Inside the tenant; the extension's number without it."""
     external_name: Text | None = None
+    """Outside."""
     external_number: E164 | None = None
+    """Outside, in E.164."""
     emergency_number: E164 | None = None
+    """In an emergency, in E.164."""
 
 
 class Voicemail(Value):
     """The voicemail box of the extension."""
 
     enabled: bool = True
+    """Whether there is a mailbox."""
     pin: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[0-9]{4,10}$")] | None,
         Field(json_schema_extra={"writeOnly": True}),
     ] = None
+    """What the mailbox is listened to with."""
     email: Email | None = None
+    """Who is told of a new message."""
     attach_audio: bool = True
+    """Whether the message comes with the email."""
     delete_after_email: bool = False
+    """Whether it is deleted once it was sent."""
 
 
 class Forward(Value):
     """Where calls go instead of, or after, the phone."""
 
     always: Destination | None = None
+    """Without ringing the phone."""
     busy: Destination | None = None
+    """When all its calls are taken."""
     no_answer: Destination | None = None
+    """When nobody answers in time."""
     not_registered: Destination | None = None
+    """When no phone is registered."""
 
 
 class Extension(Body):
-    """The writable fields. `sip_password` is generated when absent and shown once; it and the
-    voicemail's `pin` can be read by reveal alone."""
+    """A person or place that can be called inside the tenant, with its phone's login.
+    `sip_password` is generated when absent and shown once; it and the voicemail's `pin` can be
+    read by reveal alone."""
 
     number: InternalNumber
+    """The number to dial inside the tenant, and the SIP user."""
     display_name: Label
+    """The name of the person or place."""
     sip_password: SipPassword | None = None
+    """What the phone registers with; generated when it is left out."""
     caller_id: CallerId = CallerId()
+    """What called parties see."""
     emergency_location: Text | None = None
+    """Where the phone is, for emergency services."""
     voicemail: Voicemail = Voicemail()
+    """The mailbox."""
     ring_seconds: Annotated[int, Field(ge=5, le=120)] = 25
+    """How long it rings before a call goes on."""
     forward: Forward = Forward()
+    """Where calls go instead of, or after, the phone."""
     do_not_disturb: bool = False
+    """Whether it is busy to everybody."""
     follow_me: Annotated[tuple[DialString, ...], Field(max_length=10)] = ()
+    """Numbers that ring together with the phone."""
     call_waiting: bool = True
+    """Whether a second call rings while one is under way."""
     max_calls: Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many calls it may have at once; 0 is no limit."""
     toll_class: Literal["internal", "local", "national", "international"] = "national"
+    """The farthest it may call."""
     recording: RecordingPolicy = "never"
+    """Which of its calls are recorded."""
     time_zone: TimeZone | None = None
+    """Its time zone; the tenant's without it."""
     pickup_group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
+    """Whose ringing phones it can pick up, and who can pick up its calls."""
     allowed_cidrs: Annotated[tuple[Network, ...], Field(max_length=20)] = ()
+    """The networks that its phones may register from; anywhere when there are none."""
 
 
 RESOURCE = Resource(

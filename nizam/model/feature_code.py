@@ -71,15 +71,20 @@ _OWN_FIELDS = ("destination", "time_condition_id", "parking_lot_id")
 
 
 class FeatureCode(Body):
-    """The writable fields. `night_mode` switches the override of a time condition, `speed_dial`
-    leads to a destination, `park` and `retrieve` use the tenant's first parking lot unless they
-    name one."""
+    """A star code that does something instead of ringing somebody. `night_mode` switches the
+    override of a time condition, `speed_dial` leads to a destination, `park` and `retrieve` use
+    the tenant's first parking lot unless they name one."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[*#][0-9*#]{1,9}$")]
+    """What is dialled."""
     feature: Feature
+    """What it does."""
     destination: Destination | None = None
+    """Where a speed dial leads."""
     time_condition_id: Annotated[UUID, RefersTo("time_condition")] | None = None
+    """What night mode switches."""
     parking_lot_id: Annotated[UUID, RefersTo("parking_lot")] | None = None
+    """Where calls are parked; the tenant's first lot without it."""
 
     @model_validator(mode="after")
     def _fields_of_feature(self) -> Self:

@@ -18,37 +18,52 @@ from nizam.model.validation import kind_by_type, kind_tag
 from nizam.model.values import HangupCause, Language, LongText, Text
 from nizam.model.webhook import Url
 
-NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+NodeId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$"), Field(examples=["welcome"])
+]
+Variable = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), Field(examples=["order"])
+]
 
 
 class _Node(Value):
     id: NodeId
+    """What other nodes name it by."""
     label: Text = ""
+    """What it is for, for people."""
 
 
 class PlayNode(_Node):
     """Play a sound to the end."""
 
     type: Literal["play"]
+    """The kind of node."""
     sound: Sound
+    """What is played."""
     next: NodeId
+    """The id of the node that comes then."""
 
 
 class SayNode(_Node):
     """Speak a text."""
 
     type: Literal["say"]
+    """The kind of node."""
     text: LongText
+    """What is spoken."""
     language: Language | None = None
+    """The language; the tenant's without it."""
     next: NodeId
+    """The id of the node that comes then."""
 
 
 class DigitsBranch(Value):
     """Where certain digits lead."""
 
     digits: Digits
+    """What is pressed."""
     next: NodeId
+    """The id of the node that comes then."""
 
 
 class CollectNode(_Node):
@@ -56,17 +71,29 @@ class CollectNode(_Node):
     others, `timeout_next` (or `next`) when nothing is pressed in any of the attempts."""
 
     type: Literal["collect"]
+    """The kind of node."""
     sound: Sound | None = None
+    """What is played meanwhile."""
     variable: Variable = "digits"
+    """Where the digits go."""
     min_digits: Annotated[int, Field(ge=1, le=30)] = 1
+    """Fewer do not count."""
     max_digits: Annotated[int, Field(ge=1, le=30)] = 1
+    """No more are waited for."""
     terminator: Literal["#", "*", ""] = "#"
+    """The key that ends them early; none when it is empty."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """How often the caller may try."""
     timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 10
+    """How long the first digit is waited for."""
     digit_timeout_seconds: Annotated[float, Field(ge=0.5, le=20)] = 2
+    """How long each further one is waited for."""
     branches: Annotated[tuple[DigitsBranch, ...], Field(max_length=100)] = ()
+    """Where certain digits lead."""
     next: NodeId
+    """Where all others lead."""
     timeout_next: NodeId | None = None
+    """Where no digits lead; `next` without it."""
 
     @model_validator(mode="after")
     def _digits(self) -> Self:
@@ -82,25 +109,35 @@ class ValueBranch(Value):
     """Where a value leads."""
 
     value: Text
+    """What the variable holds."""
     next: NodeId
+    """The id of the node that comes then."""
 
 
 class BranchNode(_Node):
     """Go on by the value of a variable; `next` for every other value."""
 
     type: Literal["branch"]
+    """The kind of node."""
     variable: Variable
+    """What is looked at."""
     branches: Annotated[tuple[ValueBranch, ...], Field(min_length=1, max_length=100)]
+    """Where certain values lead."""
     next: NodeId
+    """Where all others lead."""
 
 
 class SetNode(_Node):
     """Set a variable."""
 
     type: Literal["set"]
+    """The kind of node."""
     variable: Variable
+    """What is set."""
     value: Text
+    """What it holds then."""
     next: NodeId
+    """The id of the node that comes then."""
 
 
 class HttpNode(_Node):
@@ -108,43 +145,61 @@ class HttpNode(_Node):
     `error_next` (or `next`) when there is no good answer in time."""
 
     type: Literal["http"]
+    """The kind of node."""
     url: Url
+    """Which server is asked."""
     method: Literal["GET", "POST"] = "POST"
+    """How it is asked."""
     timeout_seconds: Annotated[int, Field(ge=1, le=15)] = 5
+    """How long its answer is waited for."""
     variable: Variable = "response"
+    """Where the answer goes."""
     next: NodeId
+    """Where a good answer leads."""
     error_next: NodeId | None = None
+    """Where no good answer leads; `next` without it."""
 
 
 class BridgeNode(_Node):
     """Send the call to a destination; on to `next`, if there is one, when nobody answers."""
 
     type: Literal["bridge"]
+    """The kind of node."""
     destination: Destination
+    """Where the call is sent."""
     next: NodeId | None = None
+    """Where it goes when nobody answers; it ends without it."""
 
 
 class RecordNode(_Node):
     """Record what the caller says."""
 
     type: Literal["record"]
+    """The kind of node."""
     max_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
+    """How long at most."""
     silence_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    """How much silence ends it."""
     next: NodeId
+    """The id of the node that comes then."""
 
 
 class VoicemailNode(_Node):
     """Take a message for an extension."""
 
     type: Literal["voicemail"]
+    """The kind of node."""
     extension_id: Annotated[UUID, RefersTo("extension")]
+    """The extension whose mailbox takes the message."""
 
 
 class HangupNode(_Node):
     """End the call."""
 
     type: Literal["hangup"]
+    """The kind of node."""
     cause: HangupCause = "NORMAL_CLEARING"
+    """The hangup cause."""
 
 
 FlowNode = Annotated[
@@ -166,6 +221,7 @@ FlowNode = Annotated[
             "record, voicemail, hangup"
         ),
     ),
+    Field(title="FlowNode"),
 ]
 
 INSTANT = (BranchNode, SetNode, HttpNode)

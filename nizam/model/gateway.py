@@ -19,24 +19,41 @@ GatewayPassword = Annotated[
 
 
 class Gateway(Body):
-    """The writable fields. Without `register` the carrier knows us by our address."""
+    """A SIP trunk to a carrier, which FreeSWITCH gets in sofia.conf. Without `register` the
+    carrier knows us by our address."""
 
     name: Label
+    """Its name; no other gateway of the tenant has it."""
     host: Host
+    """The carrier's host or address."""
     port: Port = 5060
+    """The carrier's port."""
     transport: Literal["udp", "tcp", "tls"] = "udp"
+    """How SIP is carried."""
     register_: Annotated[bool, Field(alias="register")] = False
+    """Whether to register there; otherwise the carrier knows us by our address."""
     username: SipToken | None = None
+    """What to sign in with."""
     password: GatewayPassword | None = None
+    """What to sign in with; never shown but by reveal."""
     realm: Host | None = None
+    """The realm of the credentials; the host without it."""
     from_user: SipToken | None = None
+    """The user in From; the username without it."""
     from_domain: Host | None = None
+    """The domain in From; the host without it."""
     proxy: Proxy | None = None
+    """An outbound proxy."""
     expire_seconds: Annotated[int, Field(ge=60, le=86400)] = 3600
+    """How long a registration holds."""
     ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    """How often it is asked whether it is there; 0 is never."""
     codecs: CodecList | None = None
+    """The codecs, by preference; those of the SIP profile without it."""
     caller_id_in: Literal["from", "pai", "rpid"] = "from"
+    """Where the caller's number is: From, P-Asserted-Identity or Remote-Party-ID."""
     max_channels: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How many calls at once; 0 is no limit."""
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:

@@ -19,27 +19,44 @@ class Entry(Value):
     """What a caller presses, and where that leads."""
 
     digits: Digits
+    """What is pressed."""
     destination: Destination
+    """Where that leads."""
 
 
 class Ivr(Body):
-    """The writable fields; times in seconds."""
+    """A menu that plays a greeting and sends the caller on by the digits pressed."""
 
     number: InternalNumber
+    """The number to dial inside the tenant."""
     name: Label
+    """Its name, for people."""
     greeting_long: SoundPath
+    """What is heard at first."""
     greeting_short: SoundPath | None = None
+    """What is heard again; the long one without it."""
     invalid_sound: SoundPath | None = None
+    """What is heard after digits that lead nowhere."""
     exit_sound: SoundPath | None = None
+    """What is heard at the end."""
     timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 10
+    """How long the first digit is waited for."""
     digit_timeout_seconds: Annotated[float, Field(ge=0.5, le=20)] = 2
+    """How long each further one is waited for."""
     max_failures: Annotated[int, Field(ge=1, le=10)] = 3
+    """How many wrong digits are borne with."""
     max_timeouts: Annotated[int, Field(ge=1, le=10)] = 3
+    """How many silences are borne with."""
     digit_length: Annotated[int, Field(ge=1, le=15)] = 4
+    """How many digits are waited for."""
     entries: Annotated[tuple[Entry, ...], Field(max_length=100)] = ()
+    """Where digits lead."""
     direct_dial: bool = False
+    """Whether extensions can be dialled."""
     timeout_destination: Destination | None = None
+    """Where silence leads in the end."""
     invalid_destination: Destination | None = None
+    """Where wrong digits lead in the end."""
 
     @model_validator(mode="after")
     def _distinct_digits(self) -> Self:

@@ -19,16 +19,21 @@ class MusicFile(AudioFile):
     """One of the files; `name` is for people."""
 
     id: UUID
+    """Its id."""
     name: Label
+    """Its name, for people."""
 
 
 class MusicOnHold(Body):
-    """The writable fields. The one that `is_default` is heard in every call of the tenant;
-    `files` are in the order in which they are played."""
+    """What callers hear while they wait, one file after the other. The one that `is_default` is
+    heard in every call of the tenant."""
 
     name: Label
+    """Its name; no other music of the tenant has it."""
     is_default: bool = False
+    """Whether it is heard in every call of the tenant."""
     files: Annotated[tuple[MusicFile, ...], Field(max_length=MAX_FILES)] = ()
+    """The files, in the order in which they are played."""
 
 
 RESOURCE = Resource(

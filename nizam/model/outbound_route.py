@@ -29,26 +29,41 @@ class RouteGateway(Value):
     """One gateway of the route: lower `order` first; equal orders share by `weight`."""
 
     gateway_id: Annotated[UUID, RefersTo("gateway")]
+    """The id of a gateway."""
     order: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Lower ones are tried first."""
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Its share among gateways of the same order."""
 
 
 class OutboundRoute(Body):
-    """The writable fields. `strip` digits go first, then `prepend` is put before the number."""
+    """Which gateways carry which numbers, in which order. `strip` digits go first, then `prepend`
+    is put before the number."""
 
     name: Label
+    """Its name; no other route of the tenant has it."""
     priority: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Lower ones are asked first."""
     patterns: Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=100)]
+    """Dial patterns of the numbers that it carries."""
     strip: Annotated[int, Field(ge=0, le=20)] = 0
+    """How many digits are taken from the front."""
     prepend: Annotated[str, StringConstraints(pattern=r"^\+?[0-9*#]{0,16}$")] = ""
+    """What is put before the rest."""
     gateways: Annotated[tuple[RouteGateway, ...], Field(min_length=1, max_length=20)]
+    """The gateways that carry it."""
     failover_causes: Annotated[tuple[HangupCause, ...], Field(max_length=40)] = (
         DEFAULT_FAILOVER_CAUSES
     )
+    """The hangup causes after which the next gateway is tried."""
     caller_id: E164 | None = None
+    """The number that is shown, for extensions without one of their own."""
     toll_class: Literal["local", "national", "international"] = "national"
+    """What an extension must be allowed to use it."""
     time_condition_id: Annotated[UUID, RefersTo("time_condition")] | None = None
+    """When it can be used; always without it."""
     max_channels: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How many calls at once; 0 is no limit."""
 
 
 RESOURCE = Resource(

@@ -20,16 +20,21 @@ Slot = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,8}$")]
 
 
 class ParkingLot(Body):
-    """The writable fields. The slots, from first to last, are numbers of the tenant that nothing
-    else may have. A call that nobody fetches in `timeout_seconds` goes to `return_destination`;
-    without one it ends."""
+    """A number that parks a call in a free slot, and the slots to fetch it from. The slots, from
+    first to last, are numbers of the tenant that nothing else may have."""
 
     number: InternalNumber
+    """The number that parks a call in a free slot."""
     name: Label
+    """Its name, for people."""
     slot_from: Slot
+    """The first slot."""
     slot_to: Slot
+    """The last slot."""
     timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = 120
+    """How long a call is kept."""
     return_destination: Destination | None = None
+    """Where it goes when nobody has fetched it; it ends without it."""
 
     @model_validator(mode="after")
     def _slots(self) -> Self:

@@ -9,12 +9,17 @@ from nizam.model.values import Label, Language, LongText
 
 
 class Prompt(Body):
-    """The writable fields; `audio` is there once a file was uploaded."""
+    """A recording that callers hear, such as a greeting or an announcement. `audio` is there once
+    a file was uploaded."""
 
     name: Label
+    """Its name; no other prompt of the tenant has it."""
     description: LongText | None = None
+    """What it says, for people."""
     language: Language | None = None
+    """The language that it is in."""
     audio: AudioFile | None = None
+    """The file; null until one was uploaded."""
 
 
 RESOURCE = Resource(

@@ -26,11 +26,15 @@ class ExtensionRange(Value):
     `display_name` stands for the number; `fields` are what else all of them have."""
 
     first: InternalNumber
+    """The first number."""
     count: Annotated[int, Field(ge=1, le=MOST_OBJECTS)]
+    """How many."""
     display_name: Annotated[str, StringConstraints(min_length=1, max_length=100)] = (
         f"Extension {_NUMBER}"
     )
+    """The name of each; {number} stands for its number."""
     fields: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """What else all of them have, as POST extensions takes it."""
 
     @field_validator("count")
     @classmethod
@@ -73,6 +77,7 @@ class Administrator(Person):
     for."""
 
     generate_password: bool = False
+    """Whether to generate a password, which is in the answer."""
 
     @field_validator("generate_password")
     @classmethod
@@ -87,7 +92,12 @@ class Provision(Value):
     the names that tenant documents give to them."""
 
     tenant: Tenant
+    """The tenant."""
     status: Literal["trial", "active"] = "active"
+    """The state that it begins in."""
     extension_range: ExtensionRange | None = None
+    """Extensions with numbers in a row."""
     admin: Administrator | None = None
+    """Its first user."""
     api_key: KeyTerms | None = None
+    """Its first key."""

@@ -18,10 +18,15 @@ class Member(Value):
     """One phone of the group: an extension of the tenant or an external number."""
 
     extension_id: Annotated[UUID, RefersTo("extension")] | None = None
+    """An extension of the tenant."""
     number: DialString | None = None
+    """Or a number to dial."""
     delay_seconds: Annotated[int, Field(ge=0, le=120)] = 0
+    """How long after the others it starts to ring."""
     timeout_seconds: Annotated[int, Field(ge=3, le=120)] | None = None
+    """How long it rings; as long as the group without it."""
     confirm: bool = False
+    """Whether whoever answers must press a key to take the call."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -31,19 +36,28 @@ class Member(Value):
 
 
 class RingGroup(Body):
-    """The writable fields."""
+    """One number that rings several phones."""
 
     number: InternalNumber
+    """The number to dial inside the tenant."""
     name: Label
+    """Its name, for people."""
     strategy: Literal["simultaneous", "sequence", "rollover", "random", "round_robin"] = (
         "simultaneous"
     )
+    """In which order the members ring."""
     members: Annotated[tuple[Member, ...], Field(min_length=1, max_length=100)]
+    """Who rings."""
     ring_seconds: Annotated[int, Field(ge=5, le=300)] = 30
+    """How long they ring."""
     caller_name_prefix: Text | None = None
+    """Put before the caller's name, so that people see what was called."""
     ringback: SoundPath | None = None
+    """What the caller hears meanwhile."""
     skip_busy: bool = True
+    """Whether members who are in a call are left out."""
     fallback: Destination | None = None
+    """Where the call goes when nobody answers."""
 
 
 RESOURCE = Resource(

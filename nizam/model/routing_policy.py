@@ -19,28 +19,36 @@ class AllowAction(Value):
     """Let the call through: no further policy is looked at."""
 
     type: Literal["allow"]
+    """The kind of action."""
 
 
 class RejectAction(Value):
     """Refuse the call."""
 
     type: Literal["reject"]
+    """The kind of action."""
     cause: HangupCause = "CALL_REJECTED"
+    """The hangup cause."""
 
 
 class RedirectAction(Value):
     """Send the call somewhere else."""
 
     type: Literal["redirect"]
+    """The kind of action."""
     destination: Destination
+    """Where the call goes."""
 
 
 class SetCallerIdAction(Value):
     """Show another caller, and look at the next policy."""
 
     type: Literal["set_caller_id"]
+    """The kind of action."""
     name: Text | None = None
+    """The name that is shown."""
     number: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")] | None = None
+    """The number that is shown."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -61,21 +69,27 @@ Action = Annotated[
             "an action has a type, which is one of allow, reject, redirect, set_caller_id"
         ),
     ),
+    Field(title="Action"),
 ]
 
 
 class RoutingPolicy(Body):
-    """The writable fields. Policies are asked in the order of `priority`, lowest first, of all
-    calls, of those from outside, of those from the tenant's phones, or of none: then only of a
-    call that is sent to the policy as a destination. Such a call goes to `otherwise` unless the
-    policy redirects or rejects it."""
+    """Lets calls that fit a condition through, refuses them or sends them elsewhere. Policies are
+    asked in the order of `priority`, lowest first. A call that is sent to a policy as a
+    destination goes to `otherwise` unless the policy redirects or rejects it."""
 
     name: Label
+    """Its name; no other policy of the tenant has it."""
     priority: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Lower ones are asked first."""
     applies_to: Literal["all", "inbound", "internal", "none"] = "all"
+    """The calls that it is asked of; none: only those that are sent to it as a destination."""
     condition: Condition
+    """Which of them it is for."""
     action: Action
+    """What becomes of those."""
     otherwise: Destination | None = None
+    """Where a call goes that was sent to it as a destination and fits no condition."""
 
     @model_validator(mode="after")
     def _size(self) -> Self:

@@ -17,24 +17,38 @@ DEFAULT_CODECS = "OPUS,G722,PCMU,PCMA"
 
 
 class SipProfile(Body):
-    """The writable fields. There are two profiles: phones register at `internal`, carriers are
-    reached through `external`. One that is not declared here, or is disabled, has the addresses and
-    ports of the settings. Without an address FreeSWITCH takes the node's own."""
+    """On which addresses and how FreeSWITCH speaks SIP. There are two: phones register at
+    `internal`, carriers are reached through `external`. One that is not declared here, or is
+    disabled, has the addresses and ports of the settings."""
 
     name: Literal["internal", "external"]
+    """internal for phones, external for carriers."""
     sip_ip: Host | None = None
+    """The address that SIP listens on; the node's own without it."""
     sip_port: Port
+    """The port that SIP listens on."""
     rtp_ip: Host | None = None
+    """The address of audio; that of SIP without it."""
     advertised_ip: Host | None = None
+    """The address that others are told, behind NAT."""
     tls: bool = False
+    """Whether to listen for TLS too."""
     tls_port: Port | None = None
+    """The port for TLS."""
     codecs_in: CodecList = DEFAULT_CODECS
+    """Codecs of calls that come in, by preference."""
     codecs_out: CodecList = DEFAULT_CODECS
+    """Codecs of calls that go out, by preference."""
     rtp_timeout_seconds: Annotated[int, Field(ge=0, le=86400)] = 300
+    """How long without audio ends a call; 0 is never."""
     session_timeout_seconds: Annotated[int, Field(ge=90, le=86400)] | None = None
+    """How often a session is refreshed; not at all without it."""
     nat_ping: bool = False
+    """Whether phones behind NAT are kept reachable."""
     user_agent: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ._/-]{1,60}$")] | None = None
+    """What it calls itself."""
     inbound_acl_id: Annotated[UUID, RefersTo("acl")] | None = None
+    """The access control list of who may call in without credentials."""
 
     @model_validator(mode="after")
     def _tls_port(self) -> Self:

@@ -15,18 +15,29 @@ SipAddress = Annotated[str, StringConstraints(max_length=260, pattern=r"^[A-Za-z
 
 
 class SwitchNode(Body):
-    """The writable fields. The node signs in at /freeswitch/xml with its XML credentials."""
+    """A FreeSWITCH that NIZAM answers, listens to and steers. It signs in at /freeswitch/xml with
+    its XML credentials."""
 
     name: Slug
+    """Its name."""
     esl_host: Host
+    """The host of its event socket."""
     esl_port: Port = 8021
+    """The port of its event socket."""
     esl_password: LineSecret | None = None
+    """The password of its event socket."""
     sip_address: SipAddress | None = None
+    """Where other nodes reach it by SIP."""
     xml_username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    """What it signs in with at /freeswitch/xml."""
     xml_password: LineSecret | None = None
+    """What it signs in with; generated when it is left out."""
     weight: Annotated[int, Field(ge=0, le=1000)] = 100
+    """Its share of new calls."""
     status: Literal["in_service", "draining", "out_of_service"] = "in_service"
+    """Whether it takes new calls, only ends those it has, or neither."""
     tags: tuple[Slug, ...] = ()
+    """Words to find it by."""
 
 
 RESOURCE = Resource(

@@ -30,38 +30,62 @@ class Quotas(Value):
     """How much a tenant may have or do; 0 means no limit."""
 
     max_extensions: Count = 0
+    """Extensions."""
     max_dids: Count = 0
+    """DIDs."""
     max_ring_groups: Count = 0
+    """Ring groups."""
     max_queues: Count = 0
+    """Queues."""
     max_concurrent_calls: Count = 0
+    """Calls at once."""
     max_calls_per_minute: Count = 0
+    """New calls a minute."""
     max_call_minutes_per_day: Count = 0
+    """Minutes of calls a day."""
 
 
 class DiallingPolicy(Value):
     """Which numbers outside may be dialled; prefixes in E.164. The longest match decides."""
 
     allowed_prefixes: tuple[Prefix, ...] = ()
+    """Prefixes that may be dialled."""
     blocked_prefixes: tuple[Prefix, ...] = ()
+    """Prefixes that may not be dialled."""
     international: bool = False
+    """Whether numbers of other countries may be dialled."""
     premium: bool = False
+    """Whether premium-rate numbers may be dialled."""
 
 
 class Tenant(Body):
-    """The writable fields; `status` changes only by activate, suspend and terminate."""
+    """A customer of the platform with a SIP domain of its own. `status` changes only by activate,
+    suspend and terminate."""
 
     name: Label
+    """Its name, for people."""
     slug: Slug
+    """Its short name; no other tenant has it."""
     domain: Domain
+    """Its SIP domain; no other tenant has it."""
     time_zone: TimeZone = "UTC"
+    """The time zone of its opening hours (IANA)."""
     country: Country = "US"
+    """How numbers without a country code are read (ISO 3166-1 alpha-2)."""
     language: Language = "en"
+    """The language of announcements."""
     quotas: Quotas = Quotas()
+    """How much it may have."""
     dialling: DiallingPolicy = DiallingPolicy()
+    """Which numbers it may dial."""
     codecs: CodecList | None = None
+    """The codecs of its calls, by preference; those of the SIP profile without it."""
     recording_retention_days: Annotated[int, Field(ge=0, le=3650)] = 90
+    """How long recordings are kept."""
     settings: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """Anything that the integrator wants to keep with it."""
     status: TenantStatus = "trial"
+    """Changed by activate, suspend and terminate."""
 
 
 RESOURCE = Resource(

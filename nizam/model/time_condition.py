@@ -22,7 +22,9 @@ class DateRange(Value):
     """Days from `from` to `to`, both included."""
 
     from_: date = Field(alias="from")
+    """The first day."""
     to: date
+    """The last day."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -35,10 +37,15 @@ class Rule(Value):
     """Everything that is given must hold. `to` before or equal to `from` runs over midnight."""
 
     weekdays: tuple[Weekday, ...] = ()
+    """On these days of the week."""
     from_: Annotated[ClockTime | None, Field(alias="from")] = None
+    """From this time of day."""
     to: ClockTime | None = None
+    """To this time of day."""
     dates: DateRange | None = None
+    """In this range of dates."""
     month_days: tuple[Annotated[int, Field(ge=1, le=31)], ...] = ()
+    """On these days of the month."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -50,21 +57,28 @@ class Rule(Value):
 
 
 class TimeCondition(Body):
-    """The writable fields. Without a time zone of its own it uses the tenant's.
-
-    On a holiday of the calendar no rule counts: the call goes to `holidays_destination`, or to
-    `otherwise_destination` when there is none.
-    """
+    """Sends a call one way in opening hours and another way outside them. On a holiday of the
+    calendar no rule counts: the call goes to `holidays_destination`, or to
+    `otherwise_destination` when there is none."""
 
     number: InternalNumber | None = None
+    """The number to dial inside the tenant."""
     name: Label
+    """Its name, for people."""
     time_zone: TimeZone | None = None
+    """The time zone of the rules; the tenant's without it."""
     rules: Annotated[tuple[Rule, ...], Field(max_length=50)] = ()
+    """When it matches: one of them must hold."""
     calendar_id: Annotated[UUID, RefersTo("calendar")] | None = None
+    """The calendar of its holidays."""
     holidays_destination: Destination | None = None
+    """Where calls go on a holiday."""
     match_destination: Destination
+    """Where calls go when it matches."""
     otherwise_destination: Destination
+    """Where calls go when it does not."""
     override: Literal["auto", "match", "otherwise"] = "auto"
+    """auto by the rules, or one way whatever they say."""
 
     @model_validator(mode="after")
     def _holidays(self) -> Self:

@@ -37,7 +37,9 @@ class Membership(Value):
     platform_admin."""
 
     tenant_id: UUID | None = None
+    """The tenant; null is the platform."""
     role: Role
+    """What the user may do there."""
 
     @model_validator(mode="after")
     def _fits(self) -> Membership:
@@ -51,8 +53,11 @@ class Person(Body):
     person choose one."""
 
     email: LoginEmail
+    """The address to log in with; no other user has it."""
     name: Label
+    """Who it is."""
     password: Password | None = None
+    """What to log in with; only its hash is kept."""
 
     @field_validator("password")
     @classmethod
@@ -65,9 +70,11 @@ class Person(Body):
 
 
 class User(Person):
-    """The writable fields: the person, and what part they have where."""
+    """A person who signs in, and which part that person has in which tenant. Without a password
+    nobody can log in as the user yet; a reset token lets the person choose one."""
 
     memberships: Annotated[tuple[Membership, ...], Field(max_length=200)] = ()
+    """What the user may do where."""
 
     @model_validator(mode="after")
     def _once(self) -> User:

@@ -51,21 +51,29 @@ Label = Annotated[
 
 LongText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(safe_text)]
 
-InternalNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
+InternalNumber = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{2,15}$"), Field(examples=["1001"])
+]
 """A number dialled inside a tenant: 2 to 15 digits."""
 
-E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{4,14}$")]
+E164 = Annotated[
+    str, StringConstraints(pattern=r"^\+[1-9][0-9]{4,14}$"), Field(examples=["+12025550101"])
+]
 """A public number in E.164 with its plus sign."""
 
-DialString = Annotated[str, StringConstraints(pattern=r"^\+?[0-9*#]{1,32}$")]
+DialString = Annotated[
+    str, StringConstraints(pattern=r"^\+?[0-9*#]{1,32}$"), Field(examples=["+12025550199"])
+]
 """What a person may dial: digits, star and hash, optionally in E.164."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(known_time_zone)]
 
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(examples=["DE"])]
 """ISO 3166-1 alpha-2."""
 
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
+Language = Annotated[
+    str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["en"])
+]
 
 Domain = Annotated[
     str,
@@ -75,6 +83,7 @@ Domain = Annotated[
         pattern=r"^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+"
         r"[a-zA-Z]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$",
     ),
+    Field(examples=["acme.example.test"]),
 ]
 """A DNS name with at least two labels, lower case."""
 
@@ -84,20 +93,29 @@ Host = Annotated[
         max_length=253,
         pattern=r"^([a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?|[0-9a-fA-F:]{2,39})$",
     ),
+    Field(examples=["sip.example.com"]),
 ]
 """A host name or an IP address, without port."""
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Slug = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
+    Field(examples=["acme"]),
+]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
-SipToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~+*-]{1,64}$")]
+SipToken = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._~+*-]{1,64}$"), Field(examples=["acme"])
+]
 """A SIP user name without any character that FreeSWITCH gives a meaning to."""
 
 SipPassword = Annotated[str, StringConstraints(min_length=12, max_length=128, pattern=r"^[!-~]+$")]
 """12 to 128 printable ASCII characters without blanks."""
 
-HangupCause = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{2,40}$")]
+HangupCause = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{2,40}$"), Field(examples=["USER_BUSY"])
+]
 
 
 def _stays_below(value: str) -> str:
@@ -112,5 +130,6 @@ SoundPath = Annotated[
         max_length=255, pattern=r"^(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)$"
     ),
     AfterValidator(_stays_below),
+    Field(examples=["ivr/ivr-welcome.wav"]),
 ]
 """A sound as FreeSWITCH reads it: a path without `..`, or a tone_stream."""

@@ -55,28 +55,43 @@ class WebhookFilter(Value):
     """Only events that touch these objects; an empty filter lets everything through."""
 
     extension_id: UUID | None = None
+    """Only events of this extension."""
     did: str | None = None
+    """Only events of calls to this DID, in E.164."""
 
 
 class Webhook(Body):
-    """The writable fields. The signing secret is generated and shown once."""
+    """An address of the tenant's own that is told what happens. The signing secret is generated
+    and shown once."""
 
     url: Url
+    """Where events are posted."""
     description: LongText = ""
+    """What it is for, for people."""
     event_types: Annotated[tuple[Subscription, ...], Field(min_length=1, max_length=64)] = ("*",)
+    """Which events: types, families such as call.*, or * for all."""
     secret: Annotated[str, StringConstraints(pattern=r"^whsec_[A-Za-z0-9+/=]{32,100}$")] | None = (
         None
     )
+    """What deliveries are signed with; generated when it is left out."""
     headers: Annotated[dict[HeaderName, HeaderValue], Field(default_factory=dict)]
+    """Header fields that are sent with every delivery."""
     filter: WebhookFilter = WebhookFilter()
+    """Which of these events."""
     retry_schedule_seconds: Annotated[
         tuple[Annotated[int, Field(ge=1, le=604_800)], ...], Field(max_length=20)
     ] = DEFAULT_RETRY_SCHEDULE
+    """How long to wait before each further attempt."""
     timeout_seconds: Annotated[int, Field(ge=1, le=30)] = 15
+    """How long an answer is waited for."""
     max_in_flight: Annotated[int, Field(ge=1, le=100)] = 10
+    """How many deliveries at once."""
     rate_per_second: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """How many deliveries a second; 0 is no limit."""
     ordered: bool = False
+    """Whether events of one call come in order: each waits for the one before."""
     status: Literal["active", "paused", "disabled"] = "active"
+    """Changed by pause and resume; disabled when it fails for too long."""
 
     @model_validator(mode="after")
     def _headers(self) -> Self:

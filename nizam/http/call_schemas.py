@@ -1,0 +1,181 @@
+"""The schemas of what goes on and what happened: live calls, phones, events, CDRs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nizam.http.schema_parts import (
+    Schema,
+    array,
+    count,
+    identifier,
+    number,
+    object_of,
+    or_null,
+    ref,
+    text,
+    time,
+    words,
+)
+from nizam.model.events import SCHEMA_VERSION
+
+_CALL_ID = identifier("FreeSWITCH's id of the call.", "01937a5e-0000-7000-8000-000000000c01")
+_LEG_ID = identifier("FreeSWITCH's id of the leg.", "01937a5e-0000-7000-8000-000000000c02")
+_EXTENSION_ID = or_null(identifier("The extension; null for a number outside."))
+_NODE = text("The switch node.", "fs1")
+_STATE = words("How far it has come.", "ringing", "answered", "held", "ended")
+_DIRECTION = words("As the tenant sees it.", "internal", "inbound", "outbound")
+_LEG_DIRECTION = or_null(words("As the switch sees it.", "inbound", "outbound"))
+_STARTED = time("When it began.", "2026-11-28T09:30:00.000000Z")
+_ANSWERED = or_null(time("When it was answered.", "2026-11-28T09:30:04.120000Z"))
+_ENDED = or_null(time("When it ended.", "2026-11-28T09:31:10.500000Z"))
+_CAUSE = or_null(text("FreeSWITCH's hangup cause.", "NORMAL_CLEARING"))
+_GATEWAY = or_null(text("The gateway that carried it."))
+
+EVENT: Schema = {
+    "type": "object",
+    "description": "Something that happened, as webhooks carry it.",
+    "required": ["id", "type", "schema_version", "occurred_at", "data"],
+    "properties": {
+        "id": text(
+            "The same for the same event, however often it is told.",
+            "evt_0193a1b2c3d40123456789abcdef0123",
+            pattern="^evt_[0-9a-f]{32}$",
+        ),
+        "type": text("What happened.", "call.answered"),
+        "schema_version": {"const": SCHEMA_VERSION, "description": "The version of this form."},
+        "occurred_at": _STARTED | {"description": "When, by the switch's clock."},
+        "tenant_id": or_null(identifier("The tenant; null for the platform's.")),
+        "node": or_null(_NODE),
+        "call_id": or_null(_CALL_ID),
+        "leg_id": or_null(_LEG_ID),
+        "sequence": count("FreeSWITCH's Event-Sequence.", 4711),
+        "data": {
+            "type": "object",
+            "description": "As docs/events.md has it for this type.",
+            "examples": [{"from": "1001", "to": "1002", "direction": "internal"}],
+        },
+    },
+}
+
+LIVE_CALL = object_of(
+    "A call that is under way.",
+    call_id=_CALL_ID,
+    tenant_id=identifier("The tenant."),
+    state=_STATE,
+    direction=_DIRECTION,
+    from_=or_null(text("Who calls.", "1001")),
+    to=or_null(text("What was dialled.", "1002")),
+    started_at=_STARTED,
+    answered_at=_ANSWERED,
+    node=_NODE,
+    legs=array(
+        object_of(
+            leg_id=_LEG_ID,
+            extension_id=_EXTENSION_ID,
+            number=or_null(text("Its number.", "1001")),
+            direction=_LEG_DIRECTION,
+            state=_STATE,
+        ),
+        "Its legs: one for each phone or line.",
+    ),
+    recording=or_null(text("The file that it is recorded to.")),
+)
+
+REGISTRATION = object_of(
+    "A phone that is registered.",
+    id=text(
+        "The same for as long as the phone stays registered.", "1001@acme.example.test abc fs1"
+    ),
+    user=or_null(text("The SIP user.", "1001")),
+    domain=or_null(text("The SIP domain.", "acme.example.test")),
+    extension_id=_EXTENSION_ID,
+    contact=or_null(text("Where it is reached.", "sip:1001@192.0.2.10:5060")),
+    call_id=or_null(text("The SIP Call-ID of its REGISTERs.", "abc")),
+    expires_seconds=or_null(count("How long it holds.", 3600)),
+    user_agent=or_null(text("What the phone calls itself.", "Example Phone 1.0")),
+    network_ip=or_null(text("The address that it came from.", "192.0.2.10")),
+    network_port=or_null(count("The port that it came from.", 5060)),
+    profile=or_null(text("The SIP profile.", "internal")),
+    node=_NODE,
+    registered_at=or_null(time("Since when.")),
+)
+
+_CDR: Mapping[str, Schema] = {
+    "call_id": _CALL_ID,
+    "direction": _DIRECTION,
+    "from_": or_null(text("Who called.", "1001")),
+    "to": or_null(text("What was dialled.", "1002")),
+    "started_at": _STARTED,
+    "answered_at": _ANSWERED,
+    "ended_at": _ENDED,
+    "duration_ms": count("From its beginning to its end.", 70500),
+    "billable_ms": count("From the answer to its end.", 66380),
+    "result": words(
+        "What became of it.",
+        "answered",
+        "no_answer",
+        "busy",
+        "failed",
+        "voicemail",
+        "rejected",
+        "cancelled",
+    ),
+    "hangup_cause": _CAUSE,
+    "hangup_by": words("Who ended it.", "caller", "callee", "system"),
+    "route": or_null(text("Words of the route that was taken.", "extension 1002")),
+    "revision": or_null(
+        count("The revision of the tenant's configuration that routed the call.", 12)
+    ),
+    "gateway": _GATEWAY,
+    "node": or_null(_NODE),
+    "source": words("What it was made from.", "events", "cdr", "both", "reconciled"),
+    "quality": object_of(
+        "How it sounded, as the switch measured it.",
+        mos=or_null(number("Mean opinion score, 1 to 5.", 4.4)),
+        packet_loss_percent=or_null(number("Lost packets.", 0.1)),
+        jitter_ms=or_null(number("Jitter.", 3.2)),
+    ),
+    "recording_ids": array(identifier("A recording."), "Its recordings."),
+}
+
+CDR_LEG = object_of(
+    "One leg of a call: a phone or a line.",
+    leg_id=_LEG_ID,
+    extension_id=_EXTENSION_ID,
+    node=or_null(_NODE),
+    direction=_LEG_DIRECTION,
+    caller_number=or_null(text("The caller's number.", "1001")),
+    caller_name=or_null(text("The caller's name.", "Ada Lovelace")),
+    number=or_null(text("Its number.", "1002")),
+    other_leg_id=or_null(identifier("The leg that it was bridged to.")),
+    originator_id=or_null(identifier("The leg that made it.")),
+    started_at=_STARTED,
+    ringing_at=or_null(time("When it rang.")),
+    answered_at=_ANSWERED,
+    bridged_at=or_null(time("When the two could talk.")),
+    ended_at=_ENDED,
+    hangup_cause=_CAUSE,
+    gateway=_GATEWAY,
+    codec=or_null(text("The codec.", "OPUS")),
+    transfer_to=or_null(text("Where it was transferred to.")),
+)
+
+CALL_SCHEMAS: Mapping[str, Schema] = {
+    "Event": EVENT,
+    "LiveCall": LIVE_CALL,
+    "Registration": REGISTRATION,
+    "Cdr": object_of("The summary of a call that has ended.", **_CDR),
+    "CdrWithLegs": object_of(
+        "The summary of a call that has ended, with its legs.",
+        **_CDR,
+        legs=array(ref("CdrLeg"), "Its legs, the oldest first."),
+    ),
+    "CdrLeg": CDR_LEG,
+    "CallTrace": object_of(
+        "Everything that happened in one call.",
+        call_id=_CALL_ID,
+        events=array(ref("Event"), "Its events, in order."),
+    ),
+}
+"""By their names in the document."""
