@@ -24,6 +24,7 @@ from nizam.http.route import BASE, Call, Route, Schema
 from nizam.http.schemas import ref
 from nizam.http.users import Users
 from nizam.model.api_key import ApiKey, KeyTerms
+from nizam.model.base import Value
 from nizam.model.identifiers import new_id
 from nizam.model.provision import MOST_OBJECTS, Administrator, ExtensionRange, Provision
 from nizam.model.resource import Resource, with_fields
@@ -233,9 +234,9 @@ def _request() -> Schema:
             "tenant": tenant,
             "status": own["status"],
             **{it.table: _list(it) for it in provisioned()},
-            "extension_range": _or_null(model_schema(ExtensionRange)),
-            "admin": _or_null(model_schema(Administrator)),
-            "api_key": _or_null(model_schema(KeyTerms)),
+            "extension_range": _or_null(ExtensionRange, "Extensions with numbers in a row."),
+            "admin": _or_null(Administrator, "Its first user, a tenant_admin."),
+            "api_key": _or_null(KeyTerms, "Its first key."),
         },
     }
 
@@ -247,7 +248,11 @@ def _list(it: Resource) -> Schema:
         "maxItems": MOST_OBJECTS,
         "description": f"The first {words}, as POST {it.path} takes them; other objects of this "
         "request are named by number or name where an id is asked for.",
-        "items": {"type": "object", "required": list(_required(it))},
+        "items": {
+            "type": "object",
+            "required": list(_required(it)),
+            "additionalProperties": True,
+        },
     }
 
 
@@ -255,5 +260,5 @@ def _required(it: Resource) -> Sequence[str]:
     return [name for name in natural_key(it) if it.body.model_fields[name].is_required()]
 
 
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
+def _or_null(model: type[Value], about: str) -> Schema:
+    return {"description": about, "anyOf": [model_schema(model), {"type": "null"}]}

@@ -21,6 +21,7 @@ OPEN = {
     "AuditLog/before": "an object of any type",
     "AuditLog/after": "an object of any type",
     "Event/data": "differs by the type of the event",
+    "ExtensionRange/fields": "as POST extensions takes them",
     "Tenant/settings": "the integrator's own",
     "TenantInput/settings": "the integrator's own",
     "TenantPatch/settings": "the integrator's own",
