@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nizam.cli.access import Access, api_options
-from nizam.cli.output import json_option, print_object
+from nizam.cli.output import json_option, print_json, print_object, print_rows
 from nizam.cli.provision import provision
 from nizam.cli.resources import group, print_made
 
@@ -56,3 +56,25 @@ def purge_receipt(access: Access, as_json: bool, what: str) -> None:
     """Show what was removed with a tenant that is no more."""
     with access.client() as client:
         print_object(client.tenants.purge_receipt(what), as_json=as_json)
+
+
+@tenant.command()
+@click.argument("what", metavar="ID|SLUG|NAME", required=False)
+@api_options(tenant=True)
+@json_option
+def stats(access: Access, as_json: bool, what: str | None) -> None:
+    """Show how much one tenant has and does, against what it may; that of the key unless named."""
+    with access.client() as client:
+        found = client.tenants.stats(client.tenant_id(what or access.tenant))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {"what": name.replace("_", " "), "count": it["count"], "limit": it["limit"]}
+        for name, it in {**found["resources"], "live_calls": found["live_calls"]}.items()
+        if it["count"] or it["limit"]
+    ]
+    print_rows(rows, ("what", "count", "limit"), as_json=False)
+    rest = ("status", "registrations", "calls_today", "calls_last_hour", "deliveries", "media")
+    click.echo()
+    print_object({name: found[name] for name in (*rest, "last_change")}, as_json=False)

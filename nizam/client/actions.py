@@ -72,6 +72,10 @@ class Tenants(Collection[Tenant]):
         body = None if grace_days is None else {"grace_days": grace_days}
         return self._read(self._post(it, "terminate", body))
 
+    def stats(self, it: Object[Tenant] | Id) -> Document:
+        """How much the tenant has and does, against what it may."""
+        return document(self.transport.request("GET", self._path(it, "stats")).json())
+
     def purge_receipt(self, it: Object[Tenant] | Id) -> Document:
         """What was removed with a tenant that is no more."""
         return document(self.transport.request("GET", self._path(it, "purge-receipt")).json())

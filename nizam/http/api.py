@@ -29,6 +29,7 @@ from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
 from nizam.http.route import Route
 from nizam.http.sign_ins import SignIns
+from nizam.http.stats import Stats
 from nizam.http.switch_nodes import SwitchNodes
 from nizam.http.tenants import Tenants
 from nizam.http.users import Users
@@ -122,6 +123,7 @@ class Api:
             found += it.routes()
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
         found += self._provisioning(crud).routes()
+        found += Stats(self.store, self.live, self.store.primary.reactor.seconds).routes()
         found += Reveal.over(resources().values(), self.store)
         found += AuditLogs(self.store).routes()
         found += CallFlows(self.store).routes()

@@ -20,6 +20,7 @@ from nizam.http.schema_parts import (
 from nizam.model.events import SCHEMA_VERSION
 
 _CALL_ID = identifier("FreeSWITCH's id of the call.", "01937a5e-0000-7000-8000-000000000c01")
+CALL_RESULTS = ("answered", "no_answer", "busy", "failed", "voicemail", "rejected", "cancelled")
 _LEG_ID = identifier("FreeSWITCH's id of the leg.", "01937a5e-0000-7000-8000-000000000c02")
 _EXTENSION_ID = or_null(identifier("The extension; null for a number outside."))
 _NODE = text("The switch node.", "fs1")
@@ -111,16 +112,7 @@ _CDR: Mapping[str, Schema] = {
     "ended_at": _ENDED,
     "duration_ms": count("From its beginning to its end.", 70500),
     "billable_ms": count("From the answer to its end.", 66380),
-    "result": words(
-        "What became of it.",
-        "answered",
-        "no_answer",
-        "busy",
-        "failed",
-        "voicemail",
-        "rejected",
-        "cancelled",
-    ),
+    "result": words("What became of it.", *CALL_RESULTS),
     "hangup_cause": _CAUSE,
     "hangup_by": words("Who ended it.", "caller", "callee", "system"),
     "route": or_null(text("Words of the route that was taken.", "extension 1002")),

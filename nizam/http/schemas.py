@@ -19,6 +19,7 @@ from nizam.http.schema_parts import (
     time,
     words,
 )
+from nizam.http.stats_schema import TENANT_STATS
 
 __all__ = ["SCHEMAS", "list_of", "ref"]
 
@@ -188,6 +189,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "WebhookStats": WEBHOOK_STATS,
     "Explanation": EXPLANATION,
     "Provisioned": PROVISIONED,
+    "TenantStats": TENANT_STATS,
     **CALL_SCHEMAS,
 }
 """By their names in the document."""

@@ -21,6 +21,7 @@ _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
     "deliveries": ("read", "write"),
     "routing": ("explain",),
     "audit_logs": ("read",),
+    "stats": ("read",),
 }
 """What can be asked of a tenant that is no declared resource."""
 

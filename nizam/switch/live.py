@@ -7,6 +7,7 @@ restart or a lost link, reconciliation with the switch fills it again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -26,6 +27,7 @@ from nizam.kv.interface import IKeyValue
 KINDS: Final = ("calls", "registrations", "gateways", "links")
 MIRROR_SECONDS: Final = 0.2
 FOLLOW_SECONDS: Final = 1.0
+COUNT_SECONDS: Final = 1.0
 MOST: Final = 200_000
 """Of each kind; more are not shown."""
 
@@ -71,6 +73,7 @@ class LiveState(Service):
         self._mirror_seconds = mirror_seconds
         self._follow_seconds = follow_seconds
         self._nodes: dict[str, _Node] = {}
+        self._counts: dict[str, tuple[float, Counter[str | None]]] = {}
         self._dirty: dict[tuple[str, str], set[str]] = {}
         self._whole: set[tuple[str, str]] = set()
         self._mirroring = self._loop(self._mirror)
@@ -114,6 +117,15 @@ class LiveState(Service):
     def gateways(self, tenant_id: UUID | None = None) -> list[Document]:
         """The gateways of every node: name, state, up, node."""
         return sorted(self._of("gateways", tenant_id), key=lambda it: (it["gateway"], it["node"]))
+
+    def count(self, kind: str, tenant_id: UUID) -> int:
+        """How many of the `calls` or `registrations` are the tenant's, as of the last second."""
+        counted_at, counts = self._counts.get(kind, (None, Counter[str | None]()))
+        now = self._clock.seconds()
+        if counted_at is None or now - counted_at >= COUNT_SECONDS:
+            counts = Counter(it.get("tenant_id") for it in self._of(kind, None))
+            self._counts[kind] = (now, counts)
+        return counts[str(tenant_id)]
 
     def links(self) -> dict[str, Document]:
         """The event-socket link of each node, by its name."""

@@ -50,6 +50,12 @@ WEBHOOK_DELIVERIES = Table(
     ),
 )
 _OPEN = text("status in ('pending', 'delivering')")
+Index(
+    "ix_webhook_deliveries_unfinished",
+    WEBHOOK_DELIVERIES.c.tenant_id,
+    WEBHOOK_DELIVERIES.c.status,
+    postgresql_where=text("status <> 'succeeded'"),
+)
 Index("ix_webhook_deliveries_open", WEBHOOK_DELIVERIES.c.id, postgresql_where=_OPEN)
 Index(
     "ix_webhook_deliveries_open_of_call",
