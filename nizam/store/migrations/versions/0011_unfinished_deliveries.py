@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010_unfinished_deliveries"
-down_revision = "0009_tenant_lifecycle"
+revision = "0011_unfinished_deliveries"
+down_revision = "0010_key_start"
 branch_labels = None
 depends_on = None
 
