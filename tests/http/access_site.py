@@ -77,11 +77,9 @@ class Site:
 
 
 async def furnish(server: Server, database: str) -> Site:
-    """Make everybody and everything."""
-    tenant, other = await server.make_tenant("asked"), await server.make_tenant("other")
-    people = await _people(server, tenant, other)
-    keys = await _keys(server, tenant)
-    site = Site(server, tenant, people, keys, {}, {})
+    """Make everything; nobody is there but the platform's key."""
+    tenant = await server.make_tenant("asked")
+    site = Site(server, tenant, {"platform_key": _bearer(server.key)}, {}, {}, {})
     for it in ALL:
         body = await example_of(server, it, tenant)
         site.bodies[it.path] = {**body, **_instead(it.name, tenant)}
@@ -107,6 +105,13 @@ async def furnish(server: Server, database: str) -> Site:
     return site
 
 
+async def populate(site: Site) -> None:
+    """Make everybody else."""
+    other = await site.server.make_tenant("other")
+    site.people.update(await _people(site.server, site.tenant, other))
+    site.keys.update(await _keys(site.server, site.tenant))
+
+
 def _instead(name: str, tenant: str) -> dict[str, Any]:
     """The fields in which the object that is asked about is not the example: a user and a key of
     the tenant that may do no more than the weakest who changes them."""
@@ -119,7 +124,7 @@ def _instead(name: str, tenant: str) -> dict[str, Any]:
 
 async def _people(server: Server, tenant: str, other: str) -> dict[str, Headers]:
     places = {**dict.fromkeys(_OF_TENANT, tenant), "other_admin": other, "platform_admin": None}
-    found: dict[str, Headers] = {"nobody": {}, "platform_key": _bearer(server.key)}
+    found: dict[str, Headers] = {"nobody": {}}
     for who, place in places.items():
         role = "tenant_admin" if who == "other_admin" else who
         await make_user(server, f"{who}@example.test", (place, role))

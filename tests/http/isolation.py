@@ -9,11 +9,14 @@ from uuid import UUID
 import attrs
 import psycopg2
 
-from nizam.http.route import TENANT, Route
+from nizam.http.route import BASE, TENANT, Route
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
 from tests.http.conftest import Server
 from tests.http.objects import ALL, collection, example_of, item
+from tests.http.people import membership
+
+_MARK = "Of the other tenant"
 
 
 @attrs.frozen
@@ -25,8 +28,16 @@ class Tenants:
     key: str
     others_ids: dict[str, str]
     """Of each resource, the id of the other tenant's object."""
+    others_shared: dict[str, str]
+    """The other tenant's user and API key, by the segment of their paths."""
     history: dict[str, str]
     """What happened to the other tenant, by the segment of its path: an event, a call."""
+
+    @property
+    def theirs(self) -> set[str]:
+        """What in an answer would be the other tenant's."""
+        ids = {*self.others_ids.values(), *self.others_shared.values(), *self.history.values()}
+        return {*ids, self.other.rpartition("/")[2], _MARK}
 
 
 async def furnish(server: Server, database: str) -> Tenants:
@@ -37,12 +48,27 @@ async def furnish(server: Server, database: str) -> Tenants:
         body = await example_of(server, resource, other)
         made = await server.make(collection(resource, other), body)
         others_ids[resource.name] = made["id"]
-    tested = await server.request("POST", f"{other}/webhooks/{others_ids['webhook']}/test")
-    assert tested.status == 202, tested.body
+    await server.make(f"{other}/extensions", {"number": "8888", "display_name": _MARK})
+    shared: dict[str, dict[str, Any]] = {
+        "users": {"email": "theirs@example.test", "memberships": [membership(other, "agent")]},
+        "api-keys": {"scopes": ["extensions:read"], "tenant_id": other.rpartition("/")[2]},
+    }
+    others_shared = {
+        path: (await server.make(f"/api/v1/{path}", {"name": _MARK, **body}))["id"]
+        for path, body in shared.items()
+    }
+    for done in (
+        f"call-flows/{others_ids['call_flow']}/publish",
+        f"webhooks/{others_ids['webhook']}/rotate-secret",
+        f"webhooks/{others_ids['webhook']}/test",
+    ):
+        answer = await server.request("POST", f"{other}/{done}")
+        assert answer.status in (200, 202), answer.body
     call_id = write_cdr(database, server.tenant_id(other), others_ids["webhook"])
     events = await server.request("GET", f"{other}/call-events?limit=1")
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
-    return Tenants(own, other, await server.make_key("*", tenant=own), others_ids, history)
+    key = await server.make_key("*", tenant=own)
+    return Tenants(own, other, key, others_ids, others_shared, history)
 
 
 def _of_tenants() -> list[Resource]:
@@ -58,6 +84,11 @@ def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
             " result, hangup_by, source) values (%s, now(), %s, 'internal', 1, 1, 'answered',"
             " 'caller', 'events')",
             (call_id, str(tenant_id)),
+        )
+        cursor.execute(
+            "insert into cdr_legs (leg_id, started_at, call_id, call_known, tenant_id, from_events,"
+            " from_cdr, reconciled) values (%s, now(), %s, true, %s, true, false, false)",
+            (call_id, call_id, str(tenant_id)),
         )
         cursor.execute(
             "insert into webhook_attempts (delivery_id, webhook_id, tenant_id, number, started_at,"
@@ -90,10 +121,13 @@ async def leaks(server: Server, tenants: Tenants) -> list[str]:
 
 
 def _theirs_under_our_path(route: Route, tenants: Tenants) -> str | None:
-    """The route's path with our tenant and the other's object; None if it is about no object."""
+    """The route's path with our tenant and the other's object; None if it is about no object of
+    a tenant's."""
     start, _, rest = route.path.partition(f"{TENANT}/")
-    if start or "{" not in rest:
-        return None
+    if "{" not in rest:
+        shared = start.removeprefix(f"{BASE}/").partition("/")[0]
+        found = tenants.others_shared.get(shared)
+        return start.replace("{id}", found) if found and "{id}" in start else None
     by_segment = {it.path: tenants.others_ids[it.name] for it in _of_tenants()}
     values = {**by_segment, **tenants.history}
     segment = rest.partition("/")[0]
@@ -115,17 +149,21 @@ async def _shown(server: Server, tenants: Tenants, resource: Resource) -> Any:
 
 
 async def _lists(server: Server, tenants: Tenants) -> list[str]:
-    """Lists that show what is not ours."""
+    """Lists, and answers to what is asked of our tenant as a whole, that show what is not ours."""
     found = []
-    theirs = {*tenants.others_ids.values(), *tenants.history.values()}
-    theirs.add(str(server.tenant_id(tenants.other)))
     for route in server.api.routes():
         start, _, rest = route.path.partition(f"{TENANT}/")
-        if route.method != "GET" or start or "{" in rest:
+        shared = start.removeprefix(f"{BASE}/") in tenants.others_shared
+        if (start and not shared) or "{" in rest or route.method not in ("GET", "POST"):
             continue
-        answer = await server.request("GET", f"{tenants.own}/{rest}", key=tenants.key)
-        if any(it in answer.body.decode() for it in theirs):
-            found.append(f"{rest} shows what is the other's")
+        if route.access == "platform":
+            continue
+        path = start if shared else f"{tenants.own}/{rest}"
+        answer = await server.request(route.method, path, _body(route), key=tenants.key)
+        if answer.status != 200 if route.method == "GET" else answer.status >= 500:
+            found.append(f"{route.method} {route.path} was answered {answer.status}")
+        if any(it in answer.body.decode() for it in tenants.theirs):
+            found.append(f"{route.path} shows what is the other's")
     return found
 
 

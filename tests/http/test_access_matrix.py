@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from nizam.http.route import Route
 from nizam.model.permissions import ROLES
 from tests.http.access_matrix import MATRIX, WHO, Row
-from tests.http.access_site import Site, furnish
+from tests.http.access_site import Site, furnish, populate
 from tests.http.conftest import PLENTY, Answer, Server, serving
 
 _AT_ONCE = 12
@@ -38,6 +38,7 @@ async def test_every_operation_has_its_row(server: Server) -> None:
 @pytest.mark.time_limit(120)
 async def test_everybody_is_answered_as_designed(server: Server, database: str) -> None:
     site = await furnish(server, database)
+    await populate(site)
     routes = {it.operation: it for it in server.api.routes()}
     wrong = [*await _wrongly_refused(site, routes), *await _wrongly_passed(site, routes)]
     assert not wrong, "\n".join(map(str, wrong))
