@@ -14,16 +14,15 @@ from nizam.model.permissions import ROLES
 from tests.http.access_matrix import MATRIX, WHO, Row
 from tests.http.access_site import Site, furnish, populate
 from tests.http.conftest import PLENTY, Answer, Server, serving
-
-_AT_ONCE = 12
+from tests.http.plain_client import THREADS, plainly
 
 
 @pytest_twisted.async_yield_fixture
 async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
     """A server that counts no requests away: everybody asks for everything."""
     limits = {"API_RATE_LIMIT": str(PLENTY), "API_TENANT_RATE_LIMIT": str(PLENTY)}
-    async with serving(database, redis_url, limits) as running:
-        yield running
+    async with serving(database, redis_url, limits) as running, plainly(running) as plain:
+        yield plain
 
 
 def test_every_row_names_roles_that_there_are() -> None:
@@ -53,8 +52,8 @@ async def _wrongly_refused(site: Site, routes: dict[str, Route]) -> list[Any]:
         if row.designed(who, routes[operation].method) is not None
     ]
     wrong: list[Any] = []
-    for start in range(0, len(cells), _AT_ONCE):
-        some = cells[start : start + _AT_ONCE]
+    for start in range(0, len(cells), THREADS):
+        some = cells[start : start + THREADS]
         asked = (Deferred.fromCoroutine(site.ask(it, who, passing=False)) for who, it, _ in some)
         for (who, route, row), answer in zip(some, await gatherResults(asked), strict=True):
             status = row.designed(who, route.method)
