@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from lxml import etree
+
+from nizam.fsxml.dialplan import actions
+from nizam.routing import plan
 
 FOLDER = Path(__file__).parent.parent / "etc/freeswitch"
 FILES = sorted(FOLDER.rglob("*.xml"))
@@ -81,6 +85,40 @@ def test_questions_can_be_asked_before_anything_that_asks_is_loaded() -> None:
     modules = [load.get("module") for load in tree.iter("load")]
     for asking in ("mod_sofia", "mod_voicemail", "mod_json_cdr", "mod_event_socket"):
         assert modules.index("mod_xml_curl") < modules.index(asking)
+
+
+EVERY_STEP: plan.Plan = (
+    plan.Set("ringback", "tone_stream://%(200,100,500)"),
+    plan.Export("nizam_route", "to nowhere"),
+    plan.Answer(),
+    plan.RingReady(),
+    plan.Sleep(500),
+    plan.Bridge((plan.UserLeg("1001", "acme.example.test"),)),
+    plan.Voicemail("acme.example.test", "1001"),
+    plan.VoicemailCheck("acme.example.test"),
+    plan.RunIvr("ivr-1"),
+    plan.Conference("conf-1"),
+    plan.Park("lot-1", "701", "709"),
+    plan.ParkInSlot("lot-1", "701"),
+    plan.Transfer("1001", "acme.example.test"),
+    plan.Playback("ivr/ivr-welcome.wav"),
+    plan.Echo(),
+    plan.Respond(480, "Gone"),
+    plan.Hangup("NORMAL_CLEARING"),
+)
+# What of it does not come with mod_dptools (the SWITCH_ADD_APP lines of each module).
+MODULE_OF = {
+    "conference": "mod_conference",
+    "valet_park": "mod_valet_parking",
+    "voicemail": "mod_voicemail",
+}
+
+
+def test_every_application_of_the_dialplan_is_loaded() -> None:
+    assert {type(step) for step in EVERY_STEP} == set(get_args(plan.Step))
+    needed = {MODULE_OF.get(name, "mod_dptools") for name, _ in actions(EVERY_STEP)}
+    tree = etree.parse(FOLDER / "autoload_configs/modules.conf.xml")
+    assert needed <= {load.get("module") for load in tree.iter("load")}
 
 
 # Of the modules that we load, those that refuse to load when their configuration is not found.

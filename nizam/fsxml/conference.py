@@ -1,4 +1,5 @@
-"""conference.conf: the profile of the one conference room that a caller is about to enter.
+"""conference.conf: the profile of the one conference room that a caller is about to enter, and
+then the keys that the caller can press in it.
 
 The PINs are here and not in the dialplan, where traces and explanations would show them.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 from nizam.fsxml import values
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
-from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
+from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
 from nizam.model.conference_room import ConferenceRoom
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.tokens import room_id, room_name
@@ -20,7 +21,19 @@ _BAD_PIN_SOUND = "tone_stream://%(200,100,300)"
 
 
 def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> bytes:
-    """The profile named by `profile_name`; not found if no tenant has the room."""
+    """The profile named by `profile_name`; not found if no tenant has the room.
+
+    mod_conference also asks for rooms to advertise when it loads, which are none, and for the keys
+    of each caller who has entered (conference_member.c).
+    """
+    if request.field("presence") == "true":
+        return to_bytes(_configuration()[0])
+    if request.field("Action") == "request-controls":
+        if request.field("Controls") != _CONTROLS:
+            return NOT_FOUND
+        root, configuration = _configuration()
+        _controls(configuration)
+        return to_bytes(root)
     identifier = room_id(request.field("profile_name"))
     if identifier is None:
         return NOT_FOUND
@@ -32,6 +45,17 @@ def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> 
     return NOT_FOUND
 
 
+def _configuration() -> tuple[Element, Element]:
+    root, section = document("configuration")
+    return root, child(section, "configuration", name="conference.conf", description="Conference")
+
+
+def _controls(configuration: Element) -> None:
+    controls = child(child(configuration, "caller-controls"), "group", name=_CONTROLS)
+    for action, digits in (("mute", "0"), ("hangup", "#")):
+        child(controls, "control", action=action, digits=digits)
+
+
 def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> bytes:
     room = entry.body
     pins = {
@@ -41,13 +65,8 @@ def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> 
     flags = ["livearray-sync"]
     if room.wait_for_moderator and "moderator_pin" in pins:
         flags.append("wait-mod")
-    root, section = document("configuration")
-    configuration = child(
-        section, "configuration", name="conference.conf", description="Conference"
-    )
-    controls = child(child(configuration, "caller-controls"), "group", name=_CONTROLS)
-    for action, digits in (("mute", "0"), ("hangup", "#")):
-        child(controls, "control", action=action, digits=digits)
+    root, configuration = _configuration()
+    _controls(configuration)
     profile = child(child(configuration, "profiles"), "profile", name=room_name(entry.id))
     pairs(
         profile,

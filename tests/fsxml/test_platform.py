@@ -61,6 +61,21 @@ def test_nobody_waits_for_a_moderator_that_cannot_come(tenants: Tenants) -> None
     assert "moderator-pin" not in profile
 
 
+def test_whoever_has_entered_a_conference_has_keys(tenants: Tenants) -> None:
+    question = {"Conf-Profile": room(tenants), "Action": "request-controls", "Controls": "nizam"}
+    answer = ask(tenants, "conference.conf", **question)
+    keys = etree.fromstring(answer).iterfind(".//caller-controls/group[@name='nizam']/control")
+    assert {it.get("digits"): it.get("action") for it in keys} == {"0": "mute", "#": "hangup"}
+    assert b"pin" not in answer
+    assert ask(tenants, "conference.conf", **question | {"Controls": "default"}) == NOT_FOUND
+
+
+def test_no_conference_is_advertised(tenants: Tenants) -> None:
+    room(tenants)
+    root = etree.fromstring(ask(tenants, "conference.conf", presence="true"))
+    assert list(root.iterfind(".//configuration")) and not list(root.iterfind(".//room"))
+
+
 @pytest.mark.parametrize("name", ["default", "conf-0", f"conf-{identifier('nobody').hex}"])
 def test_other_conference_profiles_are_not_served(tenants: Tenants, name: str) -> None:
     assert ask(tenants, "conference.conf", profile_name=name) == NOT_FOUND
