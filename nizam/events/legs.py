@@ -123,6 +123,12 @@ def leg_from_event(event: SwitchEvent, node: str | None) -> Leg | None:
     if not unique_id or started is None:
         return None
     direction = get("Call-Direction")
+
+    def caller(what: str) -> str | None:
+        # A bridge of two callers writes the one over the other (switch_ivr_uuid_bridge).
+        kept = get(f"variable_original_caller_id_{what}") if direction == "inbound" else None
+        return kept or get(f"Caller-Caller-ID-{what.title()}")
+
     leg = Leg(
         leg_id=channel_id(unique_id),
         started_at=started,
@@ -131,8 +137,8 @@ def leg_from_event(event: SwitchEvent, node: str | None) -> Leg | None:
         core_id=get("Core-UUID"),
         direction=direction,
         context=get("Caller-Context"),
-        caller_number=_text(get("Caller-Caller-ID-Number") or get("Caller-ANI")),
-        caller_name=_text(get("Caller-Caller-ID-Name")),
+        caller_number=_text(caller("number") or get("Caller-ANI")),
+        caller_name=_text(caller("name")),
         number=_text(destination(get("Caller-Destination-Number"))),
         other_leg_id=identifier(get("Other-Leg-Unique-ID")),
         originator_id=identifier(get("Other-Leg-Unique-ID"))
@@ -169,6 +175,7 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
 
     # The newest profile is first; a transferred channel has more than one.
     times, profile = _part(callflow[0], "times"), _part(callflow[0], "caller_profile")
+    oldest = _part(callflow[-1], "caller_profile")
     unique_id = get("uuid") or _string(profile, "uuid")
     started = moment(_string(times, "created_time")) or moment(get("start_uepoch"))
     if not unique_id or started is None:
@@ -176,16 +183,19 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
     channel_data = _part(record, "channel_data")
     originator = _first_profile(profile, "originator")
     originatee = _first_profile(profile, "originatee")
+    direction = get("direction") or _string(channel_data, "direction")
+    # As it was before a bridge of two callers wrote the one over the other.
+    caller = oldest if direction == "inbound" else profile
     leg = Leg(
         leg_id=channel_id(unique_id),
         started_at=started,
         from_cdr=True,
         node=node,
         core_id=_string(record, "core-uuid"),
-        direction=get("direction") or _string(channel_data, "direction"),
-        context=_string(_part(callflow[-1], "caller_profile"), "context"),
-        caller_number=_text(_string(profile, "caller_id_number") or _string(profile, "ani")),
-        caller_name=_text(_string(profile, "caller_id_name")),
+        direction=direction,
+        context=_string(oldest, "context"),
+        caller_number=_text(_string(caller, "caller_id_number") or _string(caller, "ani")),
+        caller_name=_text(_string(caller, "caller_id_name")),
         number=_text(destination(_string(profile, "destination_number"))),
         other_leg_id=identifier(_string(originator, "uuid") or _string(originatee, "uuid")),
         originator_id=identifier(_string(originator, "uuid")),

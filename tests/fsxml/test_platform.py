@@ -73,7 +73,8 @@ def test_whoever_has_entered_a_conference_has_keys(tenants: Tenants) -> None:
 def test_no_conference_is_advertised(tenants: Tenants) -> None:
     room(tenants)
     root = etree.fromstring(ask(tenants, "conference.conf", presence="true"))
-    assert list(root.iterfind(".//configuration")) and not list(root.iterfind(".//room"))
+    assert list(root.iterfind(".//configuration"))
+    assert not list(root.iterfind(".//room"))
 
 
 @pytest.mark.parametrize("name", ["default", "conf-0", f"conf-{identifier('nobody').hex}"])
