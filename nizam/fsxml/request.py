@@ -10,7 +10,10 @@ from __future__ import annotations
 from functools import cache
 from urllib.parse import unquote_plus
 
+from nizam.routing.destinations.ivr import IVR_MISSES
 from nizam.routing.request import CallRequest
+
+_COUNTS = frozenset(map(str, range(100)))
 
 
 @cache
@@ -55,6 +58,7 @@ def call_request(request: XmlRequest) -> CallRequest:
     field = request.field
     username = field("variable_sip_auth_username")
     authorized = field("variable_sip_authorized") == "true"
+    misses = field(f"variable_{IVR_MISSES}")
     return CallRequest(
         context=field("Hunt-Context"),
         destination=field("Hunt-Destination-Number"),
@@ -66,4 +70,5 @@ def call_request(request: XmlRequest) -> CallRequest:
         caller_name=field("variable_effective_caller_id_name") or field("Hunt-Caller-ID-Name"),
         own_domain=field("variable_domain_name") or None,
         disposition=field("variable_originate_disposition") or None,
+        ivr_misses=int(misses) if misses in _COUNTS else 0,
     )

@@ -47,7 +47,7 @@ async def _visit(call: Call, menus: dict[str, Menu], stack: list[Menu]) -> str:
         if not digits:
             await waiter.sleep(menu.timeout / 1000 * pace)
             timeouts += 1
-            if timeouts > menu.max_timeouts:
+            if timeouts >= menu.max_timeouts:
                 await _on_max(call, menu.exec_on_max_timeouts)
                 return "timeout"
             continue
@@ -56,7 +56,7 @@ async def _visit(call: Call, menus: dict[str, Menu], stack: list[Menu]) -> str:
             await waiter.sleep(menu.inter_digit_timeout / 1000 * pace)
         if chosen is None:
             failures += 1
-            if failures > menu.max_failures:
+            if failures >= menu.max_failures:
                 await _on_max(call, menu.exec_on_max_failures)
                 return "failure"
             continue

@@ -24,7 +24,7 @@ from nizam.routing.plan import (
     Voicemail,
     VoicemailCheck,
 )
-from nizam.routing.tokens import AfterRinging, IvrChoice, write_token
+from nizam.routing.tokens import AfterRinging, IvrChoice, menu_name, write_token
 from tests.routing.tenants import (
     ACME,
     CALL,
@@ -396,8 +396,6 @@ def test_an_ivr_is_answered_and_run_by_its_id(tenants: Tenants) -> None:
         (("timeout", ""), Voicemail(ACME, "1003")),
         (("invalid", ""), Hangup("USER_BUSY")),
         (("direct", "1003"), Voicemail(ACME, "1003")),
-        (("direct", "2000"), Hangup("NO_ROUTE_DESTINATION")),
-        (("direct", "12025550777"), Hangup("NO_ROUTE_DESTINATION")),
         (("entry", "9"), Hangup("NO_ROUTE_DESTINATION")),
     ],
 )
@@ -406,6 +404,19 @@ def test_what_a_caller_from_outside_chose_in_a_menu(
 ) -> None:
     token = write_token(IvrChoice(identifier("acme/5000"), *choice))
     assert last(tenants.dial(token, by=None)) == expected
+
+
+@pytest.mark.parametrize("dialled", ["1999", "2000", "12025550777"])
+def test_a_menu_asks_again_for_what_is_no_extension(tenants: Tenants, dialled: str) -> None:
+    menu = menu_name(identifier("acme/5000"))
+    token = write_token(IvrChoice(identifier("acme/5000"), "direct", dialled))
+    for misses in (0, 1):
+        again = (RunIvr(menu), Hangup("NORMAL_CLEARING"))
+        plan = tenants.dial(token, by=None, ivr_misses=misses).plan
+        assert plan[-3:] == (Set("nizam_ivr_misses", str(misses + 1)), *again)
+    failed = tenants.dial(token, by=None, ivr_misses=2)
+    assert failed.plan[-2:] == (Set("nizam_ivr_misses", "0"), Hangup("USER_BUSY"))
+    assert Set("nizam_ivr_misses", "0") in tenants.dial("5000", by=None, ivr_misses=2).plan
 
 
 def test_an_entry_dials_outside_on_behalf_of_the_tenant(tenants: Tenants) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from nizam.model.destination import Destination
 from nizam.model.ivr import Ivr
 from nizam.routing.context import Routing, destination_to
-from nizam.routing.plan import Answer, Hangup, Plan, RunIvr, Sleep
+from nizam.routing.plan import Answer, Hangup, Plan, Playback, RunIvr, Set, Sleep, Step
+from nizam.routing.snapshot import Entry
 from nizam.routing.tokens import IvrChoice, menu_name
+
+IVR_MISSES = "nizam_ivr_misses"
+"""The channel variable with how often a caller has dialled what is no extension."""
 
 
 def plan(routing: Routing, destination: Destination) -> Plan:
@@ -15,7 +19,15 @@ def plan(routing: Routing, destination: Destination) -> Plan:
     if entry is None:
         return routing.unreachable()
     routing.enter(entry, f"ivr {entry.body.number}")
-    return (Answer(), Sleep(500), RunIvr(menu_name(entry.id)), Hangup("NORMAL_CLEARING"))
+    return (*_misses(routing, 0), Answer(), Sleep(500), *_run(entry))
+
+
+def _run(entry: Entry[Ivr]) -> Plan:
+    return (RunIvr(menu_name(entry.id)), Hangup("NORMAL_CLEARING"))
+
+
+def _misses(routing: Routing, count: int) -> Plan:
+    return () if count == routing.request.ivr_misses else (Set(IVR_MISSES, str(count)),)
 
 
 def chosen(routing: Routing, token: IvrChoice) -> Plan:
@@ -28,9 +40,26 @@ def chosen(routing: Routing, token: IvrChoice) -> Plan:
     destination = _destination(routing, entry.body, token)
     if destination is None:
         routing.note("ivr", "failed", f"the menu has nothing for {words}", entry)
-        return routing.unreachable()
+        return _missed(routing, entry) if token.kind == "direct" else routing.unreachable()
     routing.note("ivr", "matched", f"the caller chose {words}", entry)
     return routing.follow_configured(destination)
+
+
+def _missed(routing: Routing, entry: Entry[Ivr]) -> Plan:
+    """What follows a number that is no extension's.
+
+    FreeSWITCH took it for a valid choice, so that we must do what it does after an invalid one.
+    """
+    ivr, misses = entry.body, routing.request.ivr_misses + 1
+    if misses < ivr.max_failures:
+        routing.note("ivr", "chosen", f"asks again, after failure {misses}", entry)
+        steps: list[Step] = list(_misses(routing, misses))
+        if ivr.invalid_sound:
+            steps.append(Playback(ivr.invalid_sound))
+        return (*steps, *_run(entry))
+    if ivr.invalid_destination is None:
+        return routing.unreachable()
+    return (*_misses(routing, 0), *routing.follow_configured(ivr.invalid_destination))
 
 
 def _destination(routing: Routing, ivr: Ivr, token: IvrChoice) -> Destination | None:
