@@ -16,8 +16,8 @@ class CallRequest:
     the extension whose phone signed in on this leg, `caller_extension_id` the id that our own
     directory put on it. `caller_number` and `caller_name` are what the caller claims, good for
     display only. `call_id` is the one an earlier question of the same call was given.
-    `disposition` is how the last attempt to ring somebody ended on this leg. `ivr_misses` counts the
-    numbers without an extension that the caller has dialled in the menu until now.
+    `disposition` is how the last attempt to ring somebody ended on this leg. `ivr_misses` counts
+    the numbers without an extension that the caller has dialled in the menu until now.
     """
 
     context: str

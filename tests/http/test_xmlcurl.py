@@ -235,6 +235,7 @@ def test_recorded_configuration_questions_are_answered(node: Node) -> None:
         served[f"{name} {fields.get('profile', '')}".strip()] = is_found(answer)
     assert {name for name, found in served.items() if found} == {
         "acl.conf",
+        "conference.conf",  # the rooms to advertise, of which there are none
         "post_load_switch.conf",
         "sofia.conf",
         "sofia.conf internal",
