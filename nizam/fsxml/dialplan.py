@@ -112,6 +112,8 @@ def _leg(leg: Leg) -> str:
     if leg.delay_seconds:
         variables.append(f"leg_delay_start={leg.delay_seconds:d}")
     if isinstance(leg, GatewayLeg):
+        # What the caller's phone shows; without it FreeSWITCH writes "Outbound Call".
+        variables.append(f"origination_callee_id_name={values.word(leg.number)}")
         if leg.progress_timeout_seconds is not None:
             variables.append(f"leg_progress_timeout={leg.progress_timeout_seconds:d}")
         if leg.asserted_identity:

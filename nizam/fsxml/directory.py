@@ -84,7 +84,7 @@ class Directory:
             "param",
             (
                 ("a1-hash", a1_hash),
-                ("dial-string", dial_string(view.id, entry.id)),
+                ("dial-string", dial_string(view.id, entry)),
                 ("vm-password", pin or _unguessable(a1_hash)),
                 ("vm-enabled", yes_no[voicemail.enabled]),
                 ("vm-mailto", mailto),
@@ -96,7 +96,7 @@ class Directory:
                 ),
             ),
         )
-        caller_id = extension.caller_id
+        shown_name, shown_number = _shown(extension)
         pairs(
             child(user, "variables"),
             "variable",
@@ -105,14 +105,8 @@ class Directory:
                 ("domain_name", domain),
                 ("nizam_tenant_id", str(view.id)),
                 ("nizam_extension_id", str(entry.id)),
-                (
-                    "effective_caller_id_name",
-                    values.text(caller_id.internal_name or extension.display_name),
-                ),
-                (
-                    "effective_caller_id_number",
-                    values.word(caller_id.internal_number or extension.number),
-                ),
+                ("effective_caller_id_name", shown_name),
+                ("effective_caller_id_number", shown_number),
                 ("callgroup", extension.pickup_group),
             ),
         )
@@ -144,9 +138,7 @@ class Directory:
         users = child(group, "users")
         for entry in members:
             user = child(users, "user", id=values.word(entry.body.number))
-            pairs(
-                child(user, "params"), "param", (("dial-string", dial_string(view.id, entry.id)),)
-            )
+            pairs(child(user, "params"), "param", (("dial-string", dial_string(view.id, entry)),))
         return to_bytes(root)
 
     def _networks(self, view: TenantView) -> bytes:
@@ -190,17 +182,28 @@ def digest_a1(user: str, realm: str, password: str) -> str:
     return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
 
 
-def dial_string(tenant_id: UUID, extension_id: UUID) -> str:
+def dial_string(tenant_id: UUID, entry: Entry[Extension]) -> str:
     """By what `user/` dials the phone.
 
-    The ids are in the dial-string because the variables of the user reach the leg too late.
+    The ids are in the dial-string because the variables of the user reach the leg too late. The
+    callee's name and number are what the caller's phone shows: without them FreeSWITCH writes
+    `"Outbound Call" <sip:1001%acme.example.test@...>`, in which `%ac` is an escape.
     `${sofia_contact(...)}` would ring every contact, but is an API call, which is switched off.
     """
+    name, number = _shown(entry.body)
     return (
         "{^^:sip_invite_domain=${dialed_domain}:presence_id=${dialed_user}@${dialed_domain}"
-        f":nizam_tenant_id={tenant_id}:nizam_extension_id={extension_id}}}"
+        f":origination_callee_id_name={name}:origination_callee_id_number={number}"
+        f":nizam_tenant_id={tenant_id}:nizam_extension_id={entry.id}}}"
         "sofia/internal/${dialed_user}%${dialed_domain}"
     )
+
+
+def _shown(extension: Extension) -> tuple[str, str]:
+    """The name and number that others inside the tenant see."""
+    own = extension.caller_id
+    number = values.word(own.internal_number or extension.number)
+    return values.text(own.internal_name or extension.display_name) or number, number
 
 
 def _unguessable(a1_hash: str | None) -> str | None:

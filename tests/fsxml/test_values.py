@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from nizam.fsxml import values
 from nizam.fsxml.dialplan import actions, render
-from nizam.fsxml.directory import Directory
+from nizam.fsxml.directory import Directory, dial_string
 from nizam.fsxml.request import XmlRequest, call_request
 from nizam.fsxml.values import UnsafeValue
+from nizam.model.extension import CallerId, Extension
 from nizam.routing.decide import Decision, decide
 from nizam.routing.plan import (
     Bridge,
@@ -30,6 +31,7 @@ from nizam.routing.plan import (
     UserLeg,
     Voicemail,
 )
+from nizam.routing.snapshot import Entry
 from nizam.sim.dialstring import parse_dial_string
 from tests.routing.tenants import ACME, NOON, Tenants, identifier, recorded_tenants, reveal
 
@@ -242,6 +244,7 @@ def test_dial_strings_are_read_by_the_switch_as_they_were_meant() -> None:
     assert second.variables == {"leg_timeout": "4", "leg_delay_start": "2"}
     assert third.address == "gateway/gw/+12025550777"
     assert third.variables == {
+        "origination_callee_id_name": "+12025550777",
         "sip_cid_type": "pid",
         "group_confirm_key": "1",
         "group_confirm_file": "tone_stream://%(300,100,700);loops=5",
@@ -263,3 +266,25 @@ def test_bridges_in_turn_and_failover_set_only_what_changes() -> None:
         ("bridge", f"{user}|{user}"),
         ("bridge", user),
     ]
+
+
+@_examples
+@given(st.text(st.characters()))
+def test_the_name_of_an_extension_is_shown_to_callers_and_is_only_a_name(name: str) -> None:
+    caller_id = CallerId(internal_number="7777")
+    body = Extension.model_construct(number="1001", display_name=name, caller_id=caller_id)
+    entry: Entry[Extension] = Entry("extension", identifier("acme/1001"), 1, body, {})
+    (branch,) = parse_dial_string(dial_string(identifier("acme"), entry))
+    (((leg,),),) = (branch.attempts,)
+    assert leg.address == "internal/${dialed_user}%${dialed_domain}"
+    assert set(branch.variables) == {
+        "sip_invite_domain",
+        "presence_id",
+        "origination_callee_id_name",
+        "origination_callee_id_number",
+        "nizam_tenant_id",
+        "nizam_extension_id",
+    }
+    assert branch.variables["origination_callee_id_number"] == "7777"
+    assert branch.variables["origination_callee_id_name"] == (values.text(name) or "7777")
+    assert branch.variables["nizam_extension_id"] == str(entry.id)
