@@ -78,6 +78,14 @@ class MalformedJson(NizamError):
     title = "The body is not valid JSON"
 
 
+class MalformedTable(NizamError):
+    """The body is no CSV file (RFC 4180) in UTF-8."""
+
+    code = "malformed_csv"
+    status = 400
+    title = "The body is not a valid CSV file"
+
+
 class BadRequest(NizamError):
     """The request itself is not understood: its form, a header or a query parameter."""
 
@@ -188,6 +196,14 @@ class MethodNotAllowed(NizamError):
     code = "method_not_allowed"
     status = 405
     title = "This method is not allowed here"
+
+
+class NotAcceptable(NizamError):
+    """The answer cannot have any of the media types that the client accepts."""
+
+    code = "not_acceptable"
+    status = 406
+    title = "No media type that the client accepts"
 
 
 class Conflict(NizamError):

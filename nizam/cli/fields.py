@@ -19,7 +19,6 @@ _SHOWN = ("minimum", "maximum", "pattern", "format", "maxLength")
 
 
 TENANT = ("tenant_id",)
-_OF_DESTINATION: Mapping[str, str] = {"external": "number", "hangup": "cause", "play": "sound"}
 _TAKEN = frozenset({"url", "tenant", "api_key", "state_dir", "json", "file", "set", "help"})
 """Options that all commands have."""
 
@@ -163,11 +162,12 @@ class Fields:
 
 def destination(text: str) -> dict[str, Any]:
     """A destination from TYPE:WHO, with a number or name for an id; BadParameter for none."""
-    kind, colon, who = text.partition(":")
-    if not colon and kind != "hangup":
-        raise click.BadParameter(f"{text!r} is no destination such as extension:1001")
-    field = _OF_DESTINATION.get(kind, "id")
-    return {"type": kind, field: who} if who else {"type": kind}
+    from nizam.model.destination import destination_of
+
+    try:
+        return destination_of(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} {error}") from None
 
 
 def with_ids(value: Any, owner: Any) -> Any:

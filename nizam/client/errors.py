@@ -89,6 +89,12 @@ class MalformedJson(ApiError):
     code = "malformed_json"
 
 
+class MalformedTable(ApiError):
+    """The body is no CSV file in UTF-8."""
+
+    code = "malformed_csv"
+
+
 class ValidationFailed(ApiError):
     """Fields are wrong; `errors` names all of them."""
 
@@ -129,6 +135,12 @@ class MethodNotAllowed(ApiError):
     """The path does not know this method."""
 
     code = "method_not_allowed"
+
+
+class NotAcceptable(ApiError):
+    """The answer cannot have any of the media types that are accepted."""
+
+    code = "not_acceptable"
 
 
 class Conflict(ApiError):

@@ -31,6 +31,7 @@ from nizam.http.route import Route
 from nizam.http.sign_ins import SignIns
 from nizam.http.stats import Stats
 from nizam.http.switch_nodes import SwitchNodes
+from nizam.http.tables import routes as routes_of_tables
 from nizam.http.tenants import Tenants
 from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
@@ -39,6 +40,7 @@ from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Settings
+from nizam.store.documents import Documents
 from nizam.store.store import Store
 from nizam.switch.live import LiveState
 from nizam.webhooks.queue import DeliveryQueue
@@ -129,6 +131,7 @@ class Api:
         found += CallFlows(self.store).routes()
         found += Webhooks(self.store, self.queue).routes()
         found += History(self.store).routes()
+        found += routes_of_tables(self.store, Documents(self.store), found)
         found += Live(self.live).routes()
         found += Explain(self.snapshot).routes()
         found += self.signing_in.routes()

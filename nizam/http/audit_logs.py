@@ -21,7 +21,7 @@ from nizam.store.audit_list import ALL_AUDIT_FIELDS, AUDIT_FIELDS, list_audit_lo
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store
 
-_SORT = "-occurred_at"
+SORT = "-occurred_at"
 _HASH = {"pattern": "^[0-9a-f]{64}$"}
 _SHOWN: Schema = {
     "type": ["object", "null"],
@@ -60,7 +60,7 @@ class AuditLogs:
 
     async def of_tenant(self, call: Call) -> Reply:
         """Rows of one tenant, the newest first."""
-        listing = parse_listing(call.query, AUDIT_FIELDS, _SORT)
+        listing = parse_listing(call.query, AUDIT_FIELDS, SORT)
         tenant = call.tenant
         return list_reply(
             await self.store.read(lambda pool: list_audit_logs(pool, tenant, listing))
@@ -68,7 +68,7 @@ class AuditLogs:
 
     async def of_all(self, call: Call) -> Reply:
         """Rows of the platform and of every tenant, the newest first."""
-        listing = parse_listing(call.query, ALL_AUDIT_FIELDS, _SORT)
+        listing = parse_listing(call.query, ALL_AUDIT_FIELDS, SORT)
         return list_reply(await self.store.read(lambda pool: list_audit_logs(pool, None, listing)))
 
     def routes(self) -> list[Route]:
@@ -82,7 +82,7 @@ class AuditLogs:
                 operation="list_audit_logs",
                 tag="audit-logs",
                 permission="audit_logs:read",
-                parameters=list_parameters(AUDIT_FIELDS, _SORT),
+                parameters=list_parameters(AUDIT_FIELDS, SORT),
                 response=list_of(AUDIT_LOG_SCHEMA),
             ),
             Route(
@@ -94,7 +94,7 @@ class AuditLogs:
                 tag="audit-logs",
                 access="platform",
                 permission="audit_logs:read",
-                parameters=list_parameters(ALL_AUDIT_FIELDS, _SORT),
+                parameters=list_parameters(ALL_AUDIT_FIELDS, SORT),
                 response=list_of(AUDIT_LOG_SCHEMA),
             ),
         ]

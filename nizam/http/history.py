@@ -21,8 +21,8 @@ from nizam.store.history import (
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store
 
-_EVENTS_SORT = "-occurred_at"
-_CDRS_SORT = "-started_at"
+EVENTS_SORT = "-occurred_at"
+CDRS_SORT = "-started_at"
 
 
 @attrs.frozen
@@ -33,7 +33,7 @@ class History:
 
     async def list_events(self, call: Call) -> Reply:
         """Events, the newest first."""
-        listing = parse_listing(call.query, CALL_EVENT_FIELDS, _EVENTS_SORT, id_kind="text")
+        listing = parse_listing(call.query, CALL_EVENT_FIELDS, EVENTS_SORT, id_kind="text")
         tenant = call.tenant
         return list_reply(
             await self.store.read(lambda pool: list_call_events(pool, tenant, listing))
@@ -54,7 +54,7 @@ class History:
 
     async def list_cdrs(self, call: Call) -> Reply:
         """Summaries of calls, the newest first."""
-        listing = parse_listing(call.query, CDR_FIELDS, _CDRS_SORT)
+        listing = parse_listing(call.query, CDR_FIELDS, CDRS_SORT)
         tenant = call.tenant
         return list_reply(await self.store.read(lambda pool: list_cdrs(pool, tenant, listing)))
 
@@ -74,7 +74,7 @@ class History:
                 operation="list_call_events",
                 tag="calls",
                 permission="call_events:read",
-                parameters=list_parameters(CALL_EVENT_FIELDS, _EVENTS_SORT),
+                parameters=list_parameters(CALL_EVENT_FIELDS, EVENTS_SORT),
                 response=list_of(ref("Event")),
             ),
             Route(
@@ -105,7 +105,7 @@ class History:
                 operation="list_cdrs",
                 tag="calls",
                 permission="cdrs:read",
-                parameters=list_parameters(CDR_FIELDS, _CDRS_SORT),
+                parameters=list_parameters(CDR_FIELDS, CDRS_SORT),
                 response=list_of(ref("Cdr")),
             ),
             Route(

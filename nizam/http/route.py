@@ -95,8 +95,9 @@ class Route:
     media types are JSON unless told. Examples are made of the schemas where there are none.
     `headers` are the fields that the answer has beside those of every answer. `body_limit` is the
     largest body in bytes, 1 MiB by default. `also_takes` has further media types of the body with
-    their schemas. With `takes_file` the handler reads the body from `Call.upload`, and `raw_body`
-    is empty. `cost` is how many requests one of these counts for in the rate limits.
+    their schemas, `also_gives` those of the answer. With `takes_file` the handler reads the body
+    from `Call.upload`, and `raw_body` is empty. `cost` is how many requests one of these counts
+    for in the rate limits.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -120,6 +121,7 @@ class Route:
     media_type: str = "application/json"
     request_media_type: str = "application/json"
     also_takes: Mapping[str, Schema] = attrs.field(factory=dict)
+    also_gives: Mapping[str, Schema] = attrs.field(factory=dict)
     takes_file: bool = False
     body_limit: int | None = None
     cost: int = 1

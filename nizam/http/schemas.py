@@ -23,6 +23,15 @@ from nizam.http.stats_schema import TENANT_STATS
 
 __all__ = ["SCHEMAS", "list_of", "ref"]
 
+_FIELD_ERROR = object_of(
+    path=text("A JSON Pointer into the body, or the name of a parameter."),
+    code=text("Stable; programs may rely on it."),
+    message=text("What is wrong with it, for people."),
+)
+_FIELD_ERROR["properties"] |= {
+    "row": or_null(count("Of an import: the row, of which the header is the first.")),
+    "column": or_null(text("Of an import: what the header calls the column.")),
+}
 PROBLEM: Schema = {
     "type": "object",
     "description": "Why a request was not carried out (RFC 9457). Some codes have members of their "
@@ -36,14 +45,8 @@ PROBLEM: Schema = {
         "instance": text("The path of the request."),
         "code": text("Stable; programs may rely on it.", "not_found"),
         "request_id": text("Finds the request in the log."),
-        "errors": array(
-            object_of(
-                path=text("A JSON Pointer into the body, or the name of a parameter."),
-                code=text("Stable; programs may rely on it."),
-                message=text("What is wrong with it, for people."),
-            ),
-            "Every wrong field.",
-        ),
+        "errors": array(_FIELD_ERROR, "Every wrong field; of an import the first 500."),
+        "error_count": count("Of an import: how many things are wrong in all."),
         "referrers": array(
             object_of(type=text("Its type.", "did"), id=identifier("Its id.")),
             "in_use: who still refers to the object.",

@@ -6,6 +6,7 @@ or a sound. Which resources can be destinations is written in their declarations
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,6 +28,31 @@ REQUIRED: dict[str, frozenset[str]] = BUILT_IN | {
     "hangup": frozenset(),
     "play": frozenset({"sound"}),
 }
+
+
+_NAMED_BY: dict[str, str] = {"external": "number", "hangup": "cause", "play": "sound"}
+"""The field that a destination is written with, where it is not the id."""
+
+FIELDS = ("id", "number", "cause", "sound", "then")
+
+
+def destination_of(words: str) -> dict[str, Any]:
+    """A destination as people write it: `extension:1001`, `external:+12025550100`, `hangup`. What
+    has an id is named by its number or name. Raises ValueError for what is written otherwise."""
+    kind, colon, who = words.partition(":")
+    if not colon and kind != "hangup":
+        raise ValueError("is no destination such as extension:1001 or external:+12025550100")
+    return {"type": kind, _NAMED_BY.get(kind, "id"): who} if who else {"type": kind}
+
+
+def destination_words(destination: Mapping[str, Any]) -> str | None:
+    """What `destination_of` reads as this destination; None for one that has no such form."""
+    kind = str(destination["type"])
+    field = _NAMED_BY.get(kind, "id")
+    given = {name for name in FIELDS if destination.get(name) is not None}
+    if given == {field}:
+        return f"{kind}:{destination[field]}"
+    return kind if kind == "hangup" and not given else None
 
 
 def destination_types() -> dict[str, frozenset[str]]:
@@ -76,11 +102,7 @@ class Destination(Value):
                 "'{given}' is not a destination; known are {known}",
                 {"given": self.type, "known": ", ".join(sorted(types))},
             )
-        given = {
-            name
-            for name in ("id", "number", "cause", "sound", "then")
-            if getattr(self, name) is not None
-        }
+        given = {name for name in FIELDS if getattr(self, name) is not None}
         missing = REQUIRED.get(self.type, types[self.type]) - given
         surplus = given - types[self.type]
         if missing or surplus:

@@ -169,6 +169,14 @@ MATRIX: dict[str, Row] = {
     "get_cdr": Row("cdrs:read", LOOK),
     "explain_routing": Row("routing:explain", LOOK),
     "list_audit_logs": Row("audit_logs:read", INSPECT),
+    # -- lists as files, and files as objects ---------------------------------------------------
+    "export_call_events": Row("call_events:read", LOOK),
+    "export_cdrs": Row("cdrs:read", LOOK),
+    "export_audit_logs": Row("audit_logs:read", INSPECT),
+    "export_extensions": Row("extensions:read", BOOK),
+    "export_dids": Row("dids:read", LOOK),
+    "import_extensions": Row("extensions:write", ADMIN),
+    "import_dids": Row("dids:write", ADMIN),
     # -- webhooks and deliveries ----------------------------------------------------------------
     "webhook_deliveries": Row("deliveries:read", INSPECT),
     "webhook_attempts": Row("deliveries:read", INSPECT),

@@ -17,7 +17,7 @@ from nizam.model.permissions import permissions, tenant_permissions
 from nizam.model.registry import resource
 from nizam.routing.snapshot import Row as SnapshotRow
 from nizam.store.system.events import write_events
-from tests.http.access_matrix import MATRIX, Row
+from tests.http.access_matrix import MATRIX, WHO, Row
 from tests.http.conftest import Answer, Server
 from tests.http.isolation import write_cdr
 from tests.http.objects import ALL, collection, example_of
@@ -68,8 +68,12 @@ class Site:
         path = re.sub(r"(?<=/){(id)}", lambda _: values[segment], route.path)
         path = re.sub(r"{(\w+)}", lambda it: values[it.group(1)], path)
         headers = self.headers(who, MATRIX[route.operation]) if not ask.headers else ask.headers
+        raw = None
+        if isinstance(ask.body, str):
+            # What is no JSON is sent as it stands.
+            raw, headers = ask.body.encode(), {**headers, "Content_Type": route.request_media_type}
         answer = await self.server.request(
-            route.method, path, ask.body, key=None, raw=None, **headers
+            route.method, path, ask.body, key=None, raw=raw, **headers
         )
         if passing and answer.status == 201 and _is_crud(route) and segment in self.ids:
             self.ids[segment] = answer.json["id"]
@@ -239,7 +243,17 @@ async def _no_body(site: Site, who: str) -> Ask:
     return Ask(body={})
 
 
+async def _file_of_extensions(site: Site, who: str) -> Ask:
+    return Ask(body=f"number,display_name\n70{WHO.index(who):02},{who}\n")
+
+
+async def _file_of_dids(site: Site, who: str) -> Ask:
+    return Ask(body=f"number,destination\n+120255502{WHO.index(who):02},hangup\n")
+
+
 ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
+    "import_extensions": _file_of_extensions,
+    "import_dids": _file_of_dids,
     "login": _no_body,
     "reset_password": _no_body,
     "logout": _fresh_token,

@@ -153,7 +153,8 @@ def _success(route: Route, routes: Sequence[Route], components: Components) -> d
     headers = ["X-Request-Id", *RATE_LIMITS, *route.headers]
     if route.response is not None:
         media = _media(components, route.response, route.response_example)
-        answer["content"] = {route.media_type: media}
+        others = {name: _media(components, it, None) for name, it in route.also_gives.items()}
+        answer["content"] = {route.media_type: media, **others}
         if name_of(media["schema"]) in _resource_names():
             headers += ["ETag", "Location"] if route.status == 201 else ["ETag"]
     if IdempotencyMismatch in errors_of(route):
