@@ -37,10 +37,12 @@ _LEAVE = "set_config('role', 'none'"
 _OUTSIDE = {
     *("tenants", "api_keys", "platform_state", "resource_references"),
     *("revisions", "resource_versions", "changes", "call_events", "webhook_deliveries", "webhooks"),
+    "dids",
 }
 """The tables that statements name which run outside of the role while a tenant uses the API: the
 tenant's own row, by the id in the path and after that was held against the key; keys, by hash or
-id; and the marks that every change leaves, which the role must not be able to write."""
+id; the marks that every change leaves, which the role must not be able to write; and whether the
+public numbers that are made many at once are another tenant's."""
 
 
 class Stripper:
