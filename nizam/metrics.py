@@ -130,6 +130,30 @@ REPLICA_LAG_SECONDS = Gauge(
     ("replica",),
     registry=REGISTRY,
 )
+SCHEDULER_LEADING = Gauge(
+    "nizam_scheduler_leading",
+    "1 while this instance leads the scheduled work: one instance does at any time.",
+    registry=REGISTRY,
+)
+SCHEDULED_TASK_LAST_SUCCESS = Gauge(
+    "nizam_scheduled_task_last_success_timestamp_seconds",
+    "When the task last succeeded on this instance, in seconds since 1970.",
+    ("task",),
+    registry=REGISTRY,
+)
+SCHEDULED_TASK_SECONDS = Histogram(
+    "nizam_scheduled_task_seconds",
+    "Time that a turn of the task took, by outcome: succeeded or failed.",
+    ("task", "outcome"),
+    buckets=_SLOW,
+    registry=REGISTRY,
+)
+SCHEDULED_TASK_REMOVED = Counter(
+    "nizam_scheduled_task_removed_total",
+    "Rows, files and keys that the task has removed.",
+    ("task",),
+    registry=REGISTRY,
+)
 REACTOR_STALL_SECONDS = Histogram(
     "nizam_reactor_stall_seconds",
     "How late a timer of the reactor fired: how long something held it.",

@@ -24,18 +24,24 @@ from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.kv.single import SingleRedis
+from nizam.media.library import MediaLibrary
 from nizam.model.gateway import Gateway
 from nizam.model.identifiers import new_id
 from nizam.ops.deadline import within
 from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
+from nizam.ops.leader import Leader
 from nizam.ops.notify import SystemdNotifier
 from nizam.ops.prometheus import MetricsResource, StallMeter
+from nizam.ops.purge import Purge
+from nizam.ops.scheduled import scheduled_tasks
+from nizam.ops.scheduler import Scheduler
 from nizam.options import Options
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Role, Settings
 from nizam.store.pool import Pool
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
+from nizam.store.system.scheduled_tasks import SCHEDULER_LEASE
 from nizam.store.system.secret_keys import keys_in_use
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
@@ -260,8 +266,18 @@ class _Parts:
             nodes = SwitchNodes(reactor, intake, snapshot, box, self.key_value, settings.nodes)
             snapshots.on_change(nodes.changed)
             self._services.append(nodes)
-
-        self.health = self._health(snapshot, snapshots, live, nodes)
+        api = Api.over(
+            reactor=reactor,
+            settings=settings,
+            store=store,
+            key_value=self.key_value,
+            snapshot=snapshot,
+            live=live,
+            queue=queue,
+            held=snapshots.holds,
+        )
+        scheduler = self._scheduler(api, store) if Role.SCHEDULER in roles else None
+        self.health = self._health(snapshot, snapshots, live, nodes, scheduler)
         self._services.append(self.health)
 
         mounted: dict[str, IResource] = {"/api/health": HealthResource(self.health)}
@@ -287,16 +303,6 @@ class _Parts:
                 log_lookups=settings.log_level == "debug",
             )
             mounted["/freeswitch/cdr"] = CdrResource(credentials, intake.accept_cdr, reactor)
-        api = Api.over(
-            reactor=reactor,
-            settings=settings,
-            store=store,
-            key_value=self.key_value,
-            snapshot=snapshot,
-            live=live,
-            queue=queue,
-            held=snapshots.holds,
-        )
 
         def forget_people(changed: list[Changed]) -> None:
             if any(it[0] in ("api_key", "user", "tenant") for it in changed):
@@ -341,12 +347,25 @@ class _Parts:
             endpoint_concurrency=settings.endpoint_concurrency,
         )
 
+    def _scheduler(self, api: Api, store: Store) -> Scheduler:
+        """The scheduled work, among the services with what it needs."""
+        name = f"{socket.gethostname()}-{new_id()}"
+        leader = Leader(self.reactor, self.primary, SCHEDULER_LEASE, name)
+        media = MediaLibrary(self.reactor, self.settings.media_root)
+        end_sign_ins = api.signing_in.sign_ins.revoke_all
+        purge = Purge(store, media, self.key_value, end_sign_ins)
+        tasks = scheduled_tasks(self.settings.retention, purge)
+        scheduler = Scheduler(self.reactor, self.primary, leader, tasks)
+        self._services += [media, leader, scheduler]
+        return scheduler
+
     def _health(
         self,
         snapshot: Snapshot,
         snapshots: SnapshotService,
         live: LiveState,
         nodes: SwitchNodes | None,
+        scheduler: Scheduler | None,
     ) -> Health:
         def esl() -> Finding:
             links = (
@@ -379,6 +398,8 @@ class _Parts:
             "redis": self.key_value.ping,
         }
         checks = {"esl": esl, "gateways": gateways, "snapshot": loaded}
+        if scheduler is not None:
+            checks["scheduler"] = scheduler.finding
         return Health(self.reactor, checks, probes)
 
 

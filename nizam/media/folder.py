@@ -132,6 +132,30 @@ class MediaFolder:
         self._prune(directory)
         return True
 
+    def remove_below(self, directory: str, most: int) -> int:
+        """Remove what lies in `directory` and below it, at most so many files, and then the
+        directories; how many files that were. Symbolic links are removed, not followed."""
+        removed = 0
+        with translated("the media root cannot be written to"):
+            os.close(self._enter("", make=False))
+            try:
+                place = self._enter(directory, make=False)
+            except FileNotFoundError:
+                return 0
+            try:
+                for _, folders, names, inside in os.fwalk(".", topdown=False, dir_fd=place):
+                    for name in names[: most - removed]:
+                        os.unlink(name, dir_fd=inside)
+                        removed += 1
+                    if removed == most:
+                        return removed
+                    for name in folders:
+                        _remove_directory(name, inside)
+            finally:
+                os.close(place)
+        self._prune(directory)
+        return removed
+
     def files(self) -> Iterator[Found]:
         """Every file below the root that NIZAM writes, unfinished ones included."""
         with translated("the media root cannot be read"):
@@ -216,6 +240,13 @@ def _step(place: int, name: str, *, make: bool) -> int:
     os.fchmod(made, DIRECTORY_MODE | os.fstat(made).st_mode & stat.S_ISGID)
     os.fsync(place)
     return made
+
+
+def _remove_directory(name: str, place: int) -> None:
+    try:
+        os.rmdir(name, dir_fd=place)
+    except NotADirectoryError:
+        os.unlink(name, dir_fd=place)  # a link to one
 
 
 def _checked(name: str) -> str:

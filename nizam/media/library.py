@@ -112,6 +112,10 @@ class MediaLibrary(Service):
         """Remove a file; whether it was there, and not written since `written_before`."""
         return await self._run(lambda it: it.remove(path, written_before=written_before))
 
+    async def remove_tenant(self, tenant_id: UUID, most: int) -> int:
+        """Remove files of a tenant, at most so many, and then its folders; how many files."""
+        return await self._run(lambda it: it.remove_below(str(tenant_id), most))
+
     async def files(self) -> list[Found]:
         """Every file below the root."""
         return await self._run(lambda it: list(it.files()))

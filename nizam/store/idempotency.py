@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from nizam.errors import IdempotencyMismatch
@@ -12,25 +12,20 @@ from nizam.store.context import Idempotency
 from nizam.store.pool import Transaction
 from nizam.store.secrets import SecretBox
 
-_CLAIM = """
+KEPT_HOURS: Final = 24
+"""How long a key stands for its first request."""
+
+_CLAIM = f"""
 insert into idempotency_keys as it (owner, key, tenant_id, request_hash)
 values (%(owner)s, %(key)s, %(tenant_id)s, %(request_hash)s)
 on conflict (owner, key) do update
 set request_hash = excluded.request_hash, tenant_id = excluded.tenant_id,
     answer = null, created_at = now()
-where it.created_at < now() - interval '24 hours'
+where it.created_at < now() - interval '{KEPT_HOURS} hours'
 returning true
-"""
+"""  # noqa: S608 - our own number
 _FIND = "select request_hash, answer from idempotency_keys where owner = %s and key = %s"
-# Each key that is added takes a few that have ended with it: the table needs no other cleaning.
-_SAVE = """
-with ended as (
-    delete from idempotency_keys where (owner, key) in (
-        select owner, key from idempotency_keys
-        where created_at < now() - interval '24 hours' limit 20 for update skip locked)
-)
-update idempotency_keys set answer = %s where owner = %s and key = %s
-"""
+_SAVE = "update idempotency_keys set answer = %s where owner = %s and key = %s"
 
 
 async def earlier_answer(

@@ -22,7 +22,8 @@ RECEIPT_FIELDS: Mapping[str, Field] = {
     "tenant_id": Field(PURGE_RECEIPTS.c.tenant_id, "uuid", sortable=False),
 }
 _COLUMNS = list(PURGE_RECEIPTS.c)
-_NAMES = [it.name for it in _COLUMNS]
+RECEIPT_COLUMNS = tuple(it.name for it in _COLUMNS)
+"""The members of a receipt, in their order."""
 _DONE = PURGE_RECEIPTS.c.purged_at.is_not(None)
 
 
@@ -30,10 +31,10 @@ async def find_receipt(pool: Pool, tenant_id: UUID) -> dict[str, Any] | None:
     """The receipt of a tenant that was purged; None for any other."""
     statement = select(*_COLUMNS).where(PURGE_RECEIPTS.c.tenant_id == tenant_id, _DONE)
     rows = await pool.query(*compile_statement(statement))
-    return dict(zip(_NAMES, rows[0], strict=True)) if rows else None
+    return dict(zip(RECEIPT_COLUMNS, rows[0], strict=True)) if rows else None
 
 
 async def list_receipts(pool: Pool, listing: Listing) -> Page:
     """One page of receipts."""
     statement = page_statement(_COLUMNS, RECEIPT_FIELDS, PURGE_RECEIPTS.c.id, listing, _DONE)
-    return page_of(await pool.query(*compile_statement(statement)), _NAMES, listing)
+    return page_of(await pool.query(*compile_statement(statement)), RECEIPT_COLUMNS, listing)

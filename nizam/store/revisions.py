@@ -56,11 +56,18 @@ where v.tenant_id = %(tenant)s and v.revision <= %(revision)s
 order by v.resource_type, v.resource_id, v.revision desc
 """
 _PRUNE = """
-with horizon as (
-    select tenant_id, max(revision) as revision from revisions
-    where created_at < %(before)s group by tenant_id
+with old as (
+    -- One revision before that moment stays: it says what the tenant was from then on.
+    select tenant_id from revisions where created_at < %(before)s
+    group by tenant_id having count(*) > 1 limit %(tenants)s
+), horizon as (
+    select o.tenant_id, max(it.revision) as revision
+    from old o, lateral (
+        select revision from revisions r
+        where r.tenant_id = o.tenant_id and r.created_at < %(before)s
+        order by revision limit %(most)s) it
+    group by o.tenant_id
 ), ended as (
-    -- The last one before that moment stays: it says what the tenant was from then on.
     delete from revisions r using horizon h
     where r.tenant_id = h.tenant_id and r.revision < h.revision
     returning r.tenant_id
@@ -158,10 +165,13 @@ async def configuration_as_of(
     return found
 
 
-async def prune_revisions(database: Database, before: datetime) -> tuple[int, int]:
-    """Forget how tenants were before that moment: (revisions, versions of objects) removed. What
-    each tenant was at that moment can still be restored."""
-    rows = await database.query(_PRUNE, {"before": before})
+async def prune_revisions(
+    database: Database, before: datetime, *, tenants: int = 20, most: int = 500
+) -> tuple[int, int]:
+    """Forget how tenants were before that moment: (revisions, versions of objects) removed, of so
+    many tenants, fewer than `most` revisions each. Called again until it says (0, 0). What each
+    tenant was at that moment can still be restored."""
+    rows = await database.query(_PRUNE, {"before": before, "tenants": tenants, "most": most})
     return int(rows[0][0]), int(rows[0][1])
 
 

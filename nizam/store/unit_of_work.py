@@ -581,13 +581,13 @@ class UnitOfWork:
             )
 
     async def _check_tenants_of(self, body: Body, present: Stored | None = None) -> None:
-        """Refuse a key or a membership of a tenant that does not exist; one that it has had may
-        outlive its tenant."""
-        had = present.body.get("memberships", ()) if present is not None else ()
-        known = {it["tenant_id"] for it in had}
+        """Refuse a key or a membership of a tenant that does not exist or is terminated; one that
+        it has had may outlive its tenant."""
+        had = [] if present is None else [present.body, *present.body.get("memberships", ())]
+        known = {it.get("tenant_id") for it in had}
         named: list[tuple[str, UUID]] = []
         if isinstance(body, ApiKey) and body.tenant_id is not None:
-            named = [("/tenant_id", body.tenant_id)]
+            named = [("/tenant_id", body.tenant_id)] if str(body.tenant_id) not in known else []
         elif isinstance(body, User):
             named = [
                 (f"/memberships/{number}/tenant_id", it.tenant_id)
@@ -597,10 +597,11 @@ class UnitOfWork:
         if not named:
             return
         rows = await self.transaction.query(
-            "select id from tenants where id = any(%s::uuid[])", ([str(it) for _, it in named],)
+            "select id from tenants where id = any(%s::uuid[]) and status <> 'terminated'",
+            ([str(it) for _, it in named],),
         )
         errors = [
-            FieldError(path, "not_found", "there is no tenant with this id")
+            FieldError(path, "not_found", "there is no tenant with this id, or it is terminated")
             for path, identifier in named
             if (identifier,) not in rows
         ]

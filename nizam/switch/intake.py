@@ -16,7 +16,6 @@ from uuid import UUID
 
 import attrs
 import orjson
-import psycopg2
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -32,7 +31,6 @@ from nizam.events.normalise import Normaliser, Output
 from nizam.kv.interface import IKeyValue
 from nizam.model.events import Event, timestamp
 from nizam.model.identifiers import new_id
-from nizam.store.system.events import make_partitions
 from nizam.switch.batch import Batch
 from nizam.switch.calls_shown import call_document
 from nizam.switch.channel_index import ChannelIndex
@@ -41,7 +39,6 @@ from nizam.switch.writer import Deliveries, Transactions, Writer
 
 TICK_SECONDS: Final = 0.25
 CDR_SECONDS: Final = 5.0
-PARTITION_SECONDS: Final = 6 * 3600.0
 EARLY_CDRS: Final = 20_000
 """CDRs kept in memory for legs whose hang-up was not heard: reconciliation needs them."""
 
@@ -85,9 +82,6 @@ class Intake(Service):
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
         self._finding: Deferred[None] | None = None
-        self._database = database
-        self._partitioning = LoopingCall(self._make_partitions)
-        self._partitioning.clock = clock
 
     def startService(self) -> None:  # noqa: N802
         """Begin to store."""
@@ -97,16 +91,11 @@ class Intake(Service):
             lambda failure: self._log.failure("the intake's clock stopped", failure)
         )
 
-        self._partitioning.start(PARTITION_SECONDS).addErrback(
-            lambda failure: self._log.failure("partitions are no longer made", failure)
-        )
-
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Store everything that waits, or put it into Redis."""
         super().stopService()  # type: ignore[no-untyped-call]
-        for loop in (self._ticking, self._partitioning):
-            if loop.running:
-                loop.stop()
+        if self._ticking.running:
+            self._ticking.stop()
         for normaliser in self._normalisers.values():
             self.take(normaliser.flush(), normaliser.node)
         return Deferred.fromCoroutine(self.writer.stop())
@@ -250,17 +239,6 @@ class Intake(Service):
                 self.node_event("node.gap", node, data | {"reason": "buffer full"})
             self._shed_since = None
         self._count()
-
-    def _make_partitions(self) -> Deferred[None]:
-        async def make() -> None:
-            try:
-                now = self._now()
-                await self._database.transaction(lambda it: make_partitions(it, now))
-            except (DatabaseUnavailable, psycopg2.Error) as error:
-                # Rows without a partition of their own go into the default one meanwhile.
-                self._log.warn("no partitions made: {error}", error=str(error))
-
-        return Deferred.fromCoroutine(make())
 
     async def _find(self, waiting: Mapping[str, tuple[Normaliser, UUID]]) -> None:
         """Ask Redis about calls whose dialplan lookup another instance may have answered."""

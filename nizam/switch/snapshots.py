@@ -240,6 +240,9 @@ class SnapshotService(Service):
             self._loaded = False
             raise DatabaseUnavailable("the database has gone back in time; loading all of it")
         changes = await stored.changes(self._pool, None, self._platform_revision)
+        if not changes or changes[0].revision > self._platform_revision + 1:
+            self._loaded = False
+            raise DatabaseUnavailable("the feed no longer reaches back so far; loading everything")
         await self._apply(None, self._platform_revision, changes)
         self._platform_revision = max([revision, *(it.revision for it in changes)])
 

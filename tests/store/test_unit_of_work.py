@@ -25,6 +25,7 @@ from nizam.model.registry import resource
 from nizam.store.context import ChangeContext, Idempotency
 from nizam.store.pool import Pool
 from nizam.store.store import Store
+from nizam.store.system.retention import prune_idempotency_keys
 from nizam.store.system.api_keys import create_platform_key
 from tests.store.conftest import BOX, WHO, Workshop, make_tenant
 
@@ -444,4 +445,5 @@ async def test_keys_end_after_24_hours(acme: Workshop, pool: Pool) -> None:
     await create_once(acme, once("k", b"other"), "1002")
     await pool.execute("update idempotency_keys set created_at = now() - interval '25 hours'")
     await create_once(acme, once("another"), "1003")
+    assert await prune_idempotency_keys(pool) == 1
     assert await pool.query("select key from idempotency_keys") == [("another",)]

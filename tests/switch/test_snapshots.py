@@ -146,7 +146,8 @@ async def test_a_change_arrives_at_once(store: Store, key_value: SingleRedis) ->
     follower = await Follower(store, key_value, poll_seconds=60).start()
     await until(lambda: follower.service._listener.listening)
     made = await extension(store, acme, "1001")
-    await until(lambda: follower.name("acme.example.test", "1001"))
+    await until(lambda: follower.changes)
+    assert follower.name("acme.example.test", "1001") == "1001"
     assert follower.changes[-1] == ("extension", acme, made, "created")
     await rename(store, acme, made, "Ada")
     await until(lambda: follower.name("acme.example.test", "1001") == "Ada")

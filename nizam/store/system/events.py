@@ -8,7 +8,6 @@ not sure whether a write succeeded simply writes again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -118,23 +117,6 @@ async def repair_tenants(database: Database, tenants: Sequence[tuple[UUID, UUID]
         return WriteResult()
     calls = [{"call_id": call_id, "tenant_id": tenant_id} for call_id, tenant_id in tenants]
     return _result(await database.query(_REPAIR, {"calls": json_argument(calls)}))
-
-
-async def make_partitions(database: Database, now: datetime, months: int = 3) -> int:
-    """Make the partitions of this month and the following ones; how many were missing."""
-    first: date = now.astimezone(UTC).date()
-    made = 0
-    for table, key in (
-        ("call_events", "occurred_at"),
-        ("cdr_legs", "started_at"),
-        ("cdrs", "started_at"),
-    ):
-        rows = await database.query(
-            "select make_month_partitions(%(table)s, %(key)s, %(first)s::date, %(months)s)",
-            {"table": table, "key": key, "first": first.isoformat(), "months": months},
-        )
-        made += int(rows[0][0])
-    return made
 
 
 def json_argument(rows: Any) -> str:

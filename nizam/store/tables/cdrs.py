@@ -54,6 +54,7 @@ CDR_LEGS = Table(
 )
 """`call_known` is false while `call_id` is only inferred from who originated the leg."""
 Index(None, CDR_LEGS.c.call_id)
+Index(None, CDR_LEGS.c.tenant_id, CDR_LEGS.c.started_at)
 
 CDRS = Table(
     "cdrs",

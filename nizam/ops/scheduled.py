@@ -1,0 +1,88 @@
+"""The table of what is done on schedule: the name, every how many seconds, and the function."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from nizam.ops.purge import Purge, remove_strays
+from nizam.ops.scheduler import Outcome, Task, Turn, Work
+from nizam.settings import RetentionSettings
+from nizam.store.revisions import prune_revisions
+from nizam.store.system import partitions, retention
+from nizam.store.system.audit import prune_chains
+
+MINUTE, HOUR = 60, 3600
+
+
+def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
+    """Every task; what `keep` says to keep for ever has none."""
+    found = [
+        Task("purge", MINUTE, purge),
+        Task("strays", HOUR, remove_strays),
+        Task("partitions", 6 * HOUR, _make_partitions),
+        Task("change-feed", HOUR, _days(retention.prune_changes, keep.change_days)),
+        Task("idempotency-keys", HOUR, _idempotency_keys),
+    ]
+    if keep.event_days:
+        found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))
+    if keep.cdr_days:
+        found.append(Task("cdrs", HOUR, _months(keep.cdr_days, "cdr_legs", "cdrs")))
+    if keep.delivery_days:
+        work = _days(retention.prune_deliveries, keep.delivery_days)
+        found.append(Task("webhook-deliveries", HOUR, work))
+    if keep.revision_days:
+        found.append(Task("revisions", HOUR, _revisions(keep.revision_days)))
+    if keep.audit_days:
+        found.append(Task("audit-log", HOUR, _audit_log(keep.audit_days)))
+    return found
+
+
+def _days(prune: Callable[[Turn, int], Awaitable[int]], days: int) -> Work:
+    return lambda turn: turn.repeat(lambda: prune(turn, days))
+
+
+async def _idempotency_keys(turn: Turn) -> Outcome:
+    return await turn.repeat(lambda: retention.prune_idempotency_keys(turn))
+
+
+async def _make_partitions(turn: Turn) -> Outcome:
+    await turn.transaction(partitions.make_partitions)
+    return Outcome()
+
+
+def _months(days: int, *tables: str) -> Work:
+    async def work(turn: Turn) -> Outcome:
+        removed = 0
+        for table in tables:
+            drop = partial(partitions.drop_oldest_partition, table=table, days=days)
+            while not turn.over:
+                rows = await turn.transaction(drop)
+                if rows is None:
+                    break
+                removed += rows
+            prune = partial(partitions.prune_default_partition, turn, table, days, retention.SLICE)
+            removed += (await turn.repeat(prune)).removed
+        return Outcome(removed, more=turn.over)
+
+    return work
+
+
+def _revisions(days: int) -> Work:
+    async def work(turn: Turn) -> Outcome:
+        before = await retention.days_ago(turn, days)
+
+        async def slice_() -> int:
+            return sum(await prune_revisions(turn, before))
+
+        return await turn.repeat(slice_)
+
+    return work
+
+
+def _audit_log(days: int) -> Work:
+    async def work(turn: Turn) -> Outcome:
+        before = await retention.days_ago(turn, days)
+        return await turn.repeat(lambda: prune_chains(turn, before))
+
+    return work
