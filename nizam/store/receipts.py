@@ -22,7 +22,7 @@ RECEIPT_FIELDS: Mapping[str, Field] = {
     "tenant_id": Field(PURGE_RECEIPTS.c.tenant_id, "uuid", sortable=False),
 }
 _COLUMNS = list(PURGE_RECEIPTS.c)
-RECEIPT_COLUMNS = tuple(it.name for it in _COLUMNS)
+RECEIPT_COLUMNS = tuple(str(it.name) for it in _COLUMNS)
 """The members of a receipt, in their order."""
 _DONE = PURGE_RECEIPTS.c.purged_at.is_not(None)
 

@@ -25,8 +25,8 @@ from nizam.model.registry import resource
 from nizam.store.context import ChangeContext, Idempotency
 from nizam.store.pool import Pool
 from nizam.store.store import Store
-from nizam.store.system.retention import prune_idempotency_keys
 from nizam.store.system.api_keys import create_platform_key
+from nizam.store.system.retention import prune_idempotency_keys
 from tests.store.conftest import BOX, WHO, Workshop, make_tenant
 
 

@@ -104,7 +104,8 @@ def counted(tenant_id: UUID, what: str, count: int) -> Statement:
 
 async def leaves(database: Queries, table: str) -> list[str]:
     """The tables in which the rows of a table are: itself, or its partitions."""
-    return [row[0] for row in await database.query(_LEAVES, (table,))]
+    partitions = [row[0] for row in await database.query(_LEAVES, (table,))]
+    return partitions or [table]
 
 
 async def remove_rows(database: Queries, leaf: str, tenant_id: UUID) -> int:
