@@ -32,7 +32,7 @@ async def fill_tables(pool: Pool, tenant_id: UUID, rows: int = 1) -> dict[str, i
             }
             known[f"{table.name}.id"] = row.get("id")
             await pool.execute(
-                f"insert into {table.name} ({', '.join(row)}) "
+                f"insert into {table.name} ({', '.join(row)}) "  # noqa: S608 - declared names
                 f"values ({', '.join(f'%({name})s' for name in row)})",
                 row,
             )
@@ -45,7 +45,7 @@ async def rows_of(pool: Pool, tenant_id: UUID) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for table in all_tables().sorted_tables:
         if "tenant_id" in table.c:
-            sql = f"select it::text from {table.name} it where tenant_id = %s order by 1"
+            sql = f"select it::text from {table.name} it where tenant_id = %s order by 1"  # noqa: S608
             found[table.name] = [row[0] for row in await pool.query(sql, (tenant_id,))]
     return found
 
