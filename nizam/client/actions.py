@@ -14,8 +14,11 @@ from nizam.client.listing import Listing
 from nizam.client.objects import B, Object, Secrets, without_secrets
 from nizam.client.parameters import query_of
 from nizam.client.provisioned import Provisioned, provisioned_from
+from nizam.client.tables import Imports
 from nizam.model.api_key import ApiKey
 from nizam.model.call_flow import CallFlow
+from nizam.model.did import Did
+from nizam.model.extension import Extension
 from nizam.model.tenant import Tenant
 from nizam.model.user import User
 from nizam.model.webhook import Webhook
@@ -31,6 +34,16 @@ class WithSecrets(Collection[B]):
     def reveal(self, it: Object[B] | Id) -> Secrets:
         """The stored secrets, in clear; written to the audit log."""
         return without_secrets(self._post(it, "reveal").json(), self.resource)[1]
+
+
+@attrs.frozen(eq=False)
+class Extensions(WithSecrets[Extension], Imports):
+    """Extensions."""
+
+
+@attrs.frozen(eq=False)
+class Dids(Collection[Did], Imports):
+    """Public numbers."""
 
 
 @attrs.frozen(eq=False)

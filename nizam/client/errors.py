@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import attrs
+
 from nizam.errors import FieldError
 
 
@@ -54,9 +56,7 @@ class ApiError(ClientError):
         self.request_id = request_id or document.get("request_id")
         self.retry_after = retry_after
         self.errors: Sequence[FieldError] = tuple(
-            FieldError(str(it.get("path", "")), str(it.get("code", "")), str(it.get("message", "")))
-            for it in document.get("errors", ())
-            if isinstance(it, Mapping)
+            _field_error(it) for it in document.get("errors", ()) if isinstance(it, Mapping)
         )
         self.extra = {name: it for name, it in document.items() if name not in _STANDARD}
         super().__init__(self._sentence())
@@ -64,6 +64,21 @@ class ApiError(ClientError):
     def _sentence(self) -> str:
         wrong = "; ".join(f"{it.path} {it.message}" for it in self.errors)
         return f"{self.detail} ({self.code}{': ' + wrong if wrong else ''})"
+
+
+@attrs.frozen
+class CellError(FieldError):
+    """What is wrong with a file that was imported, by row and column; None is no single one."""
+
+    row: int | None
+    column: str | None
+
+
+def _field_error(it: Mapping[str, Any]) -> FieldError:
+    path, code, message = (str(it.get(name, "")) for name in ("path", "code", "message"))
+    if "row" not in it:
+        return FieldError(path, code, message)
+    return CellError(path, code, message, it["row"], it.get("column"))
 
 
 _STANDARD = frozenset(

@@ -11,6 +11,7 @@ import attrs
 from nizam.client.actions import Document, document
 from nizam.client.listing import Listing
 from nizam.client.parameters import query_of
+from nizam.client.tables import Exports
 from nizam.client.transport import Transport
 
 
@@ -54,7 +55,7 @@ class Calls(Documents):
 
 
 @attrs.frozen(eq=False)
-class Cdrs(Documents):
+class Cdrs(Documents, Exports):
     """Summaries of calls that have ended."""
 
     def get(self, call_id: UUID | str) -> Document:
@@ -63,7 +64,12 @@ class Cdrs(Documents):
 
 
 @attrs.frozen(eq=False)
-class CallEvents(Documents):
+class AuditLogs(Documents, Exports):
+    """Who did what in a tenant."""
+
+
+@attrs.frozen(eq=False)
+class CallEvents(Documents, Exports):
     """Events, as webhooks carry them."""
 
     def get(self, event_id: str) -> Document:

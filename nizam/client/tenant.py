@@ -6,9 +6,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
-from nizam.client.actions import CallFlows, Document, Webhooks, WithSecrets, document
+from nizam.client.actions import (
+    CallFlows,
+    Dids,
+    Document,
+    Extensions,
+    Webhooks,
+    WithSecrets,
+    document,
+)
 from nizam.client.collection import Collection
-from nizam.client.history import CallEvents, Calls, Cdrs, Documents
+from nizam.client.history import AuditLogs, CallEvents, Calls, Cdrs, Documents
 from nizam.client.transport import Transport
 from nizam.model import (
     blocked_number,
@@ -39,8 +47,8 @@ class TenantClient:
         self._transport = transport
         self._path = path
         here = (transport, path)
-        self.extensions = WithSecrets(transport, extension.RESOURCE, extension.Extension, path)
-        self.dids = Collection(transport, did.RESOURCE, did.Did, path)
+        self.extensions = Extensions(transport, extension.RESOURCE, extension.Extension, path)
+        self.dids = Dids(transport, did.RESOURCE, did.Did, path)
         self.ring_groups = Collection(transport, ring_group.RESOURCE, ring_group.RingGroup, path)
         self.ivrs = Collection(transport, ivr.RESOURCE, ivr.Ivr, path)
         self.time_conditions = Collection(
@@ -78,7 +86,7 @@ class TenantClient:
         self.calls = Calls(*here, "calls")
         self.call_events = CallEvents(*here, "call-events")
         self.cdrs = Cdrs(*here, "cdrs")
-        self.audit_logs = Documents(*here, "audit-logs")
+        self.audit_logs = AuditLogs(*here, "audit-logs")
         self.registrations = Documents(*here, "registrations")
 
     def explain(

@@ -95,28 +95,72 @@ class Transport:
         idempotency_key: str | None = None,
         if_match: str | None = None,
         repeatable: bool = True,
+        content: tuple[str, bytes] | None = None,
+        seconds: float = 0.0,
     ) -> Answer:
-        """The answer to one request; `body` is sent as JSON.
+        """The answer to one request; `body` is sent as JSON, `content` as it is, with its media
+        type. What takes longer than other requests is waited for so many `seconds`, in each
+        attempt and in all.
 
         Raises ApiError for a refusal and CannotReach without an answer.
         """
         fields: dict[str, str] = {}
-        content = None
         if body is not None:
-            content = orjson.dumps(body, default=_plain)
             kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-            fields["Content-Type"] = kind
+            content = kind, orjson.dumps(body, default=_plain)
+        if content is not None:
+            fields["Content-Type"] = content[0]
         if method == "POST" and repeatable:
             fields["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
         if if_match is not None:
             fields["If-Match"] = if_match
         repeatable = repeatable and (if_match is None or method == "DELETE")
-        send = partial(self._attempt, method, path, query, fields, content)
-        return self._repeatedly(send, repeatable=repeatable, gone_is_done=method == "DELETE")
+        patient = attrs.evolve(
+            self,
+            attempt_seconds=max(self.attempt_seconds, seconds),
+            total_seconds=max(self.total_seconds, seconds),
+        )
+        payload = None if content is None else content[1]
+        send = partial(patient._attempt, method, path, query, fields, payload)
+        return patient._repeatedly(send, repeatable=repeatable, gone_is_done=method == "DELETE")
 
     def close(self) -> None:
         """Close the connections."""
         self.http.close()
+
+    @contextlib.contextmanager
+    def stream(self, path: str, *, query: Query = (), accept: str) -> Iterator[Iterator[bytes]]:
+        """The body of an answer to GET, in pieces as they come; it may take as long as it likes.
+
+        Until it begins it is tried again as every GET, and raises as `request`. Amid the pieces
+        CannotReach says that the rest did not come.
+        """
+        begun: list[httpx.Response] = []
+
+        def begin(end: float) -> Answer:
+            left = max(end - time.monotonic(), 0.001)
+            request = self.http.build_request(
+                "GET",
+                path,
+                params=list(query),
+                headers={"Accept": accept},
+                timeout=min(self.attempt_seconds, left),
+            )
+            with _told():
+                response = self.http.send(request, stream=True)
+                if response.status_code >= 300:
+                    with contextlib.closing(response):
+                        raise _refusal(response.status_code, response.headers, response.read())
+            begun.append(response)
+            return Answer(response.status_code, response.headers, b"")
+
+        def pieces(response: httpx.Response) -> Iterator[bytes]:
+            with _told():
+                yield from response.iter_bytes()
+
+        self._repeatedly(begin, repeatable=True, gone_is_done=False)
+        with contextlib.closing(begun[0]) as response:
+            yield pieces(response)
 
     def _repeatedly(
         self, send: Callable[[float], Answer], *, repeatable: bool, gone_is_done: bool

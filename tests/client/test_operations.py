@@ -22,6 +22,7 @@ GIVEN: dict[str, Any] = {
     "it": ID,
     "name": str(ID),
     "call_id": ID,
+    "file": b"number",
     "event_id": "evt_" + "0" * 32,
     "from_": "1001",
     "to": "1002",
