@@ -77,4 +77,11 @@ def stats(access: Access, as_json: bool, what: str | None) -> None:
     print_rows(rows, ("what", "count", "limit"), as_json=False)
     rest = ("status", "registrations", "calls_today", "calls_last_hour", "deliveries", "media")
     click.echo()
-    print_object({name: found[name] for name in (*rest, "last_change")}, as_json=False)
+    print_object({name: _happened(found[name]) for name in (*rest, "last_change")}, as_json=False)
+
+
+def _happened(value: Any) -> Any:
+    """Without the results that no call had."""
+    if not isinstance(value, dict) or "total" not in value:
+        return value
+    return {name: it for name, it in value.items() if it or name == "total"}

@@ -198,11 +198,18 @@ def _lets_the_phone_register(printed: str) -> None:
     assert re.search(r'name="a1-hash" value="[0-9a-f]{32}"', printed)
 
 
+def _makes_a_tenant(printed: str) -> None:
+    made = json.loads(printed)
+    assert made["tenant"]["status"] == "active"
+    assert [it["sip"]["user"] for it in made["extensions"]] == ["1001", "1002", "1003"]
+
+
 _PROMISED: dict[str, Callable[[str], None]] = {
     "Is it well?": _is_well,
     "The calls of the last minute": _tells_of_calls,
     "Make an extension; its SIP password is shown this once": _shows_the_password,
     "Why would this call go where it goes?": _explains,
     "What FreeSWITCH gets when that phone registers": _lets_the_phone_register,
+    "A tenant with phones that can register": _makes_a_tenant,
 }
 """What the comment before each command says, and whether what it prints keeps the promise."""
