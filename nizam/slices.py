@@ -44,11 +44,17 @@ def at_once(work: Sliced[T]) -> T:
             return result
 
 
+_MOST_IN_A_ROW = 50
+
+
 class _Collections:
-    """How many want full collections of garbage to wait, and the threshold before the first."""
+    """How many want full collections of garbage to wait, the threshold before the first of them,
+    and how many have had their way since the last full collection, whose number is `last`."""
 
     waiting = 0
     threshold = 10
+    in_a_row = 0
+    last = -1
 
 
 @contextmanager
@@ -56,11 +62,19 @@ def full_collections_wait() -> Iterator[None]:
     """No full collection of cyclic garbage begins inside.
 
     One goes through every object there is, and while many are being made they come often: 0.1 s
-    each beside ten thousand rows. What is not cyclic is freed at once in any case.
+    each beside ten thousand rows. What is not cyclic is freed at once in any case. Whoever comes
+    after fifty others without a full collection in between has none put off, so that cyclic
+    garbage does not pile up where one large piece of work follows the other.
     """
-    young, middle, old = gc.get_threshold()
+    done = gc.get_stats()[2]["collections"]
+    if done != _Collections.last:
+        _Collections.last, _Collections.in_a_row = done, 0
+    _Collections.in_a_row += 1
+    if _Collections.in_a_row > _MOST_IN_A_ROW:
+        yield
+        return
     if not _Collections.waiting:
-        _Collections.threshold = old
+        young, middle, _Collections.threshold = gc.get_threshold()
         gc.set_threshold(young, middle, _NEVER)
     _Collections.waiting += 1
     try:
@@ -68,4 +82,5 @@ def full_collections_wait() -> Iterator[None]:
     finally:
         _Collections.waiting -= 1
         if not _Collections.waiting:
+            young, middle, _ = gc.get_threshold()
             gc.set_threshold(young, middle, _Collections.threshold)

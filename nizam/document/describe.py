@@ -1,10 +1,10 @@
-"""Plans as programs and as people read them: what each change does to which field."""
+"""Plans as JSON: what each change does to which field, and what was done."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import orjson
 
@@ -14,20 +14,62 @@ from nizam.model.pointer import pointer
 from nizam.slices import Sliced
 
 HIDDEN = "***"
-_SIGNS: Mapping[str, str] = {"create": "+", "update": "~", "delete": "-"}
+OPERATIONS = ("create", "update", "delete")
 
 Redact = Callable[[Any], Any]
 """A value without what passwords, PINs and credentials in it say."""
 
 
-def described(plan: Plan, redact: Redact) -> Sliced[list[dict[str, Any]]]:
-    """Each change as a JSON object: `operation`, `type`, `key`, `id` of what is there already,
-    `path` in the document, and `fields` with their values before and after."""
-    found: list[dict[str, Any]] = []
+class Written(Protocol):
+    """An object that was made or changed."""
+
+    @property
+    def revealed(self) -> Mapping[str, str]:
+        """Secrets that are new, in clear."""
+
+
+def proposal(plan: Plan, revision: int, lacking: Sequence[str], redact: Redact) -> Sliced[bytes]:
+    """The plan as JSON: each change with the values of its fields before and after. `revision` is
+    what it was made against, `lacking` are permissions that whoever asks would need to apply it.
+    """
+    changes: list[bytes] = []
     for change in plan.changes:
-        found.append(_described(change, plan, redact))
+        changes.append(orjson.dumps(_described(change, plan, redact)))
         yield
-    return found
+    return _joined(
+        {
+            "revision": revision,
+            "summary": summary(plan),
+            "missing_secrets": missing_secrets(plan),
+            "missing_permissions": list(lacking),
+        },
+        changes=changes,
+    )
+
+
+def report(plan: Plan, written: Sequence[Written], revision: int) -> Sliced[bytes]:
+    """What was done as JSON: each change by its key and id, and the secrets that were made, which
+    are shown this once. `written` are what became of the changes that delete nothing, in order."""
+    objects = iter(written)
+    changes: list[bytes] = []
+    secrets: list[bytes] = []
+    for change in plan.changes:
+        named = {"type": change.resource.name, "key": change.key, "id": change.id}
+        changes.append(orjson.dumps({"operation": change.operation, **named}))
+        if change.operation != "delete":
+            revealed = next(objects).revealed
+            if revealed:
+                secrets.append(orjson.dumps({**named, "secrets": dict(revealed)}))
+        yield
+    return _joined(
+        {
+            "revision": revision,
+            "summary": summary(plan),
+            "missing_secrets": missing_secrets(plan),
+        },
+        changes=changes,
+        secrets=secrets,
+    )
 
 
 def summary(plan: Plan) -> dict[str, Any]:
@@ -38,7 +80,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         of_type = by_type.setdefault(it.resource.name, {})
         of_type[it.operation] = of_type.get(it.operation, 0) + 1
     return {
-        **{name: counted.get(name, 0) for name in _SIGNS},  # type: ignore[call-overload]
+        **{name: counted.get(name, 0) for name in OPERATIONS},  # type: ignore[call-overload]
         "unchanged": plan.unchanged,
         "by_type": by_type,
     }
@@ -53,24 +95,11 @@ def missing_secrets(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def as_text(changes: Sequence[Mapping[str, Any]], counted: Mapping[str, Any]) -> Sliced[str]:
-    """The plan for people: a line for each object, and below it one for each field."""
-    lines: list[str] = []
-    for it in changes:
-        lines.append(f"{_SIGNS[it['operation']]} {it['type']} {it['key']}")
-        for field in it["fields"]:
-            name = field["path"].lstrip("/").replace("/", ".")
-            after = _plain(field, "after")
-            if it["operation"] == "create":
-                lines.append(f"    {name}: {after}")
-            else:
-                lines.append(f"    {name}: {_plain(field, 'before')} -> {after}")
-        yield
-    numbers = ", ".join(
-        f"{counted[name]} to {name}" for name in ("create", "update", "delete") if counted[name]
-    )
-    lines.append(f"{numbers or 'nothing to do'}; {counted['unchanged']} unchanged")
-    return "\n".join(lines) + "\n"
+def _joined(members: Mapping[str, Any], **lists: Sequence[bytes]) -> bytes:
+    """A JSON object with these members and lists, whose elements are JSON already."""
+    parts = [orjson.dumps(members)[:-1]]
+    parts += [b',"%s":[%s]' % (name.encode(), b",".join(it)) for name, it in lists.items()]
+    return b"".join([*parts, b"}"])
 
 
 def field_changes(
@@ -83,10 +112,19 @@ def field_changes(
         shown: dict[str, Any] = {"path": pointer(path)}
         for name, side in (("before", old), ("after", new)):
             if side:
-                # What is sensitive is known by its name.
-                shown[name] = redact({str(path[-1]): side[0]})[str(path[-1])]
+                shown[name] = _redacted(path, side[0], redact)
         found.append(shown)
     return found
+
+
+def _redacted(path: Sequence[str], value: Any, redact: Redact) -> Any:
+    """The value at a path; what is sensitive is known by the names on the way."""
+    for name in reversed(path):
+        value = {name: value}
+    value = redact(value)
+    for name in path:
+        value = value[name]
+    return value
 
 
 def _described(change: Change, plan: Plan, redact: Redact) -> dict[str, Any]:
@@ -101,10 +139,8 @@ def _described(change: Change, plan: Plan, redact: Redact) -> dict[str, Any]:
     before = {} if change.before is None else shape(change.before.body)
     after = {} if change.operation == "delete" else shape(change.body)
     fields = [] if change.operation == "delete" else field_changes(before, after, redact)
-    for field in sorted(_changed_secrets(change)):
-        place = {"path": pointer(field.split("."))}
-        had = change.before is not None and field in change.before.secrets
-        fields.append({**place, **({"before": HIDDEN} if had else {}), "after": HIDDEN})
+    if change.operation != "delete":
+        fields += _secret_changes(change)
     return {
         "operation": change.operation,
         "type": change.resource.name,
@@ -115,13 +151,28 @@ def _described(change: Change, plan: Plan, redact: Redact) -> dict[str, Any]:
     }
 
 
-def _changed_secrets(change: Change) -> set[str]:
-    if change.sealed is None:
-        return set(change.given)
-    present = {} if change.before is None else change.before.secrets
-    return {
-        name for name in {*change.sealed, *present} if change.sealed.get(name) != present.get(name)
-    }
+def _secret_changes(change: Change) -> Iterator[dict[str, str]]:
+    """Which secrets are set, changed or removed; their values are nobody's."""
+    before = {} if change.before is None else change.before.secrets
+    if change.sealed is not None:
+        changed = {
+            it for it in {*before, *change.sealed} if before.get(it) != change.sealed.get(it)
+        }
+        left = set(change.sealed)
+    else:
+        changed = {*change.given, *change.cleared}
+        left = {*before, *change.given} - set(change.cleared)
+    yield from hidden_changes(changed, before, left)
+
+
+def hidden_changes(
+    changed: Iterable[str], before: Container[str], after: Container[str]
+) -> Iterator[dict[str, str]]:
+    """Changes of these secrets, each where it was there before and is there after."""
+    for field in sorted(changed):
+        sides = {"before": before, "after": after}
+        shown = {name: HIDDEN for name, side in sides.items() if field in side}
+        yield {"path": pointer(field.split(".")), **shown}
 
 
 Side = tuple[Any, ...]
@@ -143,7 +194,3 @@ def _differences(
                 yield from _differences(first, second, (*path, name))
                 continue
         yield (*path, name), old, new
-
-
-def _plain(field: Mapping[str, Any], side: str) -> str:
-    return orjson.dumps(field[side]).decode() if side in field else "(default)"

@@ -110,11 +110,15 @@ def _is_tag(annotation: Any) -> bool:
 def _trimmed(model: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, Any]:
     """`raw` in the order of the model's fields, without what equals the defaults."""
     defaults = _defaults(model)
-    return {
-        name: _trim(annotation, raw[name])
-        for name, annotation, optional in _fields(model)
-        if name in raw and not (optional and raw[name] == defaults[name])
-    }
+    found: dict[str, Any] = {}
+    for name, annotation, optional in _fields(model):
+        if name not in raw or (optional and raw[name] == defaults[name]):
+            continue
+        shown = _trim(annotation, raw[name])
+        # What is stored apart, such as a secret, is in the default and not in `raw`.
+        if not (optional and shown == {} == _trim(annotation, defaults[name])):
+            found[name] = shown
+    return found
 
 
 def _trim(annotation: Any, value: Any) -> Any:

@@ -26,6 +26,9 @@ from nizam.model.resource import Reference, Resource, with_fields
 from nizam.model.validation import field_errors
 from nizam.slices import Sliced
 
+MOST_ERRORS = 1000
+"""After so many a plan is given up."""
+
 Operation = Literal["create", "update", "delete"]
 Treatment = Literal["replace", "merge", "skip", "refuse"]
 """What an object that is there already becomes: what the document says alone, or what it says of
@@ -62,8 +65,8 @@ class Change:
 
     `path` points to it in the document. `body` is what is stored of it afterwards. Its secrets are
     `sealed`, as they are stored, or else the present ones with those of `given`, in clear, in
-    their place. `missing` are those that the document only marks and nobody can make. An object
-    that comes back has been `created_at` its first making.
+    their place and without those of `cleared`. `missing` are those that the document only marks
+    and nobody can make. An object that comes back has been `created_at` its first making.
     """
 
     operation: Operation
@@ -76,6 +79,7 @@ class Change:
     version: int = 1
     created_at: datetime | None = None
     given: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    cleared: tuple[str, ...] = ()
     sealed: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     missing: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
@@ -109,7 +113,8 @@ class Planner:
 
     def plan(self, document: Mapping[str, Any]) -> Sliced[Plan]:
         """The plan for a document, JSON values as its reader gave them; `errors` names every
-        field of the document that is wrong by itself or refers to what is not there."""
+        field of the document that is wrong by itself or refers to what is not there, at least the
+        first thousand."""
         errors = _outside(document)
         work = _Work(self, (yield from names_of(self.present)))
         for it in document_resources():
@@ -118,7 +123,10 @@ class Planner:
             yield from work.name(it, elements, listed=isinstance(listed, list))
         changes: list[Change] = []
         for it in document_resources():
-            for index, element in enumerate(document.get(it.table) or ()):
+            listed = document.get(it.table)
+            for index, element in enumerate(listed if isinstance(listed, list) else ()):
+                if len(errors) >= MOST_ERRORS:
+                    break
                 if isinstance(element, dict):
                     change = work.change(it, index, element, errors)
                     changes += [] if change is None else [change]
@@ -303,7 +311,8 @@ class _Work:
             if (text := each.of(body)) is not None
             and not self._is_present(it, known, each.field, text)
         }
-        if known is not None and values == known.body and not given:
+        cleared = _cleared(it, element, known)
+        if known is not None and values == known.body and not given and not cleared:
             self.unchanged += 1
             return None
         return Change(
@@ -316,6 +325,7 @@ class _Work:
             body=values,
             version=1 if known is None else known.version + 1,
             given=given,
+            cleared=cleared,
             missing=_missing(it, marked, known),
             references=tuple(it.references(body)),
         )
@@ -362,6 +372,17 @@ def _missing(it: Resource, marked: Iterable[str], known: Known | None) -> tuple[
     kept = {} if known is None else known.secrets
     made = {each.field for each in it.secrets if each.generate is not None}
     return tuple(field for field in marked if field not in kept and field not in made)
+
+
+def _cleared(it: Resource, element: Mapping[str, Any], known: Known | None) -> tuple[str, ...]:
+    """The secrets that the document sets to null: one that there must be stays as it is, so that
+    applying again changes nothing."""
+    kept = {} if known is None else known.secrets
+    return tuple(
+        secret.field
+        for secret in it.secrets
+        if secret.generate is None and secret.field in kept and secret.is_cleared_by(element)
+    )
 
 
 def _merged(target: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nizam.errors import FieldError, MalformedJson, ValidationFailed
+from nizam.errors import FieldError, MalformedJson, PayloadTooLarge, ValidationFailed
 from nizam.model.pointer import pointer
 from nizam.slices import Sliced
 
 MAX_DEPTH = 32
 MAX_ELEMENT = 256 * 1024
 """Characters of one element of a list, or of one other value."""
+
+MAX_OBJECTS = 50_000
+"""Elements of all lists together."""
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -29,13 +32,14 @@ def read_document(raw: bytes) -> Sliced[dict[str, Any]]:
     """The JSON object in `raw` (RFC 8259, UTF-8).
 
     Raises MalformedJson for what is no JSON, for duplicate keys, NaN, lone surrogates, nesting
-    deeper than 32 and elements larger than 256 KB; ValidationFailed for strings with a NUL.
+    deeper than 32 and elements larger than 256 KB; ValidationFailed for strings with a NUL;
+    PayloadTooLarge for more than 50,000 elements in all.
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         raise MalformedJson("the body is not UTF-8") from None
-    if not text.strip():
+    if not text or text.isspace():
         raise MalformedJson("the body is empty; a JSON object is expected")
     reader = _Reader(text)
     nul: list[FieldError] = []
@@ -51,7 +55,8 @@ def read_document(raw: bytes) -> Sliced[dict[str, Any]]:
             nul += _check(name, (), 0)
             reader.take(":", "':' is expected")
             if reader.sees("["):
-                found[name] = yield from _list(reader, name, nul)
+                left = MAX_OBJECTS - sum(len(it) for it in found.values() if isinstance(it, list))
+                found[name] = yield from _list(reader, name, nul, left)
             else:
                 found[name] = reader.value()
                 nul += _check(found[name], (name,), 1)
@@ -65,7 +70,7 @@ def read_document(raw: bytes) -> Sliced[dict[str, Any]]:
     return found
 
 
-def _list(reader: _Reader, name: str, nul: list[FieldError]) -> Sliced[list[Any]]:
+def _list(reader: _Reader, name: str, nul: list[FieldError], most: int) -> Sliced[list[Any]]:
     found: list[Any] = []
     reader.take("[", "a list is expected")
     if reader.skips("]"):
@@ -74,6 +79,8 @@ def _list(reader: _Reader, name: str, nul: list[FieldError]) -> Sliced[list[Any]
         value = reader.value()
         nul += _check(value, (name, len(found)), 2)
         found.append(value)
+        if len(found) > most:
+            raise PayloadTooLarge(f"a document has at most {MAX_OBJECTS:,} objects")
         if len(found) % _EVERY == 0:
             yield
         if not reader.skips(","):

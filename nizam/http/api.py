@@ -15,6 +15,7 @@ from nizam.http.auth import Authenticator
 from nizam.http.call_flows import CallFlows
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
+from nizam.http.documents import TenantDocuments
 from nizam.http.explain import Explain
 from nizam.http.gateways import Gateways
 from nizam.http.history import History
@@ -27,6 +28,7 @@ from nizam.http.passwords import Passwords
 from nizam.http.provision import Provisioning
 from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
+from nizam.http.revisions import Revisions
 from nizam.http.route import Route
 from nizam.http.sign_ins import SignIns
 from nizam.http.stats import Stats
@@ -126,6 +128,9 @@ class Api:
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
         found += self._provisioning(crud).routes()
         found += Stats(self.store, self.live, self.store.primary.reactor.seconds).routes()
+        documents, reactor = Documents(self.store), self.store.primary.reactor
+        found += TenantDocuments(documents, reactor).routes()
+        found += Revisions(self.store, documents, reactor).routes()
         found += Reveal.over(resources().values(), self.store)
         found += AuditLogs(self.store).routes()
         found += CallFlows(self.store).routes()

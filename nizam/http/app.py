@@ -43,13 +43,11 @@ from nizam.http.principal import (
 )
 from nizam.http.problems import problem
 from nizam.http.reply import Reply
-from nizam.http.route import Call, Route, as_uuid
+from nizam.http.route import REQUEST_SECONDS, Call, Route, as_uuid
 from nizam.http.stream import Stream, send
 from nizam.metrics import HTTP_REQUEST_SECONDS
 from nizam.model.identifiers import new_id
 from nizam.model.registry import resource
-
-REQUEST_SECONDS = 30.0
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -158,7 +156,10 @@ class Front:
 
         def called(request: Any, **path: str) -> Deferred[None]:
             return self._serve(
-                request, route.path, lambda it: self._answer(request, route, path, it)
+                request,
+                route.path,
+                lambda it: self._answer(request, route, path, it),
+                route.seconds,
             )
 
         called.__name__ = route.operation
@@ -194,7 +195,11 @@ class Front:
         self._serve(request, "OPTIONS", answer).addCallback(lambda _: request.finish())
 
     def _serve(
-        self, request: Any, route: str, answer: Callable[[_Progress], Awaitable[Reply]]
+        self,
+        request: Any,
+        route: str,
+        answer: Callable[[_Progress], Awaitable[Reply]],
+        seconds: float = REQUEST_SECONDS,
     ) -> Deferred[None]:
         """Run `answer` to its end even if the client goes away: half a change helps nobody."""
         done: Deferred[None] = Deferred()
@@ -206,23 +211,23 @@ class Front:
             progress = _Progress(route)
             request_id = _request_id(request)
             with bound_contextvars(request_id=request_id):
-                reply = await self._reply(request, request_id, answer, progress)
+                reply = await self._reply(request, request_id, answer, progress, seconds)
                 if not gone:
                     await self._write(request, request_id, reply, progress)
                 elif isinstance(reply.body, Stream):
                     reply.body.close()
-                seconds = self._reactor.seconds() - began
+                taken = self._reactor.seconds() - began
                 method = request.method.decode("ascii", "replace")
                 HTTP_REQUEST_SECONDS.labels(
                     progress.route, method if method in _METHODS else "other", str(reply.status)
-                ).observe(seconds)
+                ).observe(taken)
                 self._log.info(
                     "{method} {path} {status}",
                     method=method,
                     path=request.path.decode("ascii", "replace"),
                     route=progress.route,
                     status=reply.status,
-                    duration_ms=round(seconds * 1000, 3),
+                    duration_ms=round(taken * 1000, 3),
                     remote=self._remote(request),
                     actor=progress.principal.actor,
                 )
@@ -242,9 +247,10 @@ class Front:
         request_id: str,
         answer: Callable[[_Progress], Awaitable[Reply]],
         progress: _Progress,
+        seconds: float,
     ) -> Reply:
         try:
-            return await _within(self._reactor, answer(progress), REQUEST_SECONDS)
+            return await _within(self._reactor, answer(progress), seconds)
         except NizamError as error:
             if error.status >= 500:
                 self._log.warn("{code}: {detail}", code=error.code, detail=error.detail)

@@ -122,6 +122,11 @@ def require(principal: Principal, permission: str, tenant_id: UUID | None = None
         raise _denied(principal, permission, tenant_id, roles)
 
 
+def lacking(principal: Principal, permissions: Iterable[str], tenant_id: UUID | None) -> list[str]:
+    """Those of the permissions that the principal does not have in the tenant."""
+    return sorted(frozenset(permissions) - principal.permissions(tenant_id))
+
+
 def require_somewhere(principal: Principal, permission: str) -> None:
     """Raise ScopeMissing unless the principal has the permission in some place."""
     if not any(permission in it.permissions for it in principal.grants.values()):
@@ -161,8 +166,8 @@ def require_covers(
     principal: Principal, tenant_id: UUID | None, permissions: Iterable[str], what: str
 ) -> None:
     """Raise ScopeMissing for permissions beyond those that the principal has itself; `what` says
-    whose they would be."""
-    beyond = sorted(frozenset(permissions) - principal.permissions(tenant_id))
+    whose they would be, or what needs them."""
+    beyond = lacking(principal, permissions, tenant_id)
     if beyond:
         raise ScopeMissing(
             f"{what} has what you lack: {', '.join(beyond[:5])}",

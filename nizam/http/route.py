@@ -14,6 +14,7 @@ from nizam.http.body import parse_object
 from nizam.http.principal import Principal
 from nizam.http.reply import Reply
 
+REQUEST_SECONDS = 30.0
 BASE = "/api/v1"
 TENANT = f"{BASE}/tenants/{{tenant_id}}"
 
@@ -97,7 +98,7 @@ class Route:
     largest body in bytes, 1 MiB by default. `also_takes` has further media types of the body with
     their schemas, `also_gives` those of the answer. With `takes_file` the handler reads the body
     from `Call.upload`, and `raw_body` is empty. `cost` is how many requests one of these counts
-    for in the rate limits.
+    for in the rate limits. The answer is given within `seconds`.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -125,6 +126,7 @@ class Route:
     takes_file: bool = False
     body_limit: int | None = None
     cost: int = 1
+    seconds: float = REQUEST_SECONDS
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

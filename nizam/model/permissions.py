@@ -22,6 +22,8 @@ _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
     "routing": ("explain",),
     "audit_logs": ("read",),
     "stats": ("read",),
+    "document": ("read", "plan", "apply", "reveal"),
+    "revisions": ("read", "rollback"),
 }
 """What can be asked of a tenant that is no declared resource."""
 

@@ -185,7 +185,8 @@ def _secrets(box: SecretBox, change: Change) -> tuple[dict[str, str], dict[str, 
     """The secrets as stored, and those that were made for the object."""
     if change.sealed is not None:
         return dict(change.sealed), {}
-    kept = {} if change.before is None else dict(change.before.secrets)
+    before = {} if change.before is None else change.before.secrets
+    kept = {field: text for field, text in before.items() if field not in change.cleared}
     revealed: dict[str, str] = {}
     for secret in change.resource.secrets:
         text = change.given.get(secret.field)

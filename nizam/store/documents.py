@@ -7,16 +7,18 @@ of the work, so that calls are routed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
 import attrs
 import orjson
 from pydantic import ValidationError
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet import defer
 
 from nizam.document.checks import check_together
+from nizam.document.describe import report, summary
 from nizam.document.form import FORMAT, default_of, form, tenant_fields, tenant_form
 from nizam.document.keys import key_text
 from nizam.document.plan import (
@@ -55,10 +57,15 @@ from nizam.store.unit_of_work import UnitOfWork
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 120.0
+TURN_SECONDS = 30.0
+"""How long a large piece of work waits for those before it."""
+
 MOST_ERRORS = 500
-_EXCLUSIVE = 1
+"""How many of the things that are wrong are named."""
+
 _CONFLICTS = frozenset({"taken", "in_use", "quota_exceeded"})
-_WAIT_SECONDS = 10.0
+# The pool's own is shorter than planning a large document may take.
+_STAY_OPEN = f"set local idle_in_transaction_session_timeout = {int(DEADLINE_SECONDS * 1000)}"
 
 
 @attrs.frozen
@@ -80,11 +87,12 @@ class Planned:
 @attrs.frozen
 class Applied:
     """A plan that was carried out: the revision afterwards, and the objects made or changed, with
-    secrets that are new in `revealed`."""
+    secrets that are new in `revealed`. `report` tells of it as JSON, with these secrets."""
 
     revision: int
     plan: Plan
     objects: Sequence[Stored]
+    report: bytes = attrs.field(repr=False)
 
 
 Answer = Callable[[Applied], T]
@@ -93,17 +101,44 @@ Permit = Callable[[Plan], None]
 
 
 class Documents:
-    """The documents of all tenants. One long change at a time runs in each process."""
+    """The documents of all tenants.
+
+    Whoever uses it takes a `turn` first: one large piece of work at a time in each process keeps
+    memory bounded by one document, and each slice of the thread's time followed by everybody's.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._reactor = store.primary.reactor
-        self._running = DeferredSemaphore(_EXCLUSIVE)
+        self._turns = defer.DeferredLock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Have the process's turn inside; DatabaseUnavailable if it does not come in time."""
+        try:
+            await self._turns.acquire().addTimeout(TURN_SECONDS, self._reactor)
+        except defer.TimeoutError:
+            raise DatabaseUnavailable(
+                f"other documents took longer than {TURN_SECONDS:g} s"
+            ) from None
+        try:
+            with full_collections_wait():
+                yield
+        finally:
+            self._turns.release()
+
+    async def revision(self, tenant_id: UUID) -> int:
+        """The revision that the tenant is at; NotFound."""
+        rows = await self._store.primary.tenant_query(
+            tenant_id, "select revision from tenants where id = %s", (tenant_id,)
+        )
+        if not rows:
+            raise NotFound
+        return int(rows[0][0])
 
     async def read(self, raw: bytes) -> dict[str, Any]:
         """The JSON object in `raw`; raises as `read_document`."""
-        with full_collections_wait():
-            return await in_slices(self._reactor, read_document(raw))
+        return await in_slices(self._reactor, read_document(raw))
 
     async def export(
         self, tenant_id: UUID, context: ChangeContext, *, reveal: bool = False
@@ -116,7 +151,7 @@ class Documents:
 
         async def read_secrets(unit: UnitOfWork) -> Everything:
             fields = (f"{it.name}.{secret.field}" for it in own for secret in it.secrets)
-            unit.note("revealed", "tenant", tenant_id, after={"fields": sorted(fields)})
+            unit.note("revealed", "document", None, after={"fields": sorted(fields)})
             return await read(unit.transaction)
 
         own = document_resources()
@@ -130,14 +165,15 @@ class Documents:
                 for field, text in it.secrets.items()
             }
 
-        with full_collections_wait():
-            if reveal:
-                everything = await self._write(tenant_id, context, read_secrets)
-            else:
-                everything = await self._store.primary.tenant_transaction(
-                    tenant_id, read, deadline=DEADLINE_SECONDS
-                )
-            content = await in_slices(self._reactor, _content(everything, reveal_one))
+        if reveal:
+            everything = await self._store.write(
+                tenant_id, context, read_secrets, deadline=DEADLINE_SECONDS
+            )
+        else:
+            everything = await self._store.primary.tenant_transaction(
+                tenant_id, read, deadline=DEADLINE_SECONDS
+            )
+        content = await in_slices(self._reactor, _content(everything, reveal_one))
         return Exported(everything.revision, content)
 
     async def plan(
@@ -159,10 +195,9 @@ class Documents:
             await self._check(transaction, everything, planned, faults)
             return Planned(everything.revision, planned)
 
-        with full_collections_wait():
-            return await self._store.primary.tenant_transaction(
-                tenant_id, work, deadline=DEADLINE_SECONDS
-            )
+        return await self._store.primary.tenant_transaction(
+            tenant_id, work, deadline=DEADLINE_SECONDS
+        )
 
     async def apply(
         self,
@@ -198,7 +233,7 @@ class Documents:
                 await self._carry_out(unit, everything, plan, permit, Revision(kind=kind), faults)
             )
 
-        return await self._write(tenant_id, context, work)
+        return await self._store.write(tenant_id, context, work, deadline=DEADLINE_SECONDS)
 
     async def roll_back(
         self,
@@ -207,6 +242,7 @@ class Documents:
         context: ChangeContext,
         answer: Answer[T],
         *,
+        permit: Permit,
         with_tenant: bool,
         versions: frozenset[int] | None = None,
     ) -> T:
@@ -218,35 +254,26 @@ class Documents:
 
         async def work(unit: UnitOfWork) -> T:
             everything = await self._locked(unit, versions)
-            former = await configuration_as_of(unit.transaction, tenant_id, revision)
-            plan = await in_slices(self._reactor, _way_back(everything, former, with_tenant))
-            return answer(
-                await self._carry_out(
-                    unit,
-                    everything,
-                    plan,
-                    lambda plan: None,
-                    Revision(kind="rollback", restores=revision),
-                )
-            )
+            plan = await self._plan_back(unit.transaction, everything, revision, with_tenant)
+            how = Revision(kind="rollback", restores=revision)
+            return answer(await self._carry_out(unit, everything, plan, permit, how))
 
-        return await self._write(tenant_id, context, work)
+        return await self._store.write(tenant_id, context, work, deadline=DEADLINE_SECONDS)
+
+    async def plan_back(self, tenant_id: UUID, revision: int, *, with_tenant: bool) -> Planned:
+        """What rolling back to a revision would do now. Raises as `roll_back`."""
+
+        async def work(transaction: Transaction) -> Planned:
+            everything = await self._everything(transaction, tenant_id)
+            plan = await self._plan_back(transaction, everything, revision, with_tenant)
+            await self._check(transaction, everything, plan)
+            return Planned(everything.revision, plan)
+
+        return await self._store.primary.tenant_transaction(
+            tenant_id, work, deadline=DEADLINE_SECONDS
+        )
 
     # -- steps ----------------------------------------------------------------------------------
-
-    async def _write(
-        self, tenant_id: UUID, context: ChangeContext, work: Callable[[UnitOfWork], Awaitable[T]]
-    ) -> T:
-        turn = self._running.acquire()
-        try:
-            await turn.addTimeout(_WAIT_SECONDS, self._reactor)
-        except Exception:
-            raise DatabaseUnavailable("another long change is being made") from None
-        try:
-            with full_collections_wait():
-                return await self._store.write(tenant_id, context, work, deadline=DEADLINE_SECONDS)
-        finally:
-            self._running.release()
 
     async def _locked(self, unit: UnitOfWork, versions: frozenset[int] | None) -> Everything:
         await unit.lock()
@@ -260,10 +287,17 @@ class Documents:
         return everything
 
     async def _everything(self, transaction: Transaction, tenant_id: UUID) -> Everything:
+        transaction.add(_STAY_OPEN)
         found = await read_everything(transaction, tenant_id)
         if found is None:
             raise NotFound
         return found
+
+    async def _plan_back(
+        self, transaction: Transaction, everything: Everything, revision: int, with_tenant: bool
+    ) -> Plan:
+        former = await configuration_as_of(transaction, everything.tenant.id, revision)
+        return await in_slices(self._reactor, _way_back(everything, former, with_tenant))
 
     def _planner(self, it: Everything, prune: bool, treatment: Treatment) -> Planner:
         box = self._store.secret_box
@@ -293,7 +327,13 @@ class Documents:
         await self._check(unit.transaction, everything, plan, faults)
         unit.revision = revision
         written = await write_changes(unit, self._reactor, plan.changes)
-        return Applied(everything.revision + (1 if plan.changes else 0), plan, written)
+        if plan.changes:
+            action = "rolled_back" if revision.kind == "rollback" else "applied"
+            done = {"restores": revision.restores, **summary(plan)}
+            unit.note(action, "document", None, after=done)
+        new_revision = everything.revision + (1 if plan.changes else 0)
+        told = await in_slices(self._reactor, report(plan, written, new_revision))
+        return Applied(new_revision, plan, written, told)
 
     async def _check(
         self,

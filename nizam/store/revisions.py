@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import attrs
 
-from nizam.document.describe import HIDDEN, field_changes
+from nizam.document.describe import field_changes, hidden_changes
 from nizam.document.keys import key_text
 from nizam.errors import NotFound
-from nizam.model.pointer import pointer
 from nizam.model.registry import resources
+from nizam.slices import Sliced, in_slices
 from nizam.store.bulk import in_pages
 from nizam.store.listing import Field, Listing, Page, page_of, page_statement
 from nizam.store.pool import Pool, Transaction
@@ -28,10 +28,11 @@ REVISION_FIELDS: Mapping[str, Field] = {
     "actor_name": Field(REVISIONS.c.actor_name, "text", sortable=False),
     "actor_id": Field(REVISIONS.c.actor_id, "uuid", sortable=False),
 }
-MOST_CHANGES = 1000
+MOST_CHANGES = 200
 """How many objects of one revision are shown."""
 
 _COLUMNS = tuple(it for it in REVISIONS.c if it.name != "tenant_id")
+_NAMES = [str(it.name) for it in _COLUMNS]
 _CHANGES = """
 select n.resource_type, n.resource_id, n.operation, n.body, n.secrets, p.body, p.secrets,
        count(*) over ()
@@ -111,7 +112,7 @@ async def list_revisions(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
         _COLUMNS, REVISION_FIELDS, REVISIONS.c.revision, listing, REVISIONS.c.tenant_id == tenant_id
     )
     rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    return page_of(rows, [it.name for it in _COLUMNS], listing)
+    return page_of(rows, _NAMES, listing)
 
 
 async def get_revision(pool: Pool, tenant_id: UUID, revision: int) -> dict[str, Any]:
@@ -128,14 +129,11 @@ async def get_revision(pool: Pool, tenant_id: UUID, revision: int) -> dict[str, 
     rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
     if not rows:
         raise NotFound
-    found = dict(page_of(rows, [it.name for it in _COLUMNS], listing).rows[0])
+    found = dict(page_of(rows, _NAMES, listing).rows[0])
     changed = await pool.tenant_query(tenant_id, _CHANGES, (tenant_id, revision, MOST_CHANGES))
     total = changed[0][-1] if changed else 0
-    return {
-        **found,
-        "changes": [_change(*row[:-1]) for row in changed],
-        "omitted_changes": total - len(changed),
-    }
+    changes = await in_slices(pool.reactor, _changes(changed))
+    return {**found, "changes": changes, "omitted_changes": total - len(changed)}
 
 
 async def configuration_as_of(
@@ -175,6 +173,14 @@ async def prune_revisions(
     return int(rows[0][0]), int(rows[0][1])
 
 
+def _changes(rows: Iterable[Sequence[Any]]) -> Sliced[list[dict[str, Any]]]:
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        found.append(_change(*row[:-1]))
+        yield
+    return found
+
+
 def _change(
     name: str,
     identifier: UUID,
@@ -188,9 +194,9 @@ def _change(
     shown = body or former or {}
     fields = [] if body is None else field_changes(former or {}, body, redacted)
     known = former_secrets or {}
-    for field in sorted({*secrets, *known}) if body is not None else ():
-        if secrets.get(field) != known.get(field):
-            fields.append({"path": pointer(field.split(".")), **_hidden(field, known, secrets)})
+    if body is not None:
+        changed = {it for it in {*secrets, *known} if secrets.get(it) != known.get(it)}
+        fields += hidden_changes(changed, known, secrets)
     return {
         "operation": operation,
         "type": name,
@@ -198,8 +204,3 @@ def _change(
         "key": None if it is None else key_text(it, shown),
         "fields": fields,
     }
-
-
-def _hidden(field: str, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    sides = {"before": before, "after": after}
-    return {name: HIDDEN for name, secrets in sides.items() if field in secrets}

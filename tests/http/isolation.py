@@ -32,6 +32,8 @@ class Tenants:
     """The other tenant's user and API key, by the segment of their paths."""
     history: dict[str, str]
     """What happened to the other tenant, by the segment of its path: an event, a call."""
+    revision: str
+    """A revision that only the other tenant has."""
 
     @property
     def theirs(self) -> set[str]:
@@ -67,8 +69,10 @@ async def furnish(server: Server, database: str) -> Tenants:
     call_id = write_cdr(database, server.tenant_id(other), others_ids["webhook"])
     events = await server.request("GET", f"{other}/call-events?limit=1")
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
+    newest = await server.request("GET", f"{other}/revisions?limit=1")
+    revision = str(newest.json["data"][0]["revision"])
     key = await server.make_key("*", tenant=own)
-    return Tenants(own, other, key, others_ids, others_shared, history)
+    return Tenants(own, other, key, others_ids, others_shared, history, revision)
 
 
 def _of_tenants() -> list[Resource]:
@@ -129,10 +133,10 @@ def _theirs_under_our_path(route: Route, tenants: Tenants) -> str | None:
         found = tenants.others_shared.get(shared)
         return start.replace("{id}", found) if found and "{id}" in start else None
     by_segment = {it.path: tenants.others_ids[it.name] for it in _of_tenants()}
-    values = {**by_segment, **tenants.history}
+    values = {**by_segment, **tenants.history, "revisions": tenants.revision}
     segment = rest.partition("/")[0]
     assert segment in values, f"no object of the other tenant is made for {route.path}"
-    return f"{tenants.own}/{re.sub(r'{(id|call_id)}', values[segment], rest)}"
+    return f"{tenants.own}/{re.sub(r'{(id|call_id|revision)}', values[segment], rest)}"
 
 
 def _body(route: Route) -> Any:

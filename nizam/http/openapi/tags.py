@@ -32,6 +32,17 @@ _BESIDE: Mapping[str, tuple[str, str, str]] = {
         "Platform",
         "Who did what, chained by hashes so that a change of the past shows.",
     ),
+    "document": (
+        "Tenant document",
+        "Platform",
+        "The whole configuration of a tenant as one document: export it, plan what it would "
+        "change, apply it, all or nothing.",
+    ),
+    "revisions": (
+        "Revisions",
+        "Platform",
+        "Every change of a tenant's configuration, and the way back.",
+    ),
     "documentation": ("Documentation", "Platform", "This reference."),
 }
 """Of tags that are no resource: title, group, description."""
