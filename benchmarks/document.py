@@ -146,7 +146,12 @@ async def measure(reactor: Any, dsn: str, redis: PrivateRedis, count: int) -> re
 
     async def roll_back() -> None:
         await documents.roll_back(
-            tenant.id, applied.revision - 1, SYSTEM, lambda it: it, with_tenant=False
+            tenant.id,
+            applied.revision - 1,
+            SYSTEM,
+            lambda it: it,
+            permit=lambda plan: None,
+            with_tenant=False,
         )
 
     await timed("roll back: delete them all", roll_back, 20)

@@ -22,7 +22,12 @@ def json_option(function: Function) -> Function:
 
 def print_json(value: Any) -> None:
     """One JSON value, with times, ids and the like as texts."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(to_json(value))
+
+
+def to_json(value: Any) -> str:
+    """The value as JSON that people can read, too."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def print_object(document: Row, *, as_json: bool) -> None:

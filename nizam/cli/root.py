@@ -19,6 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 API_COMMANDS: dict[str, tuple[str, str]] = {
+    "export": ("nizam.cli.document:export", "A tenant's whole configuration, as YAML."),
+    "plan": ("nizam.cli.document:plan", "What applying a document would change."),
+    "apply": ("nizam.cli.document:apply", "Make a tenant what a document says."),
+    "revision": ("nizam.cli.revision:revision", "Who changed what; going back."),
     "tenant": ("nizam.cli.tenant:tenant", "Tenants: create, activate, suspend, ..."),
     "user": ("nizam.cli.user:user", "People who log in, and their roles."),
     "key": ("nizam.cli.key:key", "API keys: create, rotate, ..."),

@@ -16,6 +16,7 @@ from nizam.client.actions import (
     document,
 )
 from nizam.client.collection import Collection
+from nizam.client.document import Revisions, TenantDocument
 from nizam.client.history import AuditLogs, CallEvents, Calls, Cdrs, Documents
 from nizam.client.transport import Transport
 from nizam.model import (
@@ -86,6 +87,8 @@ class TenantClient:
         self.calls = Calls(*here, "calls")
         self.call_events = CallEvents(*here, "call-events")
         self.cdrs = Cdrs(*here, "cdrs")
+        self.document = TenantDocument(*here)
+        self.revisions = Revisions(*here, "revisions")
         self.audit_logs = AuditLogs(*here, "audit-logs")
         self.registrations = Documents(*here, "registrations")
 

@@ -114,7 +114,8 @@ class Transport:
             fields["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
         if if_match is not None:
             fields["If-Match"] = if_match
-        repeatable = repeatable and (if_match is None or method == "DELETE")
+        # A POST is known by its Idempotency-Key before anybody looks at its ETag.
+        repeatable = repeatable and (if_match is None or method in ("DELETE", "POST"))
         patient = attrs.evolve(
             self,
             attempt_seconds=max(self.attempt_seconds, seconds),

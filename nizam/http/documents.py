@@ -53,7 +53,7 @@ _OPTIONS = (
     Parameter(
         name="existing",
         about="What becomes of objects that are there: all of it as the document says, single "
-        "fields as it says, or they are an error.",
+        "fields as it says, nothing, or they are an error.",
         schema={"type": "string", "enum": list(_TREATMENTS), "default": "replace"},
     ),
 )

@@ -340,7 +340,7 @@ class Documents:
         transaction: Transaction,
         everything: Everything,
         plan: Plan,
-        faults: Sequence[FieldError] | None,
+        faults: Sequence[FieldError] | None = None,
     ) -> None:
         """Raise what is wrong with the plan: the fields first, then what they are together."""
         if faults is None:

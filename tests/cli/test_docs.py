@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nizam.cli.root import API_COMMANDS
 from nizam.client import Client
 from tests.cli.conftest import Run
@@ -21,7 +23,10 @@ def blocks(name: str, language: str) -> list[str]:
 
 
 @threaded
-def test_the_commands_of_the_page_work_one_after_the_other(run: Run) -> None:
+def test_the_commands_of_the_page_work_one_after_the_other(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     lines = [line for block in blocks("cli.md", "sh") for line in block.splitlines()]
     assert len(lines) > 15
     for line in lines:

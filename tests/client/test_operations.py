@@ -32,6 +32,8 @@ GIVEN: dict[str, Any] = {
     "current_password": "-",
     "new_password": "-",
     "version": 1,
+    "document": {},
+    "revision": 1,
     "token": "-",
     "token_id": ID,
 }

@@ -103,6 +103,7 @@ async def furnish(server: Server, database: str) -> Site:
     )
     await write_events(server.pool, [event])
     site.ids.update({"call_id": call_id, "call-events": event.id, "auth": _NO_TOKEN})
+    site.ids["revision"] = "1"
     live = {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2], "started_at": _LONG_AGO}
     server.api.live.put("calls", "fs1", call_id, live)
     await _show_routing(server, tenant)
@@ -251,10 +252,22 @@ async def _file_of_dids(site: Site, who: str) -> Ask:
     return Ask(body=f"number,destination\n+120255502{WHO.index(who):02},hangup\n")
 
 
+async def _nothing_to_apply(site: Site, who: str) -> Ask:
+    return Ask(body={"format": 1})
+
+
+async def _newest_revision(site: Site, who: str) -> Ask:
+    """Going back to what is."""
+    newest = await site.server.request("GET", f"{site.tenant}/revisions?limit=1")
+    return Ask({"revision": str(newest.json["data"][0]["revision"])})
+
+
 ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
     "import_extensions": _file_of_extensions,
     "import_dids": _file_of_dids,
     "login": _no_body,
+    "apply_document": _nothing_to_apply,
+    "roll_back_revision": _newest_revision,
     "reset_password": _no_body,
     "logout": _fresh_token,
     "revoke_token": _own_token,

@@ -374,7 +374,7 @@ async def test_secrets_are_in_no_plan_audit_row_event_or_revision(server: Server
         "event_types": ["extension.*"],
         "headers": {"Authorization": canary},
     }
-    document = {
+    document: dict[str, Any] = {
         "extensions": [{"number": "1001", "display_name": "A", "sip_password": canary}],
         "gateways": [{"name": "G", "host": "sip.example.test", "password": canary}],
         "webhooks": [hook],
