@@ -19,7 +19,7 @@ from nizam.http.schema_parts import (
     words,
 )
 
-_OBJECT: Schema = {"type": "object"}
+_OBJECT: Schema = {"type": "object", "additionalProperties": True}
 DOCUMENT: Schema = {
     "title": "TenantDocument",
     "type": "object",
@@ -68,17 +68,14 @@ def _counts(about: str) -> Schema:
     return {"type": "object", "description": about, "additionalProperties": of_type}
 
 
-_SUMMARY: Schema = {
-    "title": "DocumentSummary",
-    **object_of(
-        "How many objects change.",
-        create=count("How many are made."),
-        update=count("How many are changed."),
-        delete=count("How many are deleted."),
-        unchanged=count("How many of the document are so already."),
-        by_type=_counts("How many of each type, by what becomes of them."),
-    ),
-}
+_SUMMARY = object_of(
+    "How many objects change.",
+    create=count("How many are made."),
+    update=count("How many are changed."),
+    delete=count("How many are deleted."),
+    unchanged=count("How many of the document are so already."),
+    by_type=_counts("How many of each type, by what becomes of them."),
+)
 _MISSING_SECRETS = array(
     object_of(
         type=_TYPE,

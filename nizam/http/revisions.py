@@ -50,7 +50,7 @@ _NUMBER = Parameter(
 )
 
 
-class Rollback(Value):
+class ConfigurationRollback(Value):
     """What goes back: every object of the tenant, and with `tenant_settings` its own settings."""
 
     tenant_settings: Annotated[bool, Field(description="The tenant's own settings too.")] = False
@@ -132,7 +132,7 @@ class Revisions:
                 tag="revisions",
                 permission="document:plan",
                 parameters=(_NUMBER,),
-                request=model_schema(Rollback),
+                request=model_schema(ConfigurationRollback),
                 request_example={},
                 request_required=False,
                 response=PROPOSAL,
@@ -150,7 +150,7 @@ class Revisions:
                 tag="revisions",
                 permission="revisions:rollback",
                 parameters=(_NUMBER, IF_MATCH),
-                request=model_schema(Rollback),
+                request=model_schema(ConfigurationRollback),
                 request_example={},
                 request_required=False,
                 response=APPLIED,
@@ -176,5 +176,5 @@ def _revision(call: Call) -> int:
     return int(text)
 
 
-def _wanted(call: Call) -> Rollback:
-    return validate(Rollback, call.json() if call.raw_body.strip() else {})
+def _wanted(call: Call) -> ConfigurationRollback:
+    return validate(ConfigurationRollback, call.json() if call.raw_body.strip() else {})
