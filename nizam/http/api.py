@@ -136,7 +136,7 @@ class Api:
         found += CallFlows(self.store).routes()
         found += Webhooks(self.store, self.queue).routes()
         found += History(self.store).routes()
-        found += routes_of_tables(self.store, Documents(self.store), found)
+        found += routes_of_tables(self.store, documents, found)
         found += Live(self.live).routes()
         found += Explain(self.snapshot).routes()
         found += self.signing_in.routes()

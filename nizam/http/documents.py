@@ -26,14 +26,11 @@ from nizam.http.principal import Principal, lacking, require_covers
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.slices import in_slices
-from nizam.store.documents import DEADLINE_SECONDS, TURN_SECONDS, Applied, Documents, Planned
+from nizam.store.documents import LARGE_SECONDS, Applied, Documents, Planned
 from nizam.store.stored import redacted
 
 MAX_BYTES = 16 * 1024 * 1024
 """The largest document. It is on the disk until its turn comes, and then in memory once."""
-
-SECONDS = TURN_SECONDS + DEADLINE_SECONDS + 30.0
-"""A large document takes longer than other requests may."""
 
 READING_COST, PLANNING_COST, CHANGING_COST = 5, 10, 20
 PATH = f"{TENANT}/document"
@@ -140,7 +137,7 @@ class TenantDocuments:
                 headers=("ETag",),
                 response_example=DOCUMENT_EXAMPLE,
                 cost=READING_COST,
-                seconds=SECONDS,
+                seconds=LARGE_SECONDS,
             ),
             Route(
                 method="POST",
@@ -153,7 +150,7 @@ class TenantDocuments:
                 response=DOCUMENT,
                 headers=("ETag",),
                 cost=READING_COST,
-                seconds=SECONDS,
+                seconds=LARGE_SECONDS,
             ),
             Route(
                 method="POST",
@@ -172,7 +169,7 @@ class TenantDocuments:
                 takes_file=True,
                 body_limit=MAX_BYTES,
                 cost=PLANNING_COST,
-                seconds=SECONDS,
+                seconds=LARGE_SECONDS,
             ),
             Route(
                 method="POST",
@@ -198,7 +195,7 @@ class TenantDocuments:
                 takes_file=True,
                 body_limit=MAX_BYTES,
                 cost=CHANGING_COST,
-                seconds=SECONDS,
+                seconds=LARGE_SECONDS,
             ),
         ]
 

@@ -33,7 +33,7 @@ from nizam.http.schema_parts import (
 )
 from nizam.model.resource import Resource
 from nizam.slices import in_slices
-from nizam.store.documents import Applied, Documents
+from nizam.store.documents import LARGE_SECONDS, Applied, Documents
 from nizam.store.stored import Stored
 from nizam.tables.faults import CellError, Places
 from nizam.tables.read import MAX_BYTES, MAX_ROWS, Table, read_table
@@ -106,6 +106,10 @@ class Import:
         """Make and change what the rows say, or say everything that is wrong."""
         asked = _asked(call.query)
         _check_media_type(call.header("content-type"))
+        async with self.documents.turn():
+            return await self._load(call, asked)
+
+    async def _load(self, call: Call, asked: Asked) -> Reply:
         treatment = _TREATMENTS[asked.on_existing]
         table = await in_slices(self.reactor, read_table(call.raw_body, self.resource))
         document = {self.resource.table: table.objects}
@@ -162,6 +166,7 @@ class Import:
                 ),
                 body_limit=MAX_BYTES,
                 cost=COST,
+                seconds=LARGE_SECONDS,
             )
         ]
 

@@ -22,7 +22,6 @@ from nizam.http.documents import (
     CHANGING_COST,
     IF_MATCH,
     PLANNING_COST,
-    SECONDS,
     done,
     permit,
     proposed,
@@ -34,7 +33,7 @@ from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.http.schema_parts import list_of
 from nizam.model.base import Value
-from nizam.store.documents import Documents
+from nizam.store.documents import LARGE_SECONDS, Documents
 from nizam.store.listing import parse_listing
 from nizam.store.revisions import REVISION_FIELDS, get_revision, list_revisions
 from nizam.store.store import Store
@@ -139,7 +138,7 @@ class Revisions:
                 headers=("ETag",),
                 errors=(Conflict, QuotaExceeded),
                 cost=PLANNING_COST,
-                seconds=SECONDS,
+                seconds=LARGE_SECONDS,
             ),
             Route(
                 method="POST",
@@ -163,7 +162,7 @@ class Revisions:
                     IdempotencyMismatch,
                 ),
                 cost=CHANGING_COST,
-                seconds=SECONDS,
+                seconds=LARGE_SECONDS,
             ),
         ]
 

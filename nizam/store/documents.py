@@ -60,6 +60,9 @@ DEADLINE_SECONDS = 120.0
 TURN_SECONDS = 30.0
 """How long a large piece of work waits for those before it."""
 
+LARGE_SECONDS = TURN_SECONDS + DEADLINE_SECONDS + 30.0
+"""How long whoever asked for a large piece of work may have to wait for it in all."""
+
 MOST_ERRORS = 500
 """How many of the things that are wrong are named."""
 
