@@ -15,6 +15,7 @@ import click
 from nizam.cli.audit_list import list_rows
 from nizam.cli.exits import CANNOT_REACH, CONDITION_DOES_NOT_HOLD, WRONG_USAGE, fail
 from nizam.cli.settings import config_option, loaded_or_fail
+from nizam.cli.tables import add_export
 
 if TYPE_CHECKING:
     from nizam.store.system.audit import Head
@@ -29,6 +30,7 @@ def audit() -> None:
 
 
 audit.add_command(list_rows)
+add_export(audit, "audit_logs", "Write who did what in a tenant to a file, the newest first.")
 
 
 @audit.command()

@@ -11,6 +11,7 @@ from nizam.cli.access import Access, api_options
 from nizam.cli.events import line
 from nizam.cli.output import json_option, print_json, print_object, print_rows
 from nizam.cli.resources import filter_option, parsed_filter
+from nizam.cli.tables import add_export
 
 CALLS = ("call_id", "state", "direction", "from", "to", "started_at", "node")
 CDRS = ("started_at", "direction", "from", "to", "result", "duration_ms", "hangup_cause", "call_id")
@@ -63,6 +64,8 @@ def _get(group: click.Group, part: str, text: str) -> None:
 
 _get(call, "calls", "Show one call that is under way.")
 _get(cdr, "cdrs", "Show one call that has ended, with its legs.")
+
+add_export(cdr, "cdrs", "Write calls that have ended to a file, the newest first.")
 
 
 @call.command()

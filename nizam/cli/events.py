@@ -14,6 +14,7 @@ import click
 
 from nizam.cli.access import Access, api_options
 from nizam.cli.output import cell, json_option, print_rows
+from nizam.cli.tables import add_export
 
 if TYPE_CHECKING:
     from nizam.client import TenantClient
@@ -27,6 +28,9 @@ _REMEMBERED = 10_000
 @click.group()
 def events() -> None:
     """What happens in a tenant: list events, or follow them."""
+
+
+add_export(events, "call_events", "Write events to a file, the newest first.")
 
 
 @events.command("list")

@@ -48,8 +48,11 @@ def to_yaml(document: Any) -> str:
     return text
 
 
-def print_rows(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool) -> None:
-    """A list: a table of these columns, or a JSON array of everything."""
+def print_rows(
+    rows: Iterable[Row], columns: Sequence[str], *, as_json: bool, err: bool = False
+) -> None:
+    """A list: a table of these columns, on standard error with `err`; or a JSON array of
+    everything."""
     if as_json:
         print_json(list(rows))
         return
@@ -63,8 +66,9 @@ def print_rows(rows: Iterable[Row], columns: Sequence[str], *, as_json: bool) ->
     for row in rows:
         table.add_row(*(Text(cell(row.get(column))) for column in columns))
     # A pipe gets whole lines; a terminal gets lines that fit.
-    width = None if sys.stdout.isatty() else 100_000
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else 100_000
+    Console(file=stream, width=width, highlight=False).print(table)
 
 
 def cell(value: Any) -> str:

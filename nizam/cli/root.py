@@ -30,10 +30,10 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "sip-profile": ("nizam.cli.resources:group:sip_profile", "SIP profiles of the switch."),
     "acl": ("nizam.cli.resources:group:acl", "Lists of networks that the switch trusts."),
     "extension": (
-        "nizam.cli.resources:group:extension",
+        "nizam.cli.extension:extension",
         "Extensions, and what their phones sign in with.",
     ),
-    "did": ("nizam.cli.resources:group:did", "Public numbers."),
+    "did": ("nizam.cli.did:did", "Public numbers."),
     "ring-group": ("nizam.cli.resources:group:ring_group", "Ring groups."),
     "ivr": ("nizam.cli.resources:group:ivr", "Menus."),
     "time-condition": ("nizam.cli.resources:group:time_condition", "Opening hours."),
