@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("nizam.cli.installation:doctor", "Check PostgreSQL, Redis, nodes and media."),
     "admin": ("nizam.cli.admin:admin", "Make the first administrator or key of the platform."),
     "audit": ("nizam.cli.audit:audit", "Read and verify the audit log."),
+    "scheduler": ("nizam.cli.scheduler:scheduler", "What is done on schedule: list, run."),
     "secrets": ("nizam.cli.secrets:secrets", "Keys that encrypt stored secrets: status, rotate."),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nizam.cli.access import Access, api_options
+from nizam.cli.exits import CONDITION_DOES_NOT_HOLD, fail
 from nizam.cli.output import json_option, print_json, print_object, print_rows
 from nizam.cli.provision import provision
 from nizam.cli.resources import group, print_made
@@ -53,9 +54,27 @@ def terminate(access: Access, as_json: bool, what: str, grace_days: int | None, 
 @api_options()
 @json_option
 def purge_receipt(access: Access, as_json: bool, what: str) -> None:
-    """Show what was removed with a tenant that is no more."""
+    """Show what was removed with a tenant that is no more, and verify the hash of the receipt.
+
+    Exit code 1: there is no receipt, or it was changed since it was written.
+    """
+    from nizam.model.purge_receipt import receipt_hash
+
     with access.client() as client:
-        print_object(client.tenants.purge_receipt(what), as_json=as_json)
+        receipt = client.tenants.purge_receipt(what)
+    print_object(receipt, as_json=as_json)
+    if receipt_hash(receipt) != receipt["hash"]:
+        fail(CONDITION_DOES_NOT_HOLD, "the receipt was changed: its content gives another hash")
+
+
+@tenant.command("purge-receipts")
+@api_options()
+@json_option
+def purge_receipts(access: Access, as_json: bool) -> None:
+    """List the receipts of all purges, the newest first."""
+    columns = ("tenant_id", "slug", "domain", "terminated_at", "purged_at", "hash")
+    with access.client() as client:
+        print_rows(client.tenants.purge_receipts(), columns, as_json=as_json)
 
 
 @tenant.command()

@@ -93,6 +93,14 @@ class Tenants(Collection[Tenant]):
         """What was removed with a tenant that is no more."""
         return document(self.transport.request("GET", self._path(it, "purge-receipt")).json())
 
+    def purge_receipts(
+        self, *, sort: str | None = None, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
+        """The receipts of all purges, the newest first; filters are as in `list`."""
+        query = query_of({"sort": sort, "limit": page_size, **filters})
+        path = f"{self.parent()}/purge-receipts"
+        return Listing(self.transport, lambda: path, query, document)
+
 
 @attrs.frozen(eq=False)
 class ApiKeys(Collection[ApiKey]):

@@ -17,9 +17,11 @@ import attrs
 import hiredis
 import psycopg2
 
+from nizam.errors import DatabaseUnavailable
 from nizam.esl import commands
 from nizam.esl.errors import EslPeerError
 from nizam.esl.session import Ready, Refused, Replied, Session, Write
+from nizam.ops.scheduled_work import read_scheduled_work
 from nizam.settings import NodeSettings, RedisSettings, Settings
 
 ANSWER_SECONDS = 5.0
@@ -62,10 +64,13 @@ def _findings(
     settings: Settings, pending_migrations: Callable[[str], Sequence[str]]
 ) -> Iterator[Finding]:
     database = settings.database
-    yield _check(
+    primary = _check(
         f"postgresql {database.host}:{database.port}",
         lambda: _primary(database.dsn(), pending_migrations),
     )
+    yield primary
+    if primary.verdict is Verdict.OK:
+        yield _check("scheduled work", lambda: _scheduled_work(database.dsn()))
     for (host, port), dsn in zip(database.read_hosts, database.read_dsns(), strict=True):
         yield _check(f"replica {host}:{port}", partial(_postgres_version, dsn))
     redis = settings.redis
@@ -83,6 +88,8 @@ def _check(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, Verdict.UNFIT, str(error))
     except psycopg2.OperationalError as error:
         return Finding(name, Verdict.UNREACHABLE, " ".join(str(error).split()))
+    except DatabaseUnavailable as error:
+        return Finding(name, Verdict.UNREACHABLE, error.detail)
     except (OSError, EslPeerError, hiredis.HiredisError) as error:
         return Finding(name, Verdict.UNREACHABLE, str(error) or type(error).__name__)
 
@@ -92,6 +99,15 @@ def _primary(dsn: str, pending_migrations: Callable[[str], Sequence[str]]) -> st
     if missing := pending_migrations(dsn):
         raise _UnfitError(f"migrations are missing: {', '.join(missing)}; run `nizam migrate`")
     return version
+
+
+def _scheduled_work(dsn: str) -> str:
+    work = read_scheduled_work(dsn)
+    if work.late:
+        errors = {it.error for it in work.tasks if it.late and it.error}
+        who = "nobody leads it" if work.leader is None else f"led by {work.leader}"
+        raise _UnfitError(f"late: {', '.join(work.late)}; {'; '.join([who, *sorted(errors)])}")
+    return f"led by {work.leader}" if work.leader else "no instance leads it now"
 
 
 def _postgres_version(dsn: str) -> str:

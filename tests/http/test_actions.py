@@ -1,12 +1,10 @@
-"""What can be done beside changing fields: tenants' states, webhooks, events, explain, live."""
+"""What can be done beside changing fields: webhooks, events, explain, live."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
-
-import pytest
 
 from nizam.http.reply import to_json
 from nizam.model.events import Event
@@ -17,26 +15,6 @@ from tests.http.conftest import Server
 
 _CALL = UUID("6f0c8f2e-0000-4000-8000-000000000001")
 _HOOK = {"url": "https://example.com/hooks", "event_types": ["call.*"]}
-
-
-@pytest.mark.parametrize(
-    ("commands", "statuses", "status"),
-    [
-        (["activate"], [200], "active"),
-        (["suspend"], [409], "trial"),
-        (["activate", "activate"], [200, 409], "active"),
-        (["activate", "suspend", "activate"], [200, 200, 200], "active"),
-        (["activate", "terminate", "activate"], [200, 200, 409], "terminated"),
-    ],
-)
-async def test_a_tenant_moves_only_as_its_state_machine_says(
-    server: Server, commands: list[str], statuses: list[int], status: str
-) -> None:
-    tenant = await server.make_tenant()
-    answers = [await server.request("POST", f"{tenant}/{it}") for it in commands]
-    assert [it.status for it in answers] == statuses
-    assert {it.json["code"] for it in answers if it.status == 409} <= {"invalid_transition"}
-    assert (await server.request("GET", tenant)).json["status"] == status
 
 
 async def test_a_webhook_is_paused_resumed_and_given_a_new_secret(server: Server) -> None:

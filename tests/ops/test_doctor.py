@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psycopg2
 import pytest
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
@@ -25,13 +26,14 @@ def nothing_pending(dsn: str) -> Sequence[str]:
 
 @pytest.fixture
 def environment(
-    postgres: PrivatePostgres, redis_server: PrivateRedis, tmp_path: Path
+    postgres: PrivatePostgres, template_database: str, redis_server: PrivateRedis, tmp_path: Path
 ) -> dict[str, str]:
     """Settings by which everything but a node is there."""
     return {
         "DB_HOST": postgres.host,
         "DB_PORT": str(postgres.port),
         "DB_PASSWORD": postgres.password,
+        "DB_DATABASE": template_database,
         "REDIS_HOST": redis_server.host,
         "REDIS_PORT": str(redis_server.port),
         "REDIS_PASSWORD": redis_server.password,
@@ -48,11 +50,29 @@ def test_all_is_well_where_all_is_there(environment: dict[str, str]) -> None:
     found = findings(environment)
     assert {name: finding.verdict for name, finding in found.items()} == {
         "postgresql": OK,
+        "scheduled": OK,
         "redis": OK,
         "media": OK,
     }
     assert found["postgresql"].detail.startswith("PostgreSQL 1")
     assert found["redis"].detail.startswith("Redis ")
+
+
+def test_scheduled_work_that_is_late_is_named_with_the_reason(
+    environment: dict[str, str], database: str
+) -> None:
+    there = environment | {"DB_DATABASE": database.rpartition("/")[2]}
+    assert findings(there)["scheduled"] == Finding("scheduled work", OK, "no instance leads it now")
+    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "insert into scheduled_tasks (name, interval_seconds, known_since, error)"
+            " values ('purge', 60, now() - interval '1 hour', 'media_unavailable: no mount'),"
+            " ('events', 3600, now() - interval '1 hour', null)"
+        )
+    connection.close()
+    found = findings(there)["scheduled"]
+    assert found.verdict == UNFIT
+    assert found.detail == "late: purge; nobody leads it; media_unavailable: no mount"
 
 
 def test_migrations_that_are_missing_are_named(environment: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ taken for dead, and that does not know it yet, has no effect (fencing).
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -26,7 +26,7 @@ returning token
 _RELEASE = "update leases set expires_at = now() where name = %s and token = %s"
 # The lock keeps the lease from changing hands before this transaction has ended.
 _HOLD = "select from leases where name = %s and token = %s for share"
-_HOLDER = "select holder from leases where name = %s and expires_at > now()"
+HOLDER: Final = "select holder from leases where name = %s and expires_at > now()"
 
 
 class Database(Protocol):
@@ -68,5 +68,5 @@ async def hold(transaction: Transaction, lease: Lease) -> None:
 
 async def holder_of(database: Database, name: str) -> str | None:
     """Who holds the lease at this moment."""
-    rows = await database.query(_HOLDER, (name,))
+    rows = await database.query(HOLDER, (name,))
     return str(rows[0][0]) if rows else None
