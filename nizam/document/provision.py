@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from nizam.document.checks import check_together
 from nizam.document.plan import Change, Planner, document_resources
 from nizam.errors import FieldError
-from nizam.model.provision import MOST_OBJECTS, ExtensionRange, Provision
+from nizam.model.provision import MOST_OBJECTS, Administrator, ExtensionRange, Provision
 from nizam.model.resource import Resource
 from nizam.model.tenant import Tenant
 from nizam.model.validation import field_errors
@@ -34,9 +34,12 @@ _OWN_FIELDS = {"/number": "/first", "/display_name": "/display_name"}
 @attrs.frozen(kw_only=True)
 class Wanted:
     """What is asked for. `changes` make the objects. With `errors` it cannot be had, and
-    `provision` is None if it could not even be read."""
+    `provision` is None if it could not even be read; then `tenant` and `admin` are what is right
+    of it."""
 
     provision: Provision | None
+    tenant: Tenant | None
+    admin: Administrator | None
     changes: Sequence[Change]
     errors: Sequence[FieldError]
 
@@ -70,11 +73,13 @@ def read_provision(
     # What is right is still looked at, so that all that is wrong is said at once.
     spread, _ = _validated(ExtensionRange, rest.get("extension_range"))
     described, _ = _validated(Tenant, rest.get("tenant"))
+    admin, _ = _validated(Administrator, rest.get("admin"))
     count = sum(len(it) for it in lists.values() if isinstance(it, list))
     if count + (0 if spread is None else spread.count) > MOST_OBJECTS:
         message = f"makes more than {MOST_OBJECTS} objects: apply a document to the tenant"
+        errors.append(FieldError("", "too_long", message))
         return Wanted(
-            provision=None, changes=(), errors=(*errors, FieldError("", "too_long", message))
+            provision=None, tenant=described, admin=admin, changes=(), errors=tuple(errors)
         )
     listed = lists.get("extensions", [])
     if spread is not None and isinstance(listed, list):
@@ -90,7 +95,13 @@ def read_provision(
     number = len(listed) if isinstance(listed, list) else 0
     told = [_as_given(it, number) for it in found]
     errors += {(it.path, it.code): it for it in told}.values()
-    return Wanted(provision=provision, changes=plan.changes, errors=tuple(errors))
+    return Wanted(
+        provision=provision,
+        tenant=described,
+        admin=admin,
+        changes=plan.changes,
+        errors=tuple(errors),
+    )
 
 
 def _validated(model: type[M], value: Any) -> tuple[M | None, list[FieldError]]:

@@ -11,7 +11,14 @@ from twisted.logger import Logger
 
 from nizam.document.keys import natural_key
 from nizam.document.provision import Wanted, provisioned, read_provision
-from nizam.errors import Conflict, FieldError, IdempotencyMismatch, QuotaExceeded, ValidationFailed
+from nizam.errors import (
+    Conflict,
+    FieldError,
+    IdempotencyMismatch,
+    KeyValueUnavailable,
+    QuotaExceeded,
+    ValidationFailed,
+)
 from nizam.fsxml.registrar import registrars
 from nizam.http.api_keys import ApiKeys
 from nizam.http.changes import change_context
@@ -68,7 +75,8 @@ class Provisioning:
         errors = list(wanted.errors)
         key = None if asked is None else self._key(call, identifier, asked.api_key, errors)
         user = None if asked is None else self._user(call, identifier, asked.admin, errors)
-        if asked is None:
+        if asked is None or errors:
+            errors += await self._taken(identifier, wanted)
             refuse(errors)
             raise ValidationFailed
         generated = generate("password") if asked.admin and asked.admin.generate_password else None
@@ -80,9 +88,6 @@ class Provisioning:
             user=user,
             key=key,
         )
-        if errors:
-            errors += await self.store.primary.transaction(lambda it: taken(it, new))
-            refuse(errors)
         password = generated or (user.password if user is not None else None)
         if user is not None and password is not None:
             hashed = await self.users.passwords.hash(password)
@@ -94,6 +99,12 @@ class Provisioning:
         if not await self.held(UUID(location.rpartition("/")[2])):
             self._log.warn("{tenant} is there, and not yet routed by here", tenant=location)
         return reply
+
+    async def _taken(self, tenant_id: UUID, wanted: Wanted) -> list[FieldError]:
+        """What belongs to others, so that a request with other faults is told of that, too."""
+        return await self.store.primary.transaction(
+            lambda it: taken(it, tenant_id, wanted.tenant, wanted.admin, wanted.changes)
+        )
 
     def _require(self, call: Call, wanted: Wanted) -> None:
         """Whoever provisions may make each of the things apart, too."""
@@ -179,7 +190,7 @@ class Provisioning:
                 request=_request(),
                 request_example=EXAMPLE,
                 response=ref("Provisioned"),
-                errors=(Conflict, QuotaExceeded, IdempotencyMismatch),
+                errors=(Conflict, QuotaExceeded, IdempotencyMismatch, KeyValueUnavailable),
                 cost=_COST,
             )
         ]

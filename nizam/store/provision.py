@@ -15,7 +15,7 @@ from nizam.model.api_key import ApiKey
 from nizam.model.base import Body
 from nizam.model.registry import resources
 from nizam.model.tenant import Tenant, TenantStatus
-from nizam.model.user import User
+from nizam.model.user import Person, User
 from nizam.slices import full_collections_wait
 from nizam.store.bulk import write_changes
 from nizam.store.context import ChangeContext
@@ -67,7 +67,7 @@ async def provision(
 
     async def work(unit: UnitOfWork) -> T:
         await unit.lock()
-        refuse(await taken(unit.transaction, new))
+        refuse(await taken(unit.transaction, new.id, new.tenant, new.user, new.changes))
         tenant = await unit.create(
             resources()["tenant"], new.tenant, new.id, {"status": new.status}
         )
@@ -84,13 +84,19 @@ async def provision(
         return await store.write(None, context, work, deadline=DEADLINE_SECONDS)
 
 
-async def taken(transaction: Transaction, new: NewTenant) -> list[FieldError]:
+async def taken(
+    transaction: Transaction,
+    tenant_id: UUID,
+    tenant: Tenant | None,
+    admin: Person | None,
+    changes: Sequence[Change],
+) -> list[FieldError]:
     """What no two may have, and another has: slug and domain, the address of the administrator,
     public numbers. Asked with the system's rights."""
     errors: list[FieldError] = []
     bodies: Mapping[str, tuple[str, Body | None]] = {
-        "/tenant": ("tenant", new.tenant),
-        "/admin": ("user", new.user),
+        "/tenant": ("tenant", tenant),
+        "/admin": ("user", admin),
     }
     for path, (name, body) in bodies.items():
         table = resources()[name].table
@@ -103,7 +109,7 @@ async def taken(transaction: Transaction, new: NewTenant) -> list[FieldError]:
             if rows:
                 message = f"is taken by another {name}"
                 errors.append(FieldError(f"{path}/{column}", "taken", message))
-    errors += await taken_by_others(transaction, new.id, new.changes)
+    errors += await taken_by_others(transaction, tenant_id, changes)
     transaction.add("select set_config('role', 'none', true)")
     return errors
 

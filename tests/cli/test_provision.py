@@ -85,3 +85,32 @@ def test_what_is_not_understood_is_wrong_usage(arguments: tuple[str, str]) -> No
     done = nizam("tenant", "provision", "--url", "http://127.0.0.1:1", *GLOBEX, *arguments)
     assert done.exit_code == 2
     assert arguments[1] in done.stderr
+
+
+@threaded
+def test_the_client_shows_secrets_only_where_they_are_asked_for(api: Client) -> None:
+    made = api.tenants.provision(
+        tenant={"name": "Globex", "slug": "globex", "domain": "globex.example.test"},
+        extension_range={"first": "1001", "count": 2},
+        admin={"email": "hank@globex.example.test", "name": "Hank", "generate_password": True},
+        api_key={"name": "CRM", "scopes": ["calls:read"]},
+    )
+    assert made.admin is not None
+    assert made.api_key is not None
+    secrets = [*(it.password for it in made.phones), made.admin.secrets["password"]]
+    secrets.append(made.api_key.secrets["key"])
+    assert len(set(secrets)) == 4
+    assert not [it for it in secrets if it in repr(made)]
+    assert made.phones[0].extension_id == api.tenant("globex").extensions.find("1001").id
+    assert api.tenants.stats(made.tenant)["resources"]["extensions"]["count"] == 2
+
+
+@threaded
+def test_figures_are_those_of_the_tenant_that_is_named_or_of_the_key(run: Run, api: Client) -> None:
+    run("tenant", "provision", *GLOBEX, "--range", "1001-1003")
+    assert "extensions     3" in run("tenant", "stats", "globex").stdout
+    key = api.api_keys.create(
+        name="own", scopes=["stats:read"], tenant_id=str(api.tenants.find("globex").id)
+    )
+    shown = run("tenant", "stats", "--json", NIZAM_API_KEY=key.secrets["key"])
+    assert json.loads(shown.stdout)["resources"]["extensions"]["count"] == 3

@@ -115,6 +115,23 @@ async def test_documents_and_single_requests_share_the_room(servers: list[Server
     assert await count(servers[0], path) == sum(made)
 
 
+async def test_a_table_with_too_many_is_refused_as_a_whole(server: Server) -> None:
+    tenant = await limited(server, "max_extensions", 3)
+    path = f"{tenant}/extensions"
+    await server.make(path, BODIES["extension"](0))
+
+    async def imported(*numbers: int) -> Answer:
+        lines = ["number,display_name", *(f"{1000 + it},Seat {it}" for it in numbers)]
+        raw = "\n".join(lines).encode()
+        return await server.request("POST", f"{path}/import", raw=raw, Content_Type="text/csv")
+
+    refused = await imported(1, 2, 3)
+    assert (refused.status, refused.json["code"]) == (409, "quota_exceeded"), refused.body
+    assert await count(server, path) == 1
+    assert (await imported(1, 2)).status == 200
+    assert await count(server, path) == 3
+
+
 async def test_a_quota_below_what_is_there_keeps_that_and_lets_nothing_more_in(
     server: Server,
 ) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from nizam.embedded.postgres import PrivatePostgres
@@ -174,6 +175,23 @@ async def test_a_lost_notification_costs_at_most_one_poll(
     await create(store, "switch_node", None, name="fs1", esl_host="10.0.0.5", xml_username="fs1")
     await until(lambda: follower.snapshot.platform(SwitchNode))
     await follower.stop()
+
+
+async def test_whoever_has_made_a_tenant_can_wait_until_it_is_held(
+    store: Store, key_value: SingleRedis
+) -> None:
+    follower = await Follower(store, key_value, poll_seconds=3600.0).start()
+    await until(lambda: follower.service._listener.listening)
+    # Nobody tells of it: being asked makes it look.
+    await store.primary.execute("alter table changes disable trigger notify_change")
+    acme = await tenant(store, "acme")
+    assert follower.snapshot.tenant(acme) is None
+    assert await follower.service.holds(acme)
+    assert follower.snapshot.tenant(acme) is not None
+    assert not await follower.service.holds(UUID(int=1), seconds=0.05)
+    waiting = Deferred.fromCoroutine(follower.service.holds(UUID(int=1), seconds=60.0))
+    await follower.stop()
+    assert await waiting is False
 
 
 async def test_a_feed_that_was_cut_is_made_up_for_by_the_whole_tenant(
