@@ -10,11 +10,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
-from nizam.errors import QuotaExceeded
 from nizam.model.registry import resources
 from nizam.model.tenant import Quotas
-from nizam.store.context import ChangeContext
-from nizam.store.documents import Documents
 from tests.http.conftest import Answer, Server, serving
 
 BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
@@ -30,7 +27,6 @@ BODIES: dict[str, Callable[[int], dict[str, Any]]] = {
 
 OF_CALLS = {"max_concurrent_calls", "max_calls_per_minute", "max_call_minutes_per_day"}
 NOT_MADE_YET = {"max_queues"}
-WHO = ChangeContext(actor_type="api_key", actor_name="tests")
 
 
 @pytest_twisted.async_yield_fixture
@@ -86,19 +82,16 @@ async def test_of_fifty_at_once_exactly_as_many_are_made_as_the_quota_has_room_f
 async def test_documents_and_single_requests_share_the_room(servers: list[Server]) -> None:
     """Six at once by a document on either instance, and one by one meanwhile: ten have room."""
     tenant = await limited(servers[0], "max_extensions", 10)
-    path, tenant_id = f"{tenant}/extensions", servers[0].tenant_id(tenant)
+    path = f"{tenant}/extensions"
 
     async def apply(server: Server, first: int) -> int:
         document = {"extensions": [BODIES["extension"](first + it) for it in range(6)]}
-        return await Documents(server.store).apply(
-            tenant_id, document, WHO, lambda it: len(it.objects), permit=lambda plan: None
-        )
-
-    async def tried(server: Server, first: int) -> int:
-        try:
-            return await apply(server, first)
-        except QuotaExceeded:
-            return 0
+        answer = await server.request("POST", f"{tenant}/document/apply", document)
+        if answer.status == 200:
+            return 6
+        assert (answer.status, answer.json["code"]) == (409, "quota_exceeded"), answer.body
+        assert [it["path"] for it in answer.json["errors"]] == ["/extensions"]
+        return 0
 
     async def single(server: Server, number: int) -> int:
         answer = await server.request("POST", path, BODIES["extension"](number))
@@ -106,7 +99,7 @@ async def test_documents_and_single_requests_share_the_room(servers: list[Server
         return int(answer.status == 201)
 
     made = await at_once(
-        [tried(servers[0], 100), tried(servers[1], 200)]
+        [apply(servers[0], 100), apply(servers[1], 200)]
         + [single(servers[number % 2], number) for number in range(20)]
     )
     # Both documents have no room beside each other; the single ones take what is left.
