@@ -37,7 +37,7 @@ class PlainServer(Server):
         raw: bytes | None = None,
         **headers: str,
     ) -> Answer:
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        fields = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         if key is not None:
             fields["authorization"] = f"Bearer {self.key if key == 'platform' else key}"
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
