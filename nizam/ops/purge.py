@@ -13,7 +13,7 @@ from uuid import UUID
 import attrs
 from twisted.logger import Logger
 
-from nizam.errors import MediaUnavailable, NotFound
+from nizam.errors import DatabaseUnavailable, MediaUnavailable, NotFound
 from nizam.kv.interface import IKeyValue
 from nizam.media.library import MediaLibrary
 from nizam.ops.scheduler import Outcome, Turn
@@ -22,7 +22,7 @@ from nizam.store.pool import Transaction
 from nizam.store.store import Store
 from nizam.store.system import purge as stored
 from nizam.store.system.audit import forget_chain, prune_chain
-from nizam.store.system.leases import hold
+from nizam.store.system.leases import LeaseLostError, hold
 from nizam.store.unit_of_work import UnitOfWork
 
 SLICE_SECONDS = 10.0
@@ -50,9 +50,11 @@ class Purge:
                 return Outcome(removed, more=True)
             try:
                 outcome = await _TenantPurge(self, turn, tenant_id).go_on()
-            except MediaUnavailable as error:
+            except (LeaseLostError, DatabaseUnavailable):
+                raise
+            except Exception as error:
                 self._log.warn("the purge of {tenant_id} waits", tenant_id=str(tenant_id))
-                failed = error
+                failed = failed or error
                 continue
             removed += outcome.removed
             if outcome.more:
@@ -93,25 +95,24 @@ class _TenantPurge:
     async def _people(self) -> None:
         while not self.turn.over:
             some = await stored.members(self.turn, self.tenant_id)
-            for user_id in some:
+            for user_id, alone in some:
+                if alone:
+                    await self._count("redis_keys", await self.task.end_sign_ins(user_id))
                 await self._member(user_id)
             if not some:
                 return
 
     async def _member(self, user_id: UUID) -> None:
-        async def leave(unit: UnitOfWork) -> str:
+        async def leave(unit: UnitOfWork) -> None:
             await hold(unit.transaction, self.turn.lease)
             what = await stored.remove_member(unit, user_id, self.tenant_id)
             unit.transaction.add(*stored.counted(self.tenant_id, what, 1))
-            return what
 
         try:
-            what = await self.task.store.write(None, SYSTEM, leave, deadline=SLICE_SECONDS)
+            await self.task.store.write(None, SYSTEM, leave, deadline=SLICE_SECONDS)
         except NotFound:
             return
         self.removed += 1
-        if what == "users":
-            await self._count("redis_keys", await self.task.end_sign_ins(user_id))
 
     async def _files(self) -> None:
         try:

@@ -3,7 +3,7 @@
 A task is a small function that does its work in slices for as long as its turn lasts, and goes on
 in its next turn where it has stopped: what is done is in the database, so that a turn may end at
 any moment and another instance goes on. A task that fails is tried again after a minute at most;
-one that hangs is left alone until it ends. Neither keeps the others from their turns.
+one that hangs for a minute is left alone until it ends. Then the others have their turns.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 TURN_SECONDS = 10.0
-HUNG_SECONDS = 120.0
+HUNG_SECONDS = 60.0
 """A turn that has not ended by then is left alone."""
+STOP_SECONDS = 10.0
+"""How long a stop waits for the turn under way."""
 RETRY_SECONDS = 60.0
 LEADERLESS_SECONDS = 60.0
 SLICE_SECONDS = 20.0
@@ -118,6 +120,7 @@ class Scheduler(Service):
         self._hung: set[str] = set()
         self._states: list[record.TaskState] = []
         self._led_at = clock.seconds()
+        self._reported: str | None = None
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Begin to look for what is due."""
@@ -129,11 +132,17 @@ class Scheduler(Service):
         """End the turn under way after its present slice."""
         super().stopService()  # type: ignore[no-untyped-call]
         self._loop.stop()
-        return Deferred.fromCoroutine(self._ended())
+        return Deferred.fromCoroutine(self._end())
 
-    async def _ended(self) -> None:
-        if self._looking is not None:
-            await self._looking
+    async def _end(self) -> None:
+        async def ended() -> None:
+            if self._looking is not None:
+                await self._looking
+
+        if not await within(self._clock, STOP_SECONDS, ended()):
+            self._log.warn(
+                "a scheduled task did not stop in time; another instance goes on with it"
+            )
 
     def finding(self) -> Finding:
         """How the scheduled work is, for the health of the instance: degraded while nobody leads
@@ -146,24 +155,40 @@ class Scheduler(Service):
     async def look(self) -> None:
         """Give each task that is due its turn, if this instance leads."""
         try:
-            if self._leader.lease is not None and not self._known:
-                intervals = {it.name: it.seconds for it in self._tasks.values()}
-                await record.know_tasks(self._pool, intervals)
-                self._known = True
-            if await holder_of(self._pool, record.SCHEDULER_LEASE) is not None:
-                self._led_at = self._clock.seconds()
-            self._states = await record.task_states(self._pool)
-            for state in self._states:
-                task = self._tasks.get(state.name)
-                if task is not None and state.due and task.name not in self._hung:
-                    lease = self._leader.lease
-                    if lease is None or not self.running:
-                        return
-                    await self._give_turn(task, lease)
+            await self._look()
         except LeaseLostError as error:
             self._log.info("{error}", error=str(error))
         except (DatabaseUnavailable, psycopg2.Error) as error:
-            self._log.warn("the scheduled work waits: {error}", error=str(error).strip())
+            self._report(str(error).strip())
+        except Exception:
+            # The work goes on with the next look.
+            self._log.failure("while looking for scheduled work")
+        else:
+            self._report(None)
+
+    async def _look(self) -> None:
+        if self._leader.lease is not None and not self._known:
+            intervals = {it.name: it.seconds for it in self._tasks.values()}
+            await record.know_tasks(self._pool, intervals)
+            self._known = True
+        if await holder_of(self._pool, record.SCHEDULER_LEASE) is not None:
+            self._led_at = self._clock.seconds()
+        self._states = await record.task_states(self._pool)
+        for state in self._states:
+            task = self._tasks.get(state.name)
+            if task is not None and state.due and task.name not in self._hung:
+                lease = self._leader.lease
+                if lease is None or not self.running:
+                    return
+                await self._give_turn(task, lease)
+
+    def _report(self, trouble: str | None) -> None:
+        """Say once what keeps the work waiting, and that it goes on."""
+        if trouble is not None and self._reported is None:
+            self._log.warn("the scheduled work waits: {trouble}", trouble=trouble)
+        elif trouble is None and self._reported is not None:
+            self._log.info("the scheduled work goes on")
+        self._reported = trouble
 
     async def _give_turn(self, task: Task, lease: Lease) -> None:
         begun_at = self._clock.seconds()

@@ -203,3 +203,26 @@ def test_every_file_is_listed_the_unfinished_ones_too(
     assert found == [f"t1/music-on-hold/m1/{draft.name}", f"t1/prompts/p1/{NAME}"]
     assert [is_unfinished(it) for it in found] == [True, False]
     draft.drop()
+
+
+def test_all_of_a_tenant_goes_some_files_at_a_time(folder: MediaFolder, media_root: Path) -> None:
+    outside = media_root.parent / "outside"
+    outside.mkdir()
+    (outside / "kept.wav").write_bytes(b"")
+    for number in range(3):
+        write(folder, f"t1/prompts/p{number}", NAME, b"")
+    write(folder, "t2/prompts/p1", NAME, b"")
+    folder.begin("t1/music-on-hold/m1")
+    (media_root / "t1" / "prompts" / "file-link").symlink_to(outside / "kept.wav")
+    (media_root / "t1" / "folder-link").symlink_to(outside)
+    removed: list[int] = []
+    while not removed or removed[-1]:
+        removed.append(folder.remove_below("t1", 2))
+    assert sum(removed) == 5
+    assert max(removed) == 2
+    assert [it.name for it in media_root.iterdir()] == ["t2"]
+    assert [it.name for it in outside.iterdir()] == ["kept.wav"]
+    assert folder.remove_below("t1", 2) == 0
+    media_root.rename(media_root.parent / "unmounted")
+    with pytest.raises(MediaUnavailable):
+        folder.remove_below("t2", 2)

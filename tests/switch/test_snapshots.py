@@ -19,13 +19,14 @@ from nizam.kv.single import SingleRedis
 from nizam.model.did import Did
 from nizam.model.extension import Extension
 from nizam.model.feature_code import DEFAULTS
+from nizam.model.identifiers import new_id
 from nizam.model.registry import resource
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import SecretKey
 from nizam.store.context import ChangeContext
 from nizam.store.migrate import upgrade
-from nizam.store.pool import Pool
+from nizam.store.pool import Pool, Transaction
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
 from nizam.switch.snapshots import SnapshotService
@@ -278,6 +279,24 @@ async def test_without_postgresql_it_starts_from_the_copy_and_catches_up_later(
     await second.stop()
     await first.stop()
     await pool.stop()
+
+
+async def test_a_feed_that_no_longer_reaches_back_is_made_up_for_by_loading_everything(
+    store: Store, key_value: SingleRedis
+) -> None:
+    follower = await Follower(store, key_value, poll_seconds=0.05).start()
+    await until(lambda: follower.service.from_database)
+
+    async def change_without_a_trace(transaction: Transaction) -> None:
+        await transaction.execute("update platform_state set revision = revision + 2")
+        await transaction.execute(
+            "insert into switch_nodes (id, body) values (%s, %s)",
+            (new_id(), {"name": "fs9", "esl_host": "10.0.0.9", "xml_username": "fs9"}),
+        )
+
+    await store.primary.transaction(change_without_a_trace)
+    await until(lambda: [it.body.name for it in follower.snapshot.platform(SwitchNode)] == ["fs9"])
+    await follower.stop()
 
 
 async def test_without_both_it_is_not_ready_until_one_is_back(

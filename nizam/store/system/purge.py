@@ -49,11 +49,16 @@ delete from {table} where tenant_id = %(tenant)s and ctid = any(array(
     select ctid from {table} where tenant_id = %(tenant)s limit %(most)s))
 returning 1
 """
-_MEMBERS = """
-select id from users
-where body -> 'memberships' @> jsonb_build_array(jsonb_build_object('tenant_id', %s::text))
-order by id limit 50
+_ALONE = """
+select not exists (
+    select from jsonb_array_elements(body -> 'memberships') it
+    where it ->> 'tenant_id' is distinct from %(tenant)s::text)
 """
+_MEMBERS = f"""
+select id, ({_ALONE}) from users
+where body -> 'memberships' @> jsonb_build_array(jsonb_build_object('tenant_id', %(tenant)s::text))
+order by id limit 50
+"""  # noqa: S608 - no values from outside
 _RECEIPT = f"""
 select {", ".join(RECEIPT_COLUMNS)}, now() from purge_receipts
 where tenant_id = %s and purged_at is null for update
@@ -128,9 +133,10 @@ async def owns_files(database: Queries, tenant_id: UUID) -> bool:
     return False
 
 
-async def members(database: Queries, tenant_id: UUID) -> list[UUID]:
-    """Some of the users who belong to the tenant."""
-    return [row[0] for row in await database.query(_MEMBERS, (tenant_id,))]
+async def members(database: Queries, tenant_id: UUID) -> list[tuple[UUID, bool]]:
+    """Some of the users who belong to the tenant, and whether to it alone."""
+    rows = await database.query(_MEMBERS, {"tenant": tenant_id})
+    return [(row[0], row[1]) for row in rows]
 
 
 async def remove_member(unit: UnitOfWork, user_id: UUID, tenant_id: UUID) -> str:
@@ -138,9 +144,10 @@ async def remove_member(unit: UnitOfWork, user_id: UUID, tenant_id: UUID) -> str
     as the receipt calls it. Raises NotFound."""
     users = resources()["user"]
     rows = await unit.transaction.query(
-        "select body -> 'memberships' from users where id = %s for update", (user_id,)
+        f"{_ALONE} from users where id = %(user)s for update",
+        {"tenant": tenant_id, "user": user_id},
     )
-    if rows and all(it["tenant_id"] == str(tenant_id) for it in rows[0][0]):
+    if rows and rows[0][0]:
         await unit.delete(users, user_id)
         return "users"
 
