@@ -123,12 +123,13 @@ def leg_from_event(event: SwitchEvent, node: str | None) -> Leg | None:
     if not unique_id or started is None:
         return None
     direction = get("Call-Direction")
-
-    def caller(what: str) -> str | None:
-        # A bridge of two callers writes the one over the other (switch_ivr_uuid_bridge).
-        kept = get(f"variable_original_caller_id_{what}") if direction == "inbound" else None
-        return kept or get(f"Caller-Caller-ID-{what.title()}")
-
+    caller_number, caller_name = _caller(
+        direction,
+        get("Caller-ANI"),
+        get("Caller-Caller-ID-Number"),
+        get("Caller-Caller-ID-Name"),
+        get("variable_sip_from_display"),
+    )
     leg = Leg(
         leg_id=channel_id(unique_id),
         started_at=started,
@@ -137,8 +138,8 @@ def leg_from_event(event: SwitchEvent, node: str | None) -> Leg | None:
         core_id=get("Core-UUID"),
         direction=direction,
         context=get("Caller-Context"),
-        caller_number=_text(caller("number") or get("Caller-ANI")),
-        caller_name=_text(caller("name")),
+        caller_number=_text(caller_number),
+        caller_name=_text(caller_name),
         number=_text(destination(get("Caller-Destination-Number"))),
         other_leg_id=identifier(get("Other-Leg-Unique-ID")),
         originator_id=identifier(get("Other-Leg-Unique-ID"))
@@ -175,7 +176,6 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
 
     # The newest profile is first; a transferred channel has more than one.
     times, profile = _part(callflow[0], "times"), _part(callflow[0], "caller_profile")
-    oldest = _part(callflow[-1], "caller_profile")
     unique_id = get("uuid") or _string(profile, "uuid")
     started = moment(_string(times, "created_time")) or moment(get("start_uepoch"))
     if not unique_id or started is None:
@@ -184,8 +184,13 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
     originator = _first_profile(profile, "originator")
     originatee = _first_profile(profile, "originatee")
     direction = get("direction") or _string(channel_data, "direction")
-    # As it was before a bridge of two callers wrote the one over the other.
-    caller = oldest if direction == "inbound" else profile
+    caller_number, caller_name = _caller(
+        direction,
+        _string(profile, "ani"),
+        _string(profile, "caller_id_number"),
+        _string(profile, "caller_id_name"),
+        get("sip_from_display"),
+    )
     leg = Leg(
         leg_id=channel_id(unique_id),
         started_at=started,
@@ -193,9 +198,9 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
         node=node,
         core_id=_string(record, "core-uuid"),
         direction=direction,
-        context=_string(oldest, "context"),
-        caller_number=_text(_string(caller, "caller_id_number") or _string(caller, "ani")),
-        caller_name=_text(_string(caller, "caller_id_name")),
+        context=_string(_part(callflow[-1], "caller_profile"), "context"),
+        caller_number=_text(caller_number),
+        caller_name=_text(caller_name),
         number=_text(destination(_string(profile, "destination_number"))),
         other_leg_id=identifier(_string(originator, "uuid") or _string(originatee, "uuid")),
         originator_id=identifier(_string(originator, "uuid")),
@@ -207,6 +212,23 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
         hangup_cause=get("hangup_cause"),
     )
     return _with_variables(leg, get)
+
+
+def _caller(
+    direction: str | None,
+    ani: str | None,
+    number: str | None,
+    name: str | None,
+    from_display: str | None,
+) -> tuple[str | None, str | None]:
+    """The number and name of who called.
+
+    A bridge of two callers (switch_ivr_uuid_bridge), such as of a parked call with who fetches it,
+    writes the one over the other and leaves only the ANI as it was.
+    """
+    if direction == "inbound" and ani and number != ani:
+        return ani, from_display
+    return number or ani, name
 
 
 def _with_variables(leg: Leg, get: Callable[[str], str | None]) -> Leg:

@@ -12,28 +12,24 @@ from nizam.events.legs import Leg, leg_from_event, leg_from_json_cdr
 LEG = "a14dff0c-93da-48e2-b860-2c4c35b43e2f"
 
 
-def profile(number: str) -> dict[str, Any]:
-    caller = {"uuid": LEG, "caller_id_number": number, "caller_id_name": f"Phone {number}"}
-    return {"times": {"created_time": "1795872408789988"}, "caller_profile": caller}
-
-
 def from_record(direction: str) -> Leg:
-    """1002 has fetched the parked call of 1001: the newest profile, which is first, has 1001."""
-    variables = {"uuid": LEG, "direction": direction}
-    callflow = [profile("1001"), profile("1002")]
+    """1002 has fetched the parked call of 1001, and is written as 1001 now."""
+    variables = {"uuid": LEG, "direction": direction, "sip_from_display": "Phone 1002"}
+    caller = {"caller_id_number": "1001", "caller_id_name": "Phone 1001", "ani": "1002"}
+    times = {"created_time": "1795872408789988"}
+    callflow = [{"times": times, "caller_profile": caller}]
     return leg_from_json_cdr({"variables": variables, "callflow": callflow}, "fs1")
 
 
 def from_event(direction: str) -> Leg:
     headers = {
-        "Event-Name": "CHANNEL_HANGUP_COMPLETE",
         "Unique-ID": LEG,
         "Call-Direction": direction,
         "Caller-Channel-Created-Time": "1795872408789988",
         "Caller-Caller-ID-Number": "1001",
         "Caller-Caller-ID-Name": "Phone 1001",
-        "variable_original_caller_id_number": "1002",
-        "variable_original_caller_id_name": "Phone 1002",
+        "Caller-ANI": "1002",
+        "variable_sip_from_display": "Phone 1002",
     }
     leg = leg_from_event(SwitchEvent("CHANNEL_HANGUP_COMPLETE", headers), "fs1")
     assert leg is not None
