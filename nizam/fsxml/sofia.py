@@ -135,8 +135,9 @@ def _of_profile(snapshot: Snapshot, profile: SipProfile) -> tuple[tuple[str, str
         ("rtp-timeout-sec", str(profile.rtp_timeout_seconds)),
         ("tls", "true" if profile.tls else "false"),
         ("tls-sip-port", str(profile.tls_port) if profile.tls else None),
-        ("session-timeout", None if timeout is None else str(timeout)),
-        ("nat-options-ping", "true" if profile.nat_ping else None),
+        # Written when they are off, too: a rescan keeps what it is not told of.
+        ("session-timeout", str(timeout or 0)),
+        ("nat-options-ping", "true" if profile.nat_ping else "false"),
         ("user-agent-string", profile.user_agent),
         ("apply-inbound-acl", None if acl is None else acl.body.name),
     )

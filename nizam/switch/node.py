@@ -13,6 +13,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -27,7 +28,7 @@ from nizam.events.fields import moment
 from nizam.kv.interface import IKeyValue
 from nizam.model.events import timestamp
 from nizam.switch.intake import Intake
-from nizam.switch.profiles import SipProfiles
+from nizam.switch.profiles import BETWEEN_LOOKS_SECONDS, SipProfiles
 from nizam.switch.reconcile import Reconciled, reconcile
 
 RECONCILE_SECONDS: Final = 60.0
@@ -148,11 +149,21 @@ class Node(Service):
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
 
     async def reload_lists(self) -> None:
-        """Make FreeSWITCH take over access control lists that have changed."""
+        """Make FreeSWITCH take over access control lists that have changed.
+
+        Twice, since the instance that it asks may learn of the change later than this one.
+        """
         try:
+            await self._commands.api("reloadacl", COMMAND_SECONDS)
+            await deferLater(self._reactor, BETWEEN_LOOKS_SECONDS)
             await self._commands.api("reloadacl", COMMAND_SECONDS)
         except NizamError as error:
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
+
+    def profile_changed(self) -> None:
+        """The settings of a SIP profile have changed: make FreeSWITCH take that over."""
+        self._profiles.settings_changed()
+        self._align()
 
     def gateway_changed(self, identifier: UUID) -> None:
         """A gateway is new, different or gone: make FreeSWITCH take that over."""

@@ -123,7 +123,7 @@ class SwitchNodes(Service):
     def changed(self, changes: Iterable[Change]) -> None:
         """Something changed in the snapshot: nodes come and go, what FreeSWITCH holds is stale."""
         flush: set[tuple[str | None, str | None]] = set()
-        lists_changed = False
+        lists_changed = profiles_changed = False
         for resource, tenant_id, identifier, operation in changes:
             if resource == "switch_node":
                 self.refresh()
@@ -133,6 +133,8 @@ class SwitchNodes(Service):
                 self._gateway_changed(identifier)
             elif resource == "acl":
                 lists_changed = True
+            elif resource == "sip_profile":
+                profiles_changed = True
             elif resource == "tenant" and operation != "created":
                 flush.add((None, None))
                 self._tenant_changed(identifier)
@@ -141,7 +143,9 @@ class SwitchNodes(Service):
         for node in self._nodes.values():
             if node.commands.connected:
                 if lists_changed:
-                    Deferred.fromCoroutine(node.reload_lists())
+                    Deferred.fromCoroutine(node.reload_lists()).addErrback(self._failed)
+                if profiles_changed:
+                    node.profile_changed()
                 for number, domain in flush:
                     Deferred.fromCoroutine(node.flush_directory(number, domain))
 

@@ -1,8 +1,9 @@
 """Keeping a node's SIP profiles and gateways as the snapshot has them.
 
 FreeSWITCH asks for sofia.conf when a profile starts and when it is told to look again, and a look
-again only adds gateways: what has changed or is gone must be killed by name, which takes a second
-or two. A node that started while no instance answered has no profile at all.
+again takes over settings, except addresses, ports and TLS, but of gateways only new ones: what has
+changed or is gone must be killed by name, which takes a second or two. A node that started while no
+instance answered has no profile at all.
 """
 
 from __future__ import annotations
@@ -62,12 +63,21 @@ class SipProfiles:
         self._node = node
         self._wanted = wanted
         self._outdated: set[str] = set()
+        self._rescans = 0
         self._due = False
         self._running = False
 
     def changed(self, gateway: UUID) -> None:
         """The gateway is not any more as FreeSWITCH may know it."""
         self._outdated.add(str(gateway))
+
+    def settings_changed(self) -> None:
+        """The settings of a profile may not be any more as FreeSWITCH knows them.
+
+        They cannot be seen in `sofia status`, so that it is told twice, for an instance that
+        learns of the change later.
+        """
+        self._rescans = 2
 
     async def align(self) -> bool:
         """Bring the node in line; ends when it is, when it is disconnected, or after some looks.
@@ -119,9 +129,11 @@ class SipProfiles:
             with suppress(SwitchError):  # it is marked for deletion already
                 await self._api(f"sofia profile {GATEWAY_PROFILE} killgw {name}")
         missing = {str(it) for it in self._wanted()} - status.gateways
-        if missing:
-            await self._api(f"sofia profile {GATEWAY_PROFILE} rescan")
-        return not (absent or gone or missing)
+        settings, self._rescans = self._rescans > 0, max(0, self._rescans - 1)
+        for profile in PROFILES:
+            if settings or (missing and profile == GATEWAY_PROFILE):
+                await self._api(f"sofia profile {profile} rescan")
+        return not (absent or gone or missing or settings)
 
     async def _api(self, command: str) -> str:
         return await self._link.api(command, COMMAND_SECONDS)

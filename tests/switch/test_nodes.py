@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
+import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from nizam.errors import InternalError
@@ -32,11 +34,7 @@ class Box:
         return reveal(sealed, resource, UUID(str(identifier)), field)
 
 
-def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
-    tenants = Tenants()
-    for name in ("fs2", "fs3"):
-        body = {"name": name, "esl_host": "10.0.0.5", "xml_username": name}
-        tenants.put("switch_node", name, body, {"esl_password": "ClueCon"})
+def nodes_of(tenants: Tenants, static: list[NodeSettings]) -> SwitchNodes:
     reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
     database: Any = None
     intake = Intake(
@@ -48,8 +46,32 @@ def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
         tenant_of_domain=lambda _domain: None,
         on_deliveries=nothing,
     )
-    static = [NodeSettings("fs1", "10.0.0.4", 8021, Secret("ClueCon"))]
-    nodes = SwitchNodes(reactor, intake, tenants.snapshot, Box(), None, static)
+    return SwitchNodes(reactor, intake, tenants.snapshot, Box(), None, static)
+
+
+def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
+    tenants = Tenants()
+    for name in ("fs2", "fs3"):
+        body = {"name": name, "esl_host": "10.0.0.5", "xml_username": name}
+        tenants.put("switch_node", name, body, {"esl_password": "ClueCon"})
+    nodes = nodes_of(tenants, [NodeSettings("fs1", "10.0.0.4", 8021, Secret("ClueCon"))])
     nodes.startService()
     assert sorted(nodes.nodes) == ["fs1", "fs3"]
     nodes.stopService()
+
+
+@pytest.mark.parametrize(
+    ("resource", "told"), [("acl", "reload_lists"), ("sip_profile", "profile_changed")]
+)
+@pytest.mark.parametrize("connected", [True, False])
+def test_nodes_are_told_of_changed_lists_and_profiles(
+    resource: str, told: str, connected: bool
+) -> None:
+    nodes, node = nodes_of(Tenants(), []), Mock()
+    node.commands.connected = connected
+    node.reload_lists = AsyncMock()
+    nodes._nodes["fs1"] = node
+    nodes.changed([(resource, None, identifier("changed"), "updated")])
+    assert getattr(node, told).called is connected
+    others = {"reload_lists", "profile_changed", "gateway_changed"} - {told}
+    assert not any(getattr(node, it).called for it in others)

@@ -62,13 +62,17 @@ class Switch:
         raise NotImplementedError
 
 
-def align(switch: Switch, *changed: UUID, wanted: set[UUID] | None = None) -> list[str]:
+def align(
+    switch: Switch, *changed: UUID, wanted: set[UUID] | None = None, settings: bool = False
+) -> list[str]:
     """The commands that bring the switch in line."""
     clock = Clock()
     wanted = switch.configured if wanted is None else wanted
     profiles = SipProfiles(clock, switch, "fs1", lambda: wanted)
     for identifier in changed:
         profiles.changed(identifier)
+    if settings:
+        profiles.settings_changed()
     done = Deferred.fromCoroutine(profiles.align())
     clock.pump([BETWEEN_LOOKS_SECONDS] * 20)
     assert done.called
@@ -102,6 +106,13 @@ def test_a_deleted_gateway_is_killed() -> None:
 
 def test_gateways_that_nobody_said_had_changed_stay() -> None:
     assert align(Switch(set(BOTH), {ONE, TWO}, {TWO})) == []
+
+
+def test_changed_settings_are_taken_over_even_from_an_instance_that_learns_later() -> None:
+    switch = Switch(set(BOTH), {ONE}, {ONE})
+    assert align(switch, settings=True) == ["internal rescan", "external rescan"] * 2
+    switch = Switch(set(BOTH), set(), {ONE})
+    assert align(switch, ONE, settings=True) == ["internal rescan", "external rescan"] * 2
 
 
 def test_a_node_that_started_without_us_gets_its_profiles() -> None:
