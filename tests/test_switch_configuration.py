@@ -80,6 +80,10 @@ def test_dialplan_data_runs_no_api_commands(file: str) -> None:
     assert parameters(file)["api-expansion"] == ["false"]
 
 
+def test_the_switch_shows_every_phone_of_an_extension() -> None:
+    assert parameters("switch.conf.xml")["multiple-registrations"] == ["true"]
+
+
 def test_questions_can_be_asked_before_anything_that_asks_is_loaded() -> None:
     tree = etree.parse(FOLDER / "autoload_configs/modules.conf.xml")
     modules = [load.get("module") for load in tree.iter("load")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +16,16 @@ _TYPES: Final = {
     "sofia::expire": "registration.expired",
     "sofia::register_failure": "registration.failed",
 }
+
+
+_CONTACT: Final = re.compile(r"<(?P<bracketed>[^<>]*)>|sofia/[^/]+/(?P<dialled>.*)", re.DOTALL)
+
+
+def contact_uri(text: str | None) -> str | None:
+    """The SIP URI of a contact, as sofia::register has it (`"" <sip:...>;q=1`) or as `show
+    registrations` has it (`sofia/internal/sip:...`)."""
+    found = _CONTACT.search(text) if text else None
+    return (found["bracketed"] or found["dialled"] or text) if found else text
 
 
 def registration(
@@ -41,7 +52,7 @@ def registration(
             "user": user,
             "domain": domain,
             "extension_id": get("nizam_extension_id"),
-            "contact": get("contact"),
+            "contact": contact_uri(get("contact")),
             "call_id": get("call-id"),
             "expires_seconds": integer(get("expires")),
             "user_agent": get("user-agent"),

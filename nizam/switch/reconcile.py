@@ -26,6 +26,7 @@ from nizam.events.channels import Channel
 from nizam.events.fields import channel_id, identifier
 from nizam.events.gateways import is_up
 from nizam.events.legs import Leg, merge
+from nizam.events.registrations import contact_uri
 from nizam.switch.intake import Intake, registration_key
 
 T = TypeVar("T")
@@ -137,7 +138,7 @@ async def _registrations(link: ISwitchLink, intake: Intake, node: str) -> int:
         document = {
             "user": row.get("reg_user"),
             "domain": domain,
-            "contact": row.get("url"),
+            "contact": contact_uri(row.get("url")),
             "call_id": row.get("token"),
             "network_ip": row.get("network_ip"),
             "network_port": int(row.get("network_port") or 0) or None,

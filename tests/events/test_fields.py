@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nizam.events.fields import destination, integer, moment
+from nizam.events.registrations import contact_uri
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,20 @@ def test_a_time_that_is_none_is_none(junk: str | None) -> None:
 )
 def test_whole_numbers_are_read_from_any_number(written: str, read: int | None) -> None:
     assert integer(written) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"" <sip:1002@192.0.2.7:5060>', "sip:1002@192.0.2.7:5060"),
+        ('"A > B" <sip:1002@192.0.2.7;ob>;q=1', "sip:1002@192.0.2.7;ob"),
+        ("sofia/internal/sip:1002@192.0.2.7:5060;fs_nat=yes", "sip:1002@192.0.2.7:5060;fs_nat=yes"),
+        ("sip:1002@192.0.2.7", "sip:1002@192.0.2.7"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_a_contact_is_its_uri_wherever_the_switch_shows_it(
+    written: str | None, read: str | None
+) -> None:
+    assert contact_uri(written) == read
