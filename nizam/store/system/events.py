@@ -41,14 +41,7 @@ _EVENT_COLUMNS: Final = (
     "occurred_at, core_id, sequence, type, id, tenant_id, node, call_id, leg_id, data"
 )
 
-_INSERT: Final = f"""
-with given as (
-    select * from jsonb_to_recordset(%(events)s::jsonb) as it(
-        occurred_at timestamptz, core_id text, sequence bigint, type text, id text,
-        tenant_id uuid, node text, call_id uuid, leg_id uuid, data jsonb)
-), inserted as (
-    insert into call_events ({_EVENT_COLUMNS})
-    select {_EVENT_COLUMNS} from given g
+_NOT_YET: Final = """
     where g.call_id is null or g.type <> all(%(once)s) or (
         -- A scalar subquery, because `not exists` may become a join that reads a whole day.
         select 1 from call_events e
@@ -56,6 +49,19 @@ with given as (
           and e.occurred_at between %(first)s::timestamptz - interval '1 day'
                                 and %(last)s::timestamptz + interval '1 day'
         limit 1) is null
+"""
+
+
+def _insert(condition: str) -> str:
+    return f"""
+with given as (
+    select * from jsonb_to_recordset(%(events)s::jsonb) as it(
+        occurred_at timestamptz, core_id text, sequence bigint, type text, id text,
+        tenant_id uuid, node text, call_id uuid, leg_id uuid, data jsonb)
+), inserted as (
+    insert into call_events ({_EVENT_COLUMNS})
+    select {_EVENT_COLUMNS} from given g
+    {condition}
     on conflict do nothing
     returning id, occurred_at, type, tenant_id, call_id, data
 ), deliveries as (
@@ -64,6 +70,12 @@ with given as (
 select array(select id from inserted),
        array(select id::text from deliveries), array(select webhook_id::text from deliveries)
 """  # noqa: S608 - no values from outside
+
+
+_INSERT: Final = _insert(_NOT_YET)
+_INSERT_OTHERS: Final = _insert("")
+"""Where no event is one of those that a call has once: looking for them costs more, in planning
+over all partitions, than everything else."""
 
 _REPAIR: Final = f"""
 with given as (
@@ -100,7 +112,7 @@ async def write_events(database: Database, events: Iterable[Event]) -> WriteResu
         return WriteResult()
     return _result(
         await database.query(
-            _INSERT,
+            _INSERT if seen else _INSERT_OTHERS,
             {
                 "events": json_argument(rows),
                 "once": list(ONCE_PER_CALL),
