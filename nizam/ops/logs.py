@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -34,7 +35,8 @@ _SECRET_FIELD = re.compile(
     re.IGNORECASE,
 )
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)")
-_API_KEY = re.compile(r"\bnzm_[A-Za-z0-9_]+")
+_OWN_SECRET = re.compile(r"\bnz[mrst]_[A-Za-z0-9_-]+")
+"""API keys, reset tokens, sessions and tokens of users."""
 
 
 def observer(file: TextIO, level: str) -> ILogObserver:
@@ -91,15 +93,23 @@ def _fields(event: LogEvent) -> dict[str, Any]:
 
 def redact(value: Any, field: str = "") -> Any:
     """`value` with everything replaced that a field's name, or its own form, marks as secret."""
-    if field and _SECRET_FIELD.search(field):
+    if field and _is_secret(field):
         return REDACTED
     if isinstance(value, Mapping):
         return {key: redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
     if isinstance(value, str):
-        return _API_KEY.sub(REDACTED, _CREDENTIALS_IN_URL.sub(REDACTED, value))
+        # Most texts hold neither, and looking for these is much cheaper than for the patterns.
+        if "://" in value:
+            value = _CREDENTIALS_IN_URL.sub(REDACTED, value)
+        return _OWN_SECRET.sub(REDACTED, value) if "nz" in value else value
     return value
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(field: str) -> bool:
+    return _SECRET_FIELD.search(field) is not None
 
 
 def _redact(logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
