@@ -93,14 +93,14 @@ def main() -> None:
     report = Report("api")
     with (
         tempfile.TemporaryDirectory(prefix="nizam-benchmark-") as folder,
-        _development(Path(folder)) as dev,
+        development(Path(folder)) as dev,
     ):
-        tenant, port = _prepare(dev), free_port()
+        tenant, port = prepare(dev), free_port()
         peer = ("benchmarks/api_peer.py", str(port), dev["database_dsn"], dev["redis_url"])
         with server(options.peers_python, *peer):
             ours = int(dev["http"].rpartition(":")[2])
             for work in works(tenant, options.seconds):
-                _measure(report, work, _kept(ours), _kept(port), options.seconds)
+                _measure(report, work, kept(ours), kept(port), options.seconds)
     report.publish()
 
 
@@ -140,12 +140,12 @@ def _measure(report: Report, work: Work, ours: MakeAsk, peer: MakeAsk, seconds: 
     )
 
 
-def _kept(port: int) -> MakeAsk:
+def kept(port: int) -> MakeAsk:
     return lambda: Connection(port).ask
 
 
 @contextmanager
-def _development(folder: Path) -> Iterator[dict[str, Any]]:
+def development(folder: Path) -> Iterator[dict[str, Any]]:
     """A running `nizam dev`; its dev.json."""
     command = (sys.executable, "-m", "nizam.cli", "dev", "--no-sim", "--port", str(free_port()))
     with (folder / "out").open("wb") as out:
@@ -168,7 +168,7 @@ def _development(folder: Path) -> Iterator[dict[str, Any]]:
         process.wait(60)
 
 
-def _prepare(dev: dict[str, Any]) -> Tenant:
+def prepare(dev: dict[str, Any]) -> Tenant:
     """A tenant of its own, to which no webhook listens; the tables that only the peer writes."""
 
     def create(path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -84,8 +84,8 @@ async def principal(request: Request, response: Response) -> dict[str, Any]:
     found: dict[str, Any] = known[1]
     limit = found["rate_limit_per_minute"] or 60
     interval = 60_000_000 // limit
-    allowed, remaining, _, _ = await app.state.limit(
-        keys=[f"peer:{{{found['id']}}}"], args=[interval, interval * limit]
+    ((allowed, remaining, _, _),) = await app.state.limit(
+        keys=[f"peer:{{{found['id']}}}"], args=[interval, interval * limit, 1]
     )
     if not allowed:
         raise HTTPException(429)
