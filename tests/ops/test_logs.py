@@ -107,6 +107,8 @@ def test_lines_below_the_level_are_not_written(level: str, shown: list[str]) -> 
         {"database_dsn": "s3cret"},
         {"url": "postgresql://nizam:s3cret@db/nizam"},
         {"text": "the key nzm_live_s3cret was refused"},
+        {"text": "the token nzt_-s3cret- was refused"},
+        {"text": "sent nzs_s3cret and nzr_s3cret"},
     ],
 )
 def test_secrets_are_redacted_in_fields_and_text(fields: dict[str, Any]) -> None:
