@@ -66,6 +66,7 @@ LARGE_SECONDS = TURN_SECONDS + DEADLINE_SECONDS + 30.0
 MOST_ERRORS = 500
 """How many of the things that are wrong are named."""
 
+_ACTIONS: Mapping[str, str] = {"rollback": "rolled_back", "import": "imported"}
 _CONFLICTS = frozenset({"taken", "in_use", "quota_exceeded"})
 # The pool's own is shorter than planning a large document may take.
 _STAY_OPEN = f"set local idle_in_transaction_session_timeout = {int(DEADLINE_SECONDS * 1000)}"
@@ -331,7 +332,7 @@ class Documents:
         unit.revision = revision
         written = await write_changes(unit, self._reactor, plan.changes)
         if plan.changes:
-            action = "rolled_back" if revision.kind == "rollback" else "applied"
+            action = _ACTIONS.get(revision.kind, "applied")
             done = {"restores": revision.restores, **summary(plan)}
             unit.note(action, "document", None, after=done)
         new_revision = everything.revision + (1 if plan.changes else 0)

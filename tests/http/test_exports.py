@@ -11,8 +11,10 @@ import pytest
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed, readBody
+from twisted.web.http_headers import Headers
 
 from nizam.store.listing import page_of
 from nizam.store.pool import Pool
@@ -252,11 +254,7 @@ async def test_an_export_is_audited_and_needs_the_right_to_read(server: Server) 
 async def test_a_long_list_is_read_page_by_page_as_the_client_takes_it(
     server: Server, read: list[int]
 ) -> None:
-    tenant = await server.make_tenant()
-    await _calls(server, tenant, MANY, width=WIDE)
-    response = await _asked(server, f"{tenant}/cdrs/export")
-    reader = _Reader()
-    response.deliverBody(reader)
+    reader = await _reading_many(server)
     await reader.full(100_000)
     reader.flow.pauseProducing()
     await _until_quiet(read)
@@ -272,11 +270,7 @@ async def test_a_long_list_is_read_page_by_page_as_the_client_takes_it(
 async def test_nothing_more_is_read_for_a_client_that_has_gone(
     server: Server, read: list[int]
 ) -> None:
-    tenant = await server.make_tenant()
-    await _calls(server, tenant, MANY, width=WIDE)
-    response = await _asked(server, f"{tenant}/cdrs/export")
-    reader = _Reader()
-    response.deliverBody(reader)
+    reader = await _reading_many(server)
     await reader.full(1000)
     reader.flow.loseConnection()
     await _until_quiet(read)
@@ -305,16 +299,21 @@ async def test_an_export_that_fails_midway_is_cut_and_not_ended(
 
 
 async def _asked(server: Server, path: str) -> Any:
-    from twisted.web.http_headers import Headers
-
     fields = Headers({"Authorization": [f"Bearer {server.key}"], "Accept": [CSV]})
     return await server.agent.request(b"GET", f"{server.base}{path}".encode(), fields)
 
 
+async def _reading_many(server: Server) -> _Reader:
+    """Who has begun to read an export of many calls."""
+    tenant = await server.make_tenant()
+    await _calls(server, tenant, MANY, width=WIDE)
+    reader = _Reader()
+    (await _asked(server, f"{tenant}/cdrs/export")).deliverBody(reader)
+    return reader
+
+
 async def _until_quiet(read: list[int]) -> None:
     """Until nothing was read for a while."""
-    from twisted.internet.task import deferLater
-
     seen = -1
     while seen != len(read):
         seen = len(read)

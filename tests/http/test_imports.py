@@ -64,6 +64,8 @@ async def test_an_import_is_one_revision_and_audited_object_by_object(server: Se
     logs = await server.request("GET", f"{tenant}/audit-logs?resource_type=extension")
     assert [it["action"] for it in logs.json["data"]] == ["created", "created"]
     assert {it["revision"] for it in logs.json["data"]} == {answer.json["revision"]}
+    (whole,) = (await server.request("GET", f"{tenant}/audit-logs?action=imported")).json["data"]
+    assert whole["after"]["create"] == 2
     for it in answer.json["generated"]:
         assert it["sip_password"] not in logs.body.decode()
 
@@ -195,15 +197,15 @@ async def test_an_update_changes_what_cells_say_and_clears_what_they_call_null(
         "number": "1001",
         "display_name": "Ada",
         "ring_seconds": 40,
-        "voicemail": {"email": "ada@example.com", "attach_audio": False},
+        "voicemail": {"email": "ada@example.com", "attach_audio": False, "pin": "4711"},
         "forward": {"always": {"type": "external", "number": "+4930123456"}},
     }
     made = await server.make(f"{tenant}/extensions", body)
     answer = await _import(
         server,
         tenant,
-        "number,display_name,ring_seconds,voicemail.email,forward.always\n"
-        f"1001,,null,null,voicemail:{made['id']}\n",
+        "number,display_name,ring_seconds,voicemail.email,voicemail.pin,forward.always\n"
+        f"1001,,null,null,null,voicemail:{made['id']}\n",
         "?on_existing=update",
     )
     assert answer.status == 200, answer.body
@@ -214,6 +216,9 @@ async def test_an_update_changes_what_cells_say_and_clears_what_they_call_null(
         "voicemail",
         None,
     )
+    revealed = await server.request("POST", f"{tenant}/extensions/{made['id']}/reveal")
+    assert revealed.json["sip_password"] == made["sip_password"]
+    assert revealed.json.get("voicemail") == {"pin": None}
 
 
 async def test_a_dry_run_finds_the_same_and_changes_nothing(server: Server) -> None:
