@@ -250,13 +250,13 @@ def _statement(
         conditions.append(or_(*(it.ilike(wanted, escape="/") for it in search)))
     if listing.after is not None:
         conditions.append(_following(by, identifier, listing))
-    present = listing.descending
+    order = by.desc() if listing.descending else by.asc()
     return (
         select(*columns, by.label("cursor_value"), cast(identifier, Text).label("cursor_id"))
         .where(and_(true(), *conditions))
         .order_by(
-            (by.desc().nulls_last() if present else by.asc().nulls_last()),
-            (identifier.desc() if present else identifier.asc()),
+            order.nulls_last() if _can_be_null(by) else order,
+            (identifier.desc() if listing.descending else identifier.asc()),
         )
         .limit(bindparam("page_limit", type_=Integer()))
     )
@@ -275,14 +275,23 @@ def page_of(rows: Sequence[Sequence[Any]], names: Sequence[str], listing: Listin
 def _following(
     by: ColumnElement[Any], identifier: ColumnElement[Any], listing: Listing
 ) -> ColumnElement[bool]:
-    """Rows after the last one seen; those without a value come last, in either direction."""
+    """Rows after the last one seen; those without a value come last, in either direction.
+
+    Of a column that always has a value nothing is said about those that have none: PostgreSQL
+    would not see then that an index has the order, and would sort the whole list for each page.
+    """
     assert listing.after is not None  # noqa: S101 - the caller has looked
     last = bindparam("after_id", type_=identifier.type)
     beyond = identifier < last if listing.descending else identifier > last
     if listing.after[0] is None:
         return and_(by.is_(None), beyond)
     pair, place = tuple_(by, identifier), tuple_(bindparam("after_value", type_=by.type), last)
-    return or_(pair < place if listing.descending else pair > place, by.is_(None))
+    following: ColumnElement[bool] = pair < place if listing.descending else pair > place
+    return or_(following, by.is_(None)) if _can_be_null(by) else following
+
+
+def _can_be_null(column: ColumnElement[Any]) -> bool:
+    return bool(getattr(column, "nullable", True))
 
 
 def _condition(field: Field, operator: str, number: int) -> ColumnElement[bool]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -15,10 +18,12 @@ from nizam.http.reply import to_json
 from nizam.model.registry import resource, resources
 from nizam.store.audit_list import AUDIT_FIELDS, list_audit_logs
 from nizam.store.history import CALL_EVENT_FIELDS, CDR_FIELDS, list_call_events, list_cdrs
-from nizam.store.listing import Page, parse_listing
-from nizam.store.pool import Pool
+from nizam.store.listing import Page, page_statement, parse_listing
+from nizam.store.pool import Pool, Transaction
 from nizam.store.queries import listing_fields
+from nizam.store.statements import compile_statement
 from nizam.store.store import Store
+from nizam.store.tables.cdrs import CDRS
 from tests.store.conftest import BOX, Workshop
 
 NAMES = {"1001": "Ada", "1002": "Grace", "1003": "Alan", "1004": "100%"}
@@ -162,3 +167,26 @@ async def test_history_is_read_from_the_primary_when_the_replica_fails_under_it(
     await store.read(lambda reading: listing_of(reading, acme.tenant_id, listing))
     assert asked == ["replica", "test"]
     await replica.stop()
+
+
+@pytest.mark.parametrize("sort", ["started_at", "-started_at"])
+async def test_a_page_of_a_long_list_is_found_by_its_index(
+    acme: Workshop, pool: Pool, sort: str
+) -> None:
+    place = base64.urlsafe_b64encode(orjson.dumps([sort, "2026-11-01T00:00:00Z", str(UUID(int=7))]))
+    listing = parse_listing([("cursor", place.decode()), ("sort", sort)], CDR_FIELDS, "started_at")
+    statement = page_statement(
+        [CDRS.c.result], CDR_FIELDS, CDRS.c.call_id, listing, CDRS.c.tenant_id == acme.tenant_id
+    )
+    sql, args = compile_statement(statement)
+
+    async def explained(transaction: Transaction) -> str:
+        # A table without rows would not need its index.
+        transaction.add("set local enable_seqscan = off")
+        transaction.add("set local enable_bitmapscan = off")
+        return "\n".join(line for (line,) in await transaction.query(f"explain {sql}", args))
+
+    plan = await pool.transaction(explained)
+    assert "Index" in plan
+    assert "Sort" not in plan.replace("Incremental Sort", "").replace("Sort Key", "")
+    assert re.search(r"Index Cond: .*ROW\(started_at, call_id\)", plan), plan
