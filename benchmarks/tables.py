@@ -91,7 +91,7 @@ async def measure(
     async def asked(what: str, rows: int, *options: str, must: float) -> None:
         before, began = resident_kib(), time.perf_counter()
         stalls.start()
-        out, err, status = await getProcessOutputAndValue(
+        out, err, status = await getProcessOutputAndValue(  # type: ignore[no-untyped-call]
             "curl", ("-sS", "--fail", "-H", f"Authorization: Bearer {key}", *options)
         )
         stalls.stop()
