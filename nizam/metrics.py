@@ -116,6 +116,11 @@ WEBHOOK_DELIVERIES_TOTAL = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+MEDIA_SWEPT_TOTAL = Counter(
+    "nizam_media_swept_total",
+    "Media files that no object had and that were removed.",
+    registry=REGISTRY,
+)
 DB_POOL_IN_USE = Gauge("nizam_db_pool_in_use", "Connections in use.", ("pool",), registry=REGISTRY)
 DB_WAIT_SECONDS = Histogram(
     "nizam_db_wait_seconds",

@@ -236,7 +236,8 @@ class _Parts:
         settings, reactor, box, roles = self.settings, self.reactor, self._box, self.settings.roles
         environment = "live" if settings.production else "test"
         store = Store(self.api_pool, self.replicas, box, environment=environment)
-        snapshot = Snapshot()
+        media = MediaLibrary(reactor, settings.media_root)
+        snapshot = Snapshot(settings.media_root)
         snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
         live = LiveState(reactor, self.key_value)
         index = ChannelIndex(reactor, self.key_value)
@@ -260,7 +261,7 @@ class _Parts:
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
         # The worker outlives the intake, whose last batch still makes deliveries.
-        self._services = [snapshots, live, *([worker] if worker else []), intake]
+        self._services = [media, snapshots, live, *([worker] if worker else []), intake]
         nodes: SwitchNodes | None = None
         if Role.INTAKE in roles:
             nodes = SwitchNodes(reactor, intake, snapshot, box, self.key_value, settings.nodes)
@@ -275,6 +276,7 @@ class _Parts:
             live=live,
             queue=queue,
             held=snapshots.holds,
+            media=media,
         )
         scheduler = self._scheduler(api, store) if Role.SCHEDULER in roles else None
         self.health = self._health(snapshot, snapshots, live, nodes, scheduler)
@@ -351,12 +353,11 @@ class _Parts:
         """The scheduled work, among the services with what it needs."""
         name = f"{socket.gethostname()}-{new_id()}"
         leader = Leader(self.reactor, self.primary, SCHEDULER_LEASE, name)
-        media = MediaLibrary(self.reactor, self.settings.media_root)
         end_sign_ins = api.signing_in.sign_ins.revoke_all
-        purge = Purge(store, media, self.key_value, end_sign_ins)
-        tasks = scheduled_tasks(self.settings.retention, purge)
+        purge = Purge(store, api.media, self.key_value, end_sign_ins)
+        tasks = scheduled_tasks(self.settings.retention, purge, api.media)
         scheduler = Scheduler(self.reactor, self.primary, leader, tasks)
-        self._services += [media, leader, scheduler]
+        self._services += [leader, scheduler]
         return scheduler
 
     def _health(

@@ -32,6 +32,7 @@ class FieldOption:
     resource: str
     many: bool = False
     destination: bool = False
+    sound: bool = False
     secret: bool = False
 
     @property
@@ -70,6 +71,8 @@ class FieldOption:
     def _help(self) -> str:
         if self.destination:
             return "Such as extension:1001, external:+12025550100, hangup:USER_BUSY."
+        if self.sound:
+            return "A path as FreeSWITCH reads it, or prompt:NAME."
         if self.path == TENANT:
             return "The tenant's slug or id; without one, the platform."
         if self.secret:
@@ -112,6 +115,8 @@ class Fields:
                 continue
             if it.destination:
                 value = destination(value)
+            elif it.sound:
+                value = sound(value)
             elif it.path == TENANT:
                 value = str(owner.tenant_id(value))
             elif it.secret and value.startswith("@"):
@@ -139,6 +144,9 @@ class Fields:
             if not path and name in self._read_only:
                 continue
             given = [it for it in alternatives(field) if it.get("type") != "null"]
+            if any(it.get("$ref", "").endswith("/PromptSound") for it in given):
+                yield FieldOption(here, {"type": "string"}, self._name, sound=True)
+                continue
             if len(given) != 1:
                 continue
             it = {**field, **self._resolved(given[0])}
@@ -158,6 +166,13 @@ class Fields:
             return schema
         found: Schema = self._definitions[schema["$ref"].rpartition("/")[2]]
         return found
+
+
+def sound(text: str) -> str | dict[str, str]:
+    """A sound from its path, or from `prompt:NAME`."""
+    from nizam.model.destination import PROMPT
+
+    return {"prompt_id": text.removeprefix(PROMPT)} if text.startswith(PROMPT) else text
 
 
 def destination(text: str) -> dict[str, Any]:

@@ -121,8 +121,9 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
 
 
 def alternatives(schema: Schema) -> list[Schema]:
-    """What a field may be."""
-    return list(schema.get("anyOf") or schema.get("oneOf") or [schema])
+    """What a field may be; a side that is a union itself is there with its own sides."""
+    sides = schema.get("anyOf") or schema.get("oneOf")
+    return [schema] if not sides else [inner for it in sides for inner in alternatives(it)]
 
 
 def _kinds(schema: Schema) -> list[str]:

@@ -27,6 +27,7 @@ def described(url: str | None) -> dict[str, Any]:
     from nizam.http.api import Api
     from nizam.http.openapi import document
     from nizam.kv.single import SingleRedis
+    from nizam.media.library import MediaLibrary
     from nizam.routing.snapshot import Snapshot
     from nizam.settings import SecretKey, load
     from nizam.store.pool import Pool
@@ -48,5 +49,6 @@ def described(url: str | None) -> dict[str, Any]:
         snapshot=Snapshot(),
         live=LiveState(reactor),
         queue=DeliveryQueue(key_value),
+        media=MediaLibrary(reactor, None),
     )
     return document(api.routes(), url or settings.app_url)

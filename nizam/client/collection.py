@@ -87,7 +87,7 @@ class Collection(Generic[B]):
             "PUT",
             self._path(it),
             body=self._written(body, fields),
-            if_match=if_match or _etag(it),
+            if_match=if_match or etag_of(it),
         )
         return self._read(answer)
 
@@ -104,13 +104,13 @@ class Collection(Generic[B]):
             "PATCH",
             self._path(it),
             body=self._written(patch, fields),
-            if_match=if_match or _etag(it),
+            if_match=if_match or etag_of(it),
         )
         return self._read(answer)
 
     def delete(self, it: Object[B] | UUID | str, *, if_match: str | None = None) -> None:
         """Delete one; InUse lists who refers to it."""
-        self.transport.request("DELETE", self._path(it), if_match=if_match or _etag(it))
+        self.transport.request("DELETE", self._path(it), if_match=if_match or etag_of(it))
 
     def find(self, name: str) -> Object[B]:
         """The object of this id, number, slug or name; NotFound, AmbiguousName."""
@@ -175,5 +175,6 @@ def identifier(it: Object[B] | UUID | str) -> UUID:
     return it if isinstance(it, UUID) else UUID(it)
 
 
-def _etag(it: Object[B] | UUID | str) -> str | None:
+def etag_of(it: Object[B] | UUID | str) -> str | None:
+    """The ETag of an object; None for a mere id."""
     return it.etag if isinstance(it, Object) else None

@@ -18,6 +18,7 @@ from nizam.client.actions import (
 from nizam.client.collection import Collection
 from nizam.client.document import Revisions, TenantDocument
 from nizam.client.history import AuditLogs, CallEvents, Calls, Cdrs, Documents
+from nizam.client.sounds import Music, Prompts
 from nizam.client.transport import Transport
 from nizam.model import (
     blocked_number,
@@ -79,8 +80,8 @@ class TenantClient:
             transport, routing_policy.RESOURCE, routing_policy.RoutingPolicy, path
         )
         self.call_flows = CallFlows(transport, call_flow.RESOURCE, call_flow.CallFlow, path)
-        self.prompts = Collection(transport, prompt.RESOURCE, prompt.Prompt, path)
-        self.music_on_hold = Collection(
+        self.prompts = Prompts(transport, prompt.RESOURCE, prompt.Prompt, path)
+        self.music_on_hold = Music(
             transport, music_on_hold.RESOURCE, music_on_hold.MusicOnHold, path
         )
         self.webhooks = Webhooks(transport, webhook.RESOURCE, webhook.Webhook, path)

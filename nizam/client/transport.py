@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import attrs
 import httpx
@@ -33,6 +33,7 @@ TOTAL_SECONDS = 120.0
 RETRIES = 4
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 8.0
+_PIECE = 64 * 1024
 
 Query = Sequence[tuple[str, str]]
 
@@ -125,6 +126,38 @@ class Transport:
         send = partial(patient._attempt, method, path, query, fields, payload)
         return patient._repeatedly(send, repeatable=repeatable, gone_is_done=method == "DELETE")
 
+    def upload(
+        self,
+        method: str,
+        path: str,
+        file: BinaryIO,
+        *,
+        kind: str,
+        query: Query = (),
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+    ) -> Answer:
+        """The answer to a request with the rest of `file`, of this media type, as its body.
+
+        It is read piece by piece, and once more for each attempt. Raises what `request` raises.
+        """
+        start = file.tell()
+        length = file.seek(0, 2) - start
+        fields = {"Content-Type": kind, "Content-Length": str(length)}
+        if method == "POST":
+            fields["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
+        if if_match is not None:
+            fields["If-Match"] = if_match
+
+        def send(end: float) -> Answer:
+            file.seek(start)
+            return self._attempt(
+                method, path, query, fields, iter(partial(file.read, _PIECE), b""), end
+            )
+
+        repeatable = if_match is None or method == "POST"
+        return self._repeatedly(send, repeatable=repeatable, gone_is_done=False)
+
     def close(self) -> None:
         """Close the connections."""
         self.http.close()
@@ -200,7 +233,7 @@ class Transport:
         path: str,
         query: Query,
         headers: Mapping[str, str],
-        content: bytes | None,
+        content: bytes | Iterator[bytes] | None,
         end: float,
     ) -> Answer:
         left = max(end - time.monotonic(), 0.001)

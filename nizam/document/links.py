@@ -58,6 +58,8 @@ def _of_destination(raw: Mapping[str, Any], path: Path) -> Iterator[Slot]:
     kind = raw.get("type")
     if isinstance(kind, str) and isinstance(raw.get("id"), str):
         yield Slot(raw, "id", Destination.model_construct(type=kind).resource, (*path, "id"))
+    if isinstance(raw.get("prompt_id"), str):
+        yield Slot(raw, "prompt_id", "prompt", (*path, "prompt_id"))
     if isinstance(raw.get("then"), dict):
         yield from _of_destination(raw["then"], (*path, "then"))
 

@@ -23,11 +23,13 @@ from nizam.routing.plan import (
     Export,
     GatewayLeg,
     Hangup,
+    HoldMusic,
     Leg,
     Park,
     ParkInSlot,
     Playback,
     Respond,
+    Ringback,
     RingReady,
     RunIvr,
     Set,
@@ -126,13 +128,6 @@ def _leg(leg: Leg) -> str:
     return f"{written}sofia/gateway/{values.word(leg.gateway_id)}/{values.word(leg.number)}"
 
 
-def _ringback_or_text(step: Set) -> str:
-    if step.name == "ringback":
-        # A tone stream is given to `ringback` without its scheme.
-        return values.sound(step.value).removeprefix("tone_stream://")
-    return values.text(step.value)
-
-
 def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:
     if step.authorized:
         yield _set("voicemail_authorized", "true")
@@ -141,9 +136,13 @@ def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:
 
 
 _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
-    Set: lambda it: _set(it.name, _ringback_or_text(it)),
+    Set: lambda it: _set(it.name, values.text(it.value)),
     Export: lambda it: ("export", f"{values.word(it.name)}={values.text(it.value)}"),
     RingReady: lambda it: ("ring_ready", ""),
+    # A tone stream is given to `ringback` without its scheme.
+    Ringback: lambda it: _set("ringback", values.sound(it.sound).removeprefix("tone_stream://")),
+    # Both legs need it: what is heard on hold is asked of the leg that holds.
+    HoldMusic: lambda it: ("export", f"hold_music={values.playlist(it.files)}"),
     Sleep: lambda it: ("sleep", f"{it.milliseconds:d}"),
     Voicemail: lambda it: (
         "voicemail",

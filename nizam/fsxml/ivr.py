@@ -11,9 +11,14 @@ from uuid import UUID
 from nizam.fsxml import values
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.writer import NOT_FOUND, child, document, to_bytes
+from nizam.model.audio import Sound
 from nizam.model.ivr import Ivr
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.sounds import find_sound
 from nizam.routing.tokens import IvrChoice, menu_id, menu_name, write_token
+
+_NO_GREETING = "tone_stream://%(200,100,500)"
+"""Tells the caller of a menu whose greeting cannot be played that digits are waited for."""
 
 
 def ivr_conf(snapshot: Snapshot, request: XmlRequest) -> bytes:
@@ -24,24 +29,25 @@ def ivr_conf(snapshot: Snapshot, request: XmlRequest) -> bytes:
         return NOT_FOUND
     view, entry = found
     ivr = entry.body
+    long = _sound(view, ivr.greeting_long) or _NO_GREETING
     root, section = document("configuration")
     configuration = child(section, "configuration", name="ivr.conf", description="IVR")
     menu = child(
         child(configuration, "menus"),
         "menu",
         name=menu_name(entry.id),
-        greet_long=values.sound(ivr.greeting_long),
-        greet_short=values.sound(ivr.greeting_short or ivr.greeting_long),
+        greet_long=long,
+        greet_short=_sound(view, ivr.greeting_short) or long,
         timeout=_milliseconds(ivr.timeout_seconds),
         inter_digit_timeout=_milliseconds(ivr.digit_timeout_seconds),
         max_failures=str(ivr.max_failures),
         max_timeouts=str(ivr.max_timeouts),
         digit_len=str(ivr.digit_length),
     )
-    if ivr.invalid_sound:
-        menu.set("invalid-sound", values.sound(ivr.invalid_sound))
-    if ivr.exit_sound:
-        menu.set("exit-sound", values.sound(ivr.exit_sound))
+    for name, sound in (("invalid-sound", ivr.invalid_sound), ("exit-sound", ivr.exit_sound)):
+        path = _sound(view, sound)
+        if path is not None:
+            menu.set(name, path)
     domain = values.domain(view.tenant.domain)
     if ivr.timeout_destination is not None:
         menu.set("exec-on-max-timeouts", _transfer(IvrChoice(entry.id, "timeout"), domain))
@@ -72,6 +78,11 @@ def _find(
             usable = entry.body.enabled and view.tenant.status in {"trial", "active"}
             return (view, entry) if usable else None
     return None
+
+
+def _sound(view: TenantView, sound: Sound | None) -> str | None:
+    path = None if sound is None else find_sound(view, sound).path
+    return None if path is None else values.sound(path)
 
 
 def _transfer(choice: IvrChoice, domain: str) -> str:

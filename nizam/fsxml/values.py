@@ -9,6 +9,7 @@ and only the builders put characters with a meaning into a document.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from nizam.errors import InternalError
 
@@ -20,7 +21,7 @@ _MAX_TEXT = 200
 
 _WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,260}\Z")
 _DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
-_SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)\Z")
+_SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+|/[\w /.+-]+)\Z")
 _MAX_SOUND = 255
 _CAUSE = re.compile(r"\A[A-Z][A-Z0-9_]{2,40}\Z")
 
@@ -61,6 +62,15 @@ def sound(value: str) -> str:
     if _SOUND.match(value) is None or ".." in value or len(value) > _MAX_SOUND:
         raise UnsafeValue("sound", value)
     return value
+
+
+def playlist(paths: Sequence[str]) -> str:
+    """Files that are played one after the other (mod_dptools.c, file_string_file_open).
+
+    Raises UnsafeValue.
+    """
+    files = [sound(it) for it in paths]
+    return files[0] if len(files) == 1 else f"file_string://{'!'.join(files)}"
 
 
 def cause(value: str) -> str:

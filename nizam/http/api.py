@@ -24,13 +24,16 @@ from nizam.http.live import Live
 from nizam.http.lockout import Lockout
 from nizam.http.login import SigningIn
 from nizam.http.me import routes as routes_of_me
+from nizam.http.music_on_hold import Music
 from nizam.http.passwords import Passwords
+from nizam.http.prompts import Prompts
 from nizam.http.provision import Provisioning
 from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
 from nizam.http.revisions import Revisions
 from nizam.http.route import Route
 from nizam.http.sign_ins import SignIns
+from nizam.http.sounds import Sounds
 from nizam.http.stats import Stats
 from nizam.http.switch_nodes import SwitchNodes
 from nizam.http.tables import routes as routes_of_tables
@@ -38,6 +41,7 @@ from nizam.http.tenants import Tenants
 from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
+from nizam.media.library import MediaLibrary
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.routing.snapshot import Snapshot
@@ -57,6 +61,7 @@ class Api:
     snapshot: Snapshot
     live: LiveState
     queue: DeliveryQueue
+    media: MediaLibrary
     limiter: Limiter
     authenticator: Authenticator
     signing_in: SigningIn
@@ -73,6 +78,7 @@ class Api:
         snapshot: Snapshot,
         live: LiveState,
         queue: DeliveryQueue,
+        media: MediaLibrary,
         held: Callable[[UUID], Awaitable[bool]] | None = None,
     ) -> Api:
         """The API over these; it has nothing to start or stop. `held` waits until the snapshot
@@ -113,6 +119,7 @@ class Api:
             snapshot=snapshot,
             live=live,
             queue=queue,
+            media=media,
             limiter=limiter,
             authenticator=authenticator,
             signing_in=signing_in,
@@ -179,4 +186,8 @@ class Api:
             return SwitchNodes(it, self.store, self.live)
         if it.name == "gateway":
             return Gateways(it, self.store, self.live)
+        if it.name == "prompt":
+            return Prompts(it, self.store, Sounds(self.media, "prompts"))
+        if it.name == "music_on_hold":
+            return Music(it, self.store, Sounds(self.media, "music-on-hold"))
         return Crud(it, self.store)

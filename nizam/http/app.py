@@ -276,6 +276,8 @@ class Front:
         self._require_permission(route, principal, tenant_id)
         if request.too_large:
             raise PayloadTooLarge("the body is larger than this path takes")
+        if request.content.closed:
+            raise BadRequest("the client went away before the request was carried out")
         call = Call(
             route=route,
             request_id=_request_id(request),
@@ -285,6 +287,7 @@ class Front:
             headers=_headers(request),
             raw_body=b"" if route.takes_file else request.content.read(),
             upload=request.content if route.takes_file else None,
+            is_head=request.method == b"HEAD",
             remote=remote,
             tenant_id=tenant_id,
         )

@@ -15,10 +15,11 @@ MAX_KEY = 255
 REPLAYED = ("Idempotent-Replayed", "true")
 
 
-def change_context(call: Call) -> ChangeContext:
+def change_context(call: Call, digest: bytes | None = None) -> ChangeContext:
     """What stands beside the change in the audit log; on a POST, with its Idempotency-Key.
 
-    Raises BadRequest for a key that is none.
+    `digest` is that of a body that the route takes as a file. Raises BadRequest for a key that is
+    none.
     """
     return ChangeContext(
         actor_type=call.principal.kind,
@@ -26,11 +27,13 @@ def change_context(call: Call) -> ChangeContext:
         actor_id=call.principal.id,
         address=call.remote,
         request_id=call.request_id,
-        idempotency=_idempotency(call) if call.route.method == "POST" else None,
+        idempotency=_idempotency(call, digest or call.raw_body)
+        if call.route.method == "POST"
+        else None,
     )
 
 
-def _idempotency(call: Call) -> Idempotency | None:
+def _idempotency(call: Call, body: bytes) -> Idempotency | None:
     key = call.header("idempotency-key")
     if key is None:
         return None
@@ -41,7 +44,7 @@ def _idempotency(call: Call) -> Idempotency | None:
         request.update(part.encode() + b"\0")
     for name, value in call.query:
         request.update(f"{name}={value}\0".encode())
-    request.update(call.raw_body)
+    request.update(body)
     return Idempotency(
         owner=str(call.principal.id),
         key=key,

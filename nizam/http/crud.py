@@ -158,12 +158,15 @@ class Crud:
 
     async def delete(self, call: Call) -> Reply:
         """Delete one; InUse lists who still refers to it."""
-        versions = if_match(call.header("if-match"))
+        await self.deleted(call)
+        return Reply(None, 204)
 
-        await self.store.delete(
+    async def deleted(self, call: Call) -> Stored:
+        """The object as it was before the request deleted it."""
+        versions = if_match(call.header("if-match"))
+        return await self.store.delete(
             self.resource, call.tenant_id, self._id(call), change_context(call), versions=versions
         )
-        return Reply(None, 204)
 
     def accept(self, call: Call, body: Body) -> None:
         """Raise for a body that this client may not give the object."""

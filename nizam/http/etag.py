@@ -28,8 +28,9 @@ def if_match(header: str | None) -> frozenset[int] | None:
     )
 
 
-def if_none_match(header: str | None, version: int) -> bool:
-    """Whether `If-None-Match` says that the client has this version already (weak comparison)."""
+def if_none_match(header: str | None, version: int | str) -> bool:
+    """Whether `If-None-Match` says that the client has this version, or the file with this tag,
+    already (weak comparison)."""
     if header is None:
         return False
     if header.strip() == "*":

@@ -42,6 +42,7 @@ class Call:
     remote: str
     tenant_id: UUID | None = None
     upload: BinaryIO | None = None
+    is_head: bool = False
 
     @property
     def tenant(self) -> UUID:

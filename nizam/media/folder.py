@@ -132,6 +132,11 @@ class MediaFolder:
         self._prune(directory)
         return True
 
+    def touch(self, path: str) -> None:
+        """Have a file count as written now."""
+        with self.open(path) as file, translated("the media root cannot be written to"):
+            os.utime(file.fileno())
+
     def remove_below(self, directory: str, most: int) -> int:
         """Remove what lies in `directory` and below it, at most so many files, and then the
         directories; how many files that were. Symbolic links are removed, not followed."""
@@ -204,11 +209,6 @@ class MediaFolder:
                 finally:
                     os.close(place)
             directory = directory.rpartition("/")[0]
-
-
-def is_unfinished(path: str) -> bool:
-    """Whether this is what a writer left that did not come to its end."""
-    return path.endswith(_PASSING)
 
 
 @contextlib.contextmanager

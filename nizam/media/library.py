@@ -7,6 +7,7 @@ wait too long is told so.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,9 @@ from twisted.python.threadpool import ThreadPool
 from nizam.errors import MediaUnavailable
 from nizam.media.converter import Limits, convert
 from nizam.media.folder import Found, MediaFolder
+from nizam.media.upload import Upload, received
 from nizam.model.audio import AudioFile, Folder, media_directory
+from nizam.model.identifiers import new_id
 
 T = TypeVar("T")
 
@@ -76,6 +79,10 @@ class MediaLibrary(Service):
         Thread(target=stop, daemon=True, name="media-stop").start()
         return stopped
 
+    async def receive(self, content: BinaryIO, content_type: str | None) -> Upload:
+        """What the body of a request holds; see `nizam.media.upload.received`."""
+        return await self._in_thread(lambda: received(content, content_type))
+
     async def store(
         self, tenant_id: UUID, folder: Folder, identifier: UUID, source: BinaryIO
     ) -> AudioFile:
@@ -91,11 +98,11 @@ class MediaLibrary(Service):
             draft = await self._run(lambda it: it.begin(directory))
             try:
                 facts = await convert(self._reactor, source.fileno(), draft.fd, LIMITS[folder])
-                audio = AudioFile(**facts)
+                audio = AudioFile(id=new_id(), **facts)
             except BaseException:
                 await self._in_thread(draft.drop)
                 raise
-            await self._in_thread(lambda: draft.keep(f"{audio.sha256}.wav"))
+            await self._in_thread(lambda: draft.keep(f"{audio.id}.wav"))
         finally:
             self._converting.release()
         return audio
@@ -103,6 +110,10 @@ class MediaLibrary(Service):
     async def open(self, path: str) -> BinaryIO:
         """The file at this path below the root, for reading."""
         return await self._run(lambda it: it.open(path))
+
+    async def size(self, file: BinaryIO) -> int:
+        """How many bytes an open file has."""
+        return await self._in_thread(lambda: os.fstat(file.fileno()).st_size)
 
     async def read(self, file: BinaryIO, size: int) -> bytes:
         """The next bytes of an open file."""
@@ -116,9 +127,13 @@ class MediaLibrary(Service):
         """Remove files of a tenant, at most so many, and then its folders; how many files."""
         return await self._run(lambda it: it.remove_below(str(tenant_id), most))
 
-    async def files(self) -> list[Found]:
-        """Every file below the root."""
-        return await self._run(lambda it: list(it.files()))
+    async def touch(self, path: str) -> None:
+        """Have a file count as written now."""
+        await self._run(lambda it: it.touch(path))
+
+    async def files(self, wanted: Callable[[Found], bool] = lambda it: True) -> list[Found]:
+        """Those files below the root that are `wanted`, which is asked in a thread."""
+        return await self._run(lambda it: list(filter(wanted, it.files())))
 
     async def _run(self, work: Callable[[MediaFolder], T]) -> T:
         if self.root is None:

@@ -1,7 +1,8 @@
 """Sound files that tenants upload: what is known of one, and where it lies under the media root.
 
-Files are named by what is in them, in a folder of their own object, so that no name comes from a
-client, a file is never changed in place, and a call that plays the former one goes on with it.
+Each upload is a file of its own in the folder of its object, named by an id that is never given
+twice: no name comes from a client, a file is never changed in place, and one that is removed is
+nobody else's.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ AudioFormat = Literal["wav", "mp3"]
 Folder = Literal["prompts", "music-on-hold"]
 """Where the files of a kind of object lie, below the folder of the tenant."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), Field(examples=[f"{0xBA5E:064x}"])
+]
 
 
 class AudioFile(Value):
     """The facts of a stored file, which is 16-bit linear WAV with one channel.
 
-    `sha256` and `bytes` are those of the stored file; `source_format`, `source_sample_rate` and
-    `source_channels` say what was uploaded. Sample rates in Hz.
+    `id` is that of the upload. `sha256` and `bytes` are those of the stored file; `source_format`,
+    `source_sample_rate` and `source_channels` say what was uploaded. Sample rates in Hz.
     """
 
+    id: UUID
+    """Its id; each upload has its own."""
     format: Literal["wav"] = "wav"
     """The format of the stored file."""
     sample_rate: Annotated[int, Field(ge=8000, le=48000)]
@@ -55,9 +60,9 @@ def media_directory(tenant_id: UUID, folder: Folder, identifier: UUID) -> str:
     return f"{tenant_id}/{folder}/{identifier}"
 
 
-def media_path(tenant_id: UUID, folder: Folder, identifier: UUID, sha256: str) -> str:
+def media_path(tenant_id: UUID, folder: Folder, identifier: UUID, file_id: UUID) -> str:
     """The path of a file below the media root."""
-    return f"{media_directory(tenant_id, folder, identifier)}/{sha256}.wav"
+    return f"{media_directory(tenant_id, folder, identifier)}/{file_id}.wav"
 
 
 class PromptSound(Value):

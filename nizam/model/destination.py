@@ -19,27 +19,36 @@ from nizam.model.values import DialString, HangupCause, SoundPath
 BUILT_IN: dict[str, frozenset[str]] = {
     "external": frozenset({"number"}),
     "hangup": frozenset({"cause"}),
-    "play": frozenset({"sound", "then"}),
+    "play": frozenset({"sound", "prompt_id", "then"}),
     "voicemail": frozenset({"id"}),
 }
 """Types that are no resource of their own, with the fields each takes."""
 
 REQUIRED: dict[str, frozenset[str]] = BUILT_IN | {
     "hangup": frozenset(),
-    "play": frozenset({"sound"}),
+    "play": frozenset(),
 }
 
+
+EITHER: dict[str, tuple[str, str]] = {"play": ("sound", "prompt_id")}
+"""Types that take exactly one of two fields."""
 
 _NAMED_BY: dict[str, str] = {"external": "number", "hangup": "cause", "play": "sound"}
 """The field that a destination is written with, where it is not the id."""
 
-FIELDS = ("id", "number", "cause", "sound", "then")
+FIELDS = ("id", "number", "cause", "sound", "prompt_id", "then")
+
+PROMPT = "prompt:"
+"""Stands before the name of a prompt, where people write a sound."""
 
 
 def destination_of(words: str) -> dict[str, Any]:
-    """A destination as people write it: `extension:1001`, `external:+12025550100`, `hangup`. What
-    has an id is named by its number or name. Raises ValueError for what is written otherwise."""
+    """A destination as people write it: `extension:1001`, `external:+12025550100`, `hangup`,
+    `play:prompt:Welcome`. What has an id is named by its number or name. Raises ValueError for
+    what is written otherwise."""
     kind, colon, who = words.partition(":")
+    if kind == "play" and who.startswith(PROMPT):
+        return {"type": kind, "prompt_id": who.removeprefix(PROMPT)}
     if not colon and kind != "hangup":
         raise ValueError("is no destination such as extension:1001 or external:+12025550100")
     return {"type": kind, _NAMED_BY.get(kind, "id"): who} if who else {"type": kind}
@@ -50,6 +59,8 @@ def destination_words(destination: Mapping[str, Any]) -> str | None:
     kind = str(destination["type"])
     field = _NAMED_BY.get(kind, "id")
     given = {name for name in FIELDS if destination.get(name) is not None}
+    if given == {"prompt_id"}:
+        return f"{kind}:{PROMPT}{destination['prompt_id']}"
     if given == {field}:
         return f"{kind}:{destination[field]}"
     return kind if kind == "hangup" and not given else None
@@ -68,7 +79,8 @@ def destination_types() -> dict[str, frozenset[str]]:
 
 class Destination(Value):
     """Where a call goes: `{"type": "extension", "id": ...}`, `{"type": "external", "number": ...}`,
-    `{"type": "play", "sound": ..., "then": {...}}` or `{"type": "hangup", "cause": ...}`."""
+    `{"type": "play", "sound": ..., "then": {...}}`, the same with a `prompt_id`, or
+    `{"type": "hangup", "cause": ...}`."""
 
     type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{2,40}$")]
     """What it is."""
@@ -80,6 +92,8 @@ class Destination(Value):
     """The hangup cause, NORMAL_CLEARING without it."""
     sound: SoundPath | None = None
     """What is played: a path as FreeSWITCH reads it, or a tone_stream."""
+    prompt_id: UUID | None = None
+    """The prompt that is played, in the place of a sound."""
     then: Destination | None = Field(default=None)
     """Where the call goes when the sound has been played; it ends without it."""
 
@@ -115,6 +129,13 @@ class Destination(Value):
                     "missing": f"; missing: {', '.join(sorted(missing))}" if missing else "",
                     "surplus": f"; not {', '.join(sorted(surplus))}" if surplus else "",
                 },
+            )
+        either = EITHER.get(self.type)
+        if either is not None and len(given.intersection(either)) != 1:
+            raise PydanticCustomError(
+                "destination_shape",
+                "a destination of type {given} takes either {either}",
+                {"given": self.type, "either": " or ".join(either)},
             )
         depth, inner = 0, self.then
         while inner is not None:

@@ -7,10 +7,11 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from nizam.model.audio import Sound
 from nizam.model.base import Body, Value
 from nizam.model.destination import Destination
 from nizam.model.resource import Column, Resource
-from nizam.model.values import InternalNumber, Label, SoundPath
+from nizam.model.values import InternalNumber, Label
 
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#]{1,15}$")]
 
@@ -31,13 +32,13 @@ class Ivr(Body):
     """The number to dial inside the tenant."""
     name: Label
     """Its name, for people."""
-    greeting_long: SoundPath
+    greeting_long: Sound
     """What is heard at first."""
-    greeting_short: SoundPath | None = None
+    greeting_short: Sound | None = None
     """What is heard again; the long one without it."""
-    invalid_sound: SoundPath | None = None
+    invalid_sound: Sound | None = None
     """What is heard after digits that lead nowhere."""
-    exit_sound: SoundPath | None = None
+    exit_sound: Sound | None = None
     """What is heard at the end."""
     timeout_seconds: Annotated[float, Field(ge=1, le=60)] = 10
     """How long the first digit is waited for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import Field
 
@@ -18,8 +17,6 @@ MAX_FILES = 20
 class MusicFile(AudioFile):
     """One of the files; `name` is for people."""
 
-    id: UUID
-    """Its id."""
     name: Label
     """Its name, for people."""
 

@@ -200,6 +200,8 @@ def _references(value: object, path: str) -> Iterator[Reference]:
             # A mailbox takes a message: the call goes no further.
             by_itself = value.type != "voicemail"
             yield Reference(f"{path}/id", value.resource, value.id, by_itself)
+        if value.prompt_id is not None:
+            yield Reference(f"{path}/prompt_id", "prompt", value.prompt_id)
         if value.then is not None:
             yield from _references(value.then, f"{path}/then")
     elif isinstance(value, Body) or hasattr(type(value), "model_fields"):

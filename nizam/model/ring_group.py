@@ -8,10 +8,11 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from nizam.model.audio import Sound
 from nizam.model.base import Body, Value
 from nizam.model.destination import Destination
 from nizam.model.resource import Column, RefersTo, Resource
-from nizam.model.values import DialString, InternalNumber, Label, SoundPath, Text
+from nizam.model.values import DialString, InternalNumber, Label, Text
 
 
 class Member(Value):
@@ -52,7 +53,7 @@ class RingGroup(Body):
     """How long they ring."""
     caller_name_prefix: Text | None = None
     """Put before the caller's name, so that people see what was called."""
-    ringback: SoundPath | None = None
+    ringback: Sound | None = None
     """What the caller hears meanwhile."""
     skip_busy: bool = True
     """Whether members who are in a call are left out."""

@@ -6,7 +6,6 @@ Blocking and reactor-free, so that it works where the daemon does not.
 from __future__ import annotations
 
 import enum
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +16,11 @@ import attrs
 import hiredis
 import psycopg2
 
-from nizam.errors import DatabaseUnavailable
+from nizam.errors import DatabaseUnavailable, NizamError
 from nizam.esl import commands
 from nizam.esl.errors import EslPeerError
 from nizam.esl.session import Ready, Refused, Replied, Session, Write
+from nizam.media.folder import MediaFolder
 from nizam.ops.scheduled_work import read_scheduled_work
 from nizam.settings import NodeSettings, RedisSettings, Settings
 
@@ -180,6 +180,7 @@ def _media_root(settings: Settings) -> str:
     root = settings.media_root
     if not root.is_dir():
         raise _UnfitError(f"{root} does not exist; make it, or mount it, as on the switch")
-    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-        raise _UnfitError(f"{root} is not writable for this user")
-    return str(root)
+    try:
+        return MediaFolder(root).check()
+    except NizamError as error:
+        raise _UnfitError(error.detail) from None

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from twisted.logger import Logger
+
+from nizam.errors import MediaUnavailable
+from nizam.media.library import MediaLibrary
+from nizam.media.sweep import sweep
 from nizam.ops.purge import Purge, remove_strays
 from nizam.ops.scheduler import Outcome, Task, Turn, Work
 from nizam.settings import RetentionSettings
@@ -15,7 +20,7 @@ from nizam.store.system.audit import prune_chains
 MINUTE, HOUR = 60, 3600
 
 
-def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
+def scheduled_tasks(keep: RetentionSettings, purge: Purge, media: MediaLibrary) -> Sequence[Task]:
     """Every task; what `keep` says to keep for ever has none."""
     found = [
         Task("purge", MINUTE, purge),
@@ -23,6 +28,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
         Task("partitions", 6 * HOUR, _make_partitions),
         Task("change-feed", HOUR, _days(retention.prune_changes, keep.change_days)),
         Task("idempotency-keys", HOUR, _idempotency_keys),
+        Task("media-files", HOUR, partial(_sweep, media)),
     ]
     if keep.event_days:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))
@@ -44,6 +50,16 @@ def _days(prune: Callable[[Turn, int], Awaitable[int]], days: int) -> Work:
 
 async def _idempotency_keys(turn: Turn) -> Outcome:
     return await turn.repeat(lambda: retention.prune_idempotency_keys(turn))
+
+
+async def _sweep(media: MediaLibrary, turn: Turn) -> Outcome:
+    try:
+        removed = await sweep(media, turn, turn.clock.seconds(), lambda: turn.over)
+    except MediaUnavailable as error:
+        # Without a media root, which not everybody has, there is nothing to remove.
+        Logger().info("media files are not swept: {error}", error=error.detail)
+        return Outcome()
+    return Outcome(removed, more=turn.over)
 
 
 async def _make_partitions(turn: Turn) -> Outcome:

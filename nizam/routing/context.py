@@ -11,6 +11,7 @@ from uuid import UUID
 
 import attrs
 
+from nizam.model.audio import Sound
 from nizam.model.base import Body
 from nizam.model.destination import Destination
 from nizam.model.extension import Extension
@@ -18,6 +19,7 @@ from nizam.model.tenant import Tenant
 from nizam.routing.plan import Hangup, Plan
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Entry, TenantView
+from nizam.routing.sounds import find_sound
 from nizam.routing.trace import ResourceName, Result, TraceStep
 
 B = TypeVar("B", bound=Body)
@@ -107,6 +109,15 @@ class Routing:
             self.note("destination", "failed", f"{name} {identifier} is disabled", entry)
             return None
         return entry
+
+    def sound(self, sound: Sound) -> str | None:
+        """What FreeSWITCH plays; None, with a line in the trace, for a prompt without a sound."""
+        found = find_sound(self.view, sound)
+        if found.path is None:
+            self.note("prompt", "failed", found.words, found.prompt)
+        elif found.prompt is not None:
+            self.note("prompt", "matched", found.words, found.prompt)
+        return found.path
 
     def follow(self, destination: Destination) -> Plan:
         """The plan of a destination, whatever its type."""

@@ -21,10 +21,22 @@ from nizam.routing.destinations import parking as parking_destination
 from nizam.routing.emergency import emergency
 from nizam.routing.features import feature
 from nizam.routing.outbound import dial_out
-from nizam.routing.plan import Bridge, Export, Hangup, Plan, Respond, Set, Step
+from nizam.routing.plan import (
+    Bridge,
+    Export,
+    Hangup,
+    HoldMusic,
+    Park,
+    ParkInSlot,
+    Plan,
+    Respond,
+    Set,
+    Step,
+)
 from nizam.routing.policies import apply_policies
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.sounds import hold_music
 from nizam.routing.tokens import IvrChoice, ParkedTooLong, read_token
 from nizam.routing.trace import TraceStep
 
@@ -201,6 +213,8 @@ def _not_found(routing: Routing) -> Plan:
 
 
 def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> Decision:
+    if any(isinstance(step, Bridge | Park | ParkInSlot) for step in plan):
+        plan = (*_music(routing), *plan)
     route = " to ".join(routing.route) or routing.outcome
     steps = (*_preamble(routing, call_id, route, inbound, plan), *plan) if plan else ()
     return Decision(
@@ -212,6 +226,16 @@ def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> De
         route=route,
         revision=routing.view.revision,
     )
+
+
+def _music(routing: Routing) -> tuple[Step, ...]:
+    """What is heard on hold, where the tenant has music of its own."""
+    found = hold_music(routing.view)
+    if found is None:
+        return ()
+    entry, files = found
+    routing.note("hold_music", "matched", f"{entry.body.name} is heard on hold", entry)
+    return (HoldMusic(files),)
 
 
 def _preamble(

@@ -41,6 +41,20 @@ class RingReady:
 
 
 @attrs.frozen
+class Ringback:
+    """While others are rung, let the caller hear this sound instead of a ringing tone."""
+
+    sound: str
+
+
+@attrs.frozen
+class HoldMusic:
+    """Whoever is put on hold or parked in this call hears these files, again and again."""
+
+    files: tuple[str, ...]
+
+
+@attrs.frozen
 class Sleep:
     """Wait."""
 
@@ -177,6 +191,8 @@ Step = (
     | Export
     | Answer
     | RingReady
+    | Ringback
+    | HoldMusic
     | Sleep
     | Bridge
     | Voicemail

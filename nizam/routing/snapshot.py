@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -66,9 +67,14 @@ class _TenantRows:
 
 
 class Snapshot:
-    """The routing data of every tenant and of the platform, as of the last change seen."""
+    """The routing data of every tenant and of the platform, as of the last change seen.
 
-    def __init__(self) -> None:
+    `media_root` is where the files of prompts and music on hold lie, on this machine as on every
+    switch; without one they are not played.
+    """
+
+    def __init__(self, media_root: Path | None = None) -> None:
+        self.media_root = media_root
         self._tenants: dict[UUID, _TenantRows] = {}
         self._platform = _no_rows()
         self._domains: dict[str, UUID] = {}
@@ -233,6 +239,11 @@ class TenantView:
     _snapshot: Snapshot
     id: UUID
     _rows: _TenantRows
+
+    @property
+    def media_root(self) -> Path | None:
+        """Where the tenant's files lie, below a folder of its own; see Snapshot."""
+        return self._snapshot.media_root
 
     @property
     def revision(self) -> int:

@@ -126,9 +126,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "NIZAM_MEDIA_ROOT",
         "media_root",
-        p.directory,
+        p.media_directory,
         Path("/var/lib/nizam/media"),
-        "an absolute path, the same on every FreeSWITCH node",
+        "an absolute path of letters, digits, blanks and _.+-, the same on every FreeSWITCH node",
         "Prompts, greetings, voicemail and recordings.",
     ),
     Setting(

@@ -22,6 +22,7 @@ Parser = Callable[[Any], Any]
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _KEY_BYTES = 32
+_MEDIA = re.compile(r"/[\w /.+-]{0,119}")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 
 
@@ -43,6 +44,14 @@ def directory(value: Any) -> Path:
     path = Path(text(value))
     if not path.is_absolute():
         raise ValueError(f"{value!r} is not an absolute path")
+    return path
+
+
+def media_directory(value: Any) -> Path:
+    """A folder whose name FreeSWITCH can be given in any place."""
+    path = directory(value)
+    if _MEDIA.fullmatch(str(path)) is None or ".." in path.parts:
+        raise ValueError(f"{value!r} is longer than 120 characters or holds others than these")
     return path
 
 

@@ -237,13 +237,13 @@ class Store:
         context: ChangeContext,
         *,
         versions: frozenset[int] | None = None,
-    ) -> None:
-        """Remove an object. Raises what UnitOfWork.delete raises."""
+    ) -> Stored:
+        """Remove an object, and return it as it was. Raises what UnitOfWork.delete raises."""
 
-        async def work(unit: UnitOfWork) -> None:
-            await unit.delete(resource, identifier, versions=versions)
+        async def work(unit: UnitOfWork) -> Stored:
+            return await unit.delete(resource, identifier, versions=versions)
 
-        await self.write(_owner(resource, tenant_id), context, work)
+        return await self.write(_owner(resource, tenant_id), context, work)
 
     async def transition(
         self,

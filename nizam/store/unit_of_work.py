@@ -280,9 +280,9 @@ class UnitOfWork:
 
     async def delete(
         self, resource: Resource, identifier: UUID, *, versions: frozenset[int] | None = None
-    ) -> None:
-        """Remove an object. Raises NotFound, VersionMismatch, and InUse listing who refers to
-        it, or what a tenant still owns."""
+    ) -> Stored:
+        """Remove an object, and return it as it was. Raises NotFound, VersionMismatch, and InUse
+        listing who refers to it, or what a tenant still owns."""
         present = await self._present(resource, identifier, versions)
         _refuse_terminated(present)
         if resource.name == "tenant":
@@ -297,6 +297,7 @@ class UnitOfWork:
             (identifier,),
         )
         self.changed(resource, "deleted", present, None)
+        return present
 
     async def reveal(self, resource: Resource, identifier: UUID) -> dict[str, str]:
         """The secrets of an object in clear, and a line in the audit log that says so."""

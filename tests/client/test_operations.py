@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,9 @@ GIVEN: dict[str, Any] = {
     "document": {},
     "revision": 1,
     "token": "-",
+    "source": b"-",
+    "target": BytesIO(),
+    "file_id": ID,
     "token_id": ID,
 }
 """What the methods are called with, by the names of their arguments."""

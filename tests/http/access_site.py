@@ -22,11 +22,14 @@ from tests.http.conftest import Answer, Server
 from tests.http.isolation import write_cdr
 from tests.http.objects import ALL, collection, example_of
 from tests.http.people import browser_of, make_user, membership, token_of
+from tests.media.sounds import wav
 
 Headers = Mapping[str, str]
 """What a request is signed with, by the names of `Server.request`."""
 _LONG_AGO = "2026-01-01T00:00:00Z"
-_NO_TOKEN = "01937a5e-0000-7000-8000-00000000000f"
+_NO_ID = "01937a5e-0000-7000-8000-00000000000f"
+_SOUND = wav(0.1)
+_WAV: dict[str, Any] = {"Content_Type": "audio/wav"}
 _OF_TENANT = ("agent", "read_only", "supervisor", "tenant_admin")
 
 
@@ -69,7 +72,9 @@ class Site:
         path = re.sub(r"{(\w+)}", lambda it: values[it.group(1)], path)
         headers = self.headers(who, MATRIX[route.operation]) if not ask.headers else ask.headers
         raw = None
-        if isinstance(ask.body, str):
+        if route.takes_file:
+            raw, headers = _SOUND, {**headers, **_WAV}
+        elif isinstance(ask.body, str):
             # What is no JSON is sent as it stands.
             raw, headers = ask.body.encode(), {**headers, "Content_Type": route.request_media_type}
         answer = await self.server.request(
@@ -102,8 +107,9 @@ async def furnish(server: Server, database: str) -> Site:
         data={},
     )
     await write_events(server.pool, [event])
-    site.ids.update({"call_id": call_id, "call-events": event.id, "auth": _NO_TOKEN})
+    site.ids.update({"call_id": call_id, "call-events": event.id, "auth": _NO_ID})
     site.ids["revision"] = "1"
+    site.ids["file_id"] = _NO_ID
     live = {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2], "started_at": _LONG_AGO}
     server.api.live.put("calls", "fs1", call_id, live)
     await _show_routing(server, tenant)
@@ -240,6 +246,24 @@ async def _weak_password(site: Site, who: str) -> Ask:
     return Ask(body={"current_password": "anything", "new_password": "aaaaaaaaaaaa"})
 
 
+async def _prompt_with_sound(site: Site, who: str) -> Ask:
+    path = f"{site.tenant}/prompts/{site.ids['prompts']}/audio"
+    made = await site.server.request("PUT", path, raw=_SOUND, **_WAV)
+    assert made.status == 200, made.body
+    return Ask()
+
+
+async def _file_of_music(site: Site, who: str) -> Ask:
+    path = f"{site.tenant}/music-on-hold/{site.ids['music-on-hold']}/files"
+    made = await site.server.request("POST", path, raw=_SOUND, **_WAV)
+    assert made.status == 201, made.body
+    return Ask({"file_id": made.json["id"]})
+
+
+async def _place_of_file(site: Site, who: str) -> Ask:
+    return attrs.evolve(await _file_of_music(site, who), body={"position": 1})
+
+
 async def _no_body(site: Site, who: str) -> Ask:
     return Ask(body={})
 
@@ -272,6 +296,11 @@ ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
     "logout": _fresh_token,
     "revoke_token": _own_token,
     "change_password": _weak_password,
+    "download_prompt_audio": _prompt_with_sound,
+    "delete_prompt_audio": _prompt_with_sound,
+    "download_music_on_hold_file": _file_of_music,
+    "change_music_on_hold_file": _place_of_file,
+    "delete_music_on_hold_file": _file_of_music,
     "create_tenant": _new_tenant,
     "provision_tenant": _tenant_alone,
     "replace_tenant": _tenant_put_back,

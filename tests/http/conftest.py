@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -19,6 +21,7 @@ from nizam.http.api import Api
 from nizam.http.app import build_root
 from nizam.http.server import BoundedSite
 from nizam.kv.single import SingleRedis
+from nizam.media.library import MediaLibrary
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import SecretKey, load
 from nizam.store.pool import Pool
@@ -56,6 +59,7 @@ class Server:
     agent: Agent
     key: str
     key_value: SingleRedis
+    media_root: Path
 
     async def request(
         self,
@@ -141,6 +145,10 @@ async def serving(
     key_value = SingleRedis(reactor, str(parts.hostname), int(parts.port or 0), parts.password)
     await key_value.start()
     store = Store(pool, (), SecretBox([SecretKey("k1", bytes(range(32)))]), environment="test")
+    folder = TemporaryDirectory(prefix="nizam-media-")
+    media_root = Path(folder.name) / "media"
+    media_root.mkdir()
+    media = MediaLibrary(reactor, media_root)
     api = Api.over(
         reactor=reactor,
         settings=settings,
@@ -149,7 +157,9 @@ async def serving(
         snapshot=Snapshot(),
         live=LiveState(reactor),
         queue=DeliveryQueue(key_value),
+        media=media,
     )
+    media.startService()
     site = BoundedSite(build_root(api, reactor, {}), reactor)
     port = reactor.listenTCP(0, site, interface="127.0.0.1")
     connections = HTTPConnectionPool(reactor, persistent=False)  # type: ignore[no-untyped-call]
@@ -161,7 +171,10 @@ async def serving(
         agent=Agent(reactor, pool=connections),  # type: ignore[no-untyped-call]
         key=await create_platform_key(pool, "tests", PLENTY),
         key_value=key_value,
+        media_root=media_root,
     )
     await port.stopListening()
+    await media.stopService()
+    folder.cleanup()
     await key_value.stop()
     await pool.stop()

@@ -15,7 +15,9 @@ from nizam.model.resource import Resource
 from tests.http.conftest import Server
 from tests.http.objects import ALL, collection, example_of, item
 from tests.http.people import membership
+from tests.media.sounds import wav
 
+_WAV: dict[str, Any] = {"Content_Type": "audio/wav"}
 _MARK = "Of the other tenant"
 
 
@@ -30,6 +32,8 @@ class Tenants:
     """Of each resource, the id of the other tenant's object."""
     others_shared: dict[str, str]
     """The other tenant's user and API key, by the segment of their paths."""
+    file_id: str
+    """A file of the other tenant's music on hold."""
     history: dict[str, str]
     """What happened to the other tenant, by the segment of its path: an event, a call."""
     revision: str
@@ -68,11 +72,15 @@ async def furnish(server: Server, database: str) -> Tenants:
         assert answer.status in (200, 202), answer.body
     call_id = write_cdr(database, server.tenant_id(other), others_ids["webhook"])
     events = await server.request("GET", f"{other}/call-events?limit=1")
+    prompt = f"{other}/prompts/{others_ids['prompt']}/audio"
+    assert (await server.request("PUT", prompt, raw=wav(0.1), **_WAV)).status == 200
+    music = f"{other}/music-on-hold/{others_ids['music_on_hold']}/files"
+    file_id = (await server.request("POST", music, raw=wav(0.1), **_WAV)).json["id"]
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
     newest = await server.request("GET", f"{other}/revisions?limit=1")
     revision = str(newest.json["data"][0]["revision"])
     key = await server.make_key("*", tenant=own)
-    return Tenants(own, other, key, others_ids, others_shared, history, revision)
+    return Tenants(own, other, key, others_ids, others_shared, file_id, history, revision)
 
 
 def _of_tenants() -> list[Resource]:
@@ -114,7 +122,7 @@ async def leaks(server: Server, tenants: Tenants) -> list[str]:
         path = _theirs_under_our_path(route, tenants)
         if path is None:
             continue
-        answer = await server.request(route.method, path, _body(route), key=tenants.key)
+        answer = await server.request(route.method, path, key=tenants.key, **_body(route))
         refused = {404, 422} if route.method == "POST" and route.request else {404}
         if answer.status not in refused:
             found.append(f"{route.method} {route.path}: {answer.status}")
@@ -136,15 +144,17 @@ def _theirs_under_our_path(route: Route, tenants: Tenants) -> str | None:
     values = {**by_segment, **tenants.history, "revisions": tenants.revision}
     segment = rest.partition("/")[0]
     assert segment in values, f"no object of the other tenant is made for {route.path}"
+    rest = rest.replace("{file_id}", tenants.file_id)
     return f"{tenants.own}/{re.sub(r'{(id|call_id|revision)}', values[segment], rest)}"
 
 
-def _body(route: Route) -> Any:
-    if route.method == "PATCH":
-        return {"enabled": False}
-    if route.method not in ("POST", "PUT"):
-        return None
-    return route.request_example or {}
+def _body(route: Route) -> dict[str, Any]:
+    """What is sent to the route, as arguments of `Server.request`."""
+    if route.takes_file:
+        return {"raw": wav(0.1), **_WAV}
+    if route.method not in ("POST", "PUT", "PATCH"):
+        return {}
+    return {"body": route.request_example or {}}
 
 
 async def _shown(server: Server, tenants: Tenants, resource: Resource) -> Any:
@@ -163,7 +173,7 @@ async def _lists(server: Server, tenants: Tenants) -> list[str]:
         if route.access == "platform":
             continue
         path = start if shared else f"{tenants.own}/{rest}"
-        answer = await server.request(route.method, path, _body(route), key=tenants.key)
+        answer = await server.request(route.method, path, key=tenants.key, **_body(route))
         if answer.status != 200 if route.method == "GET" else answer.status >= 500:
             found.append(f"{route.method} {route.path} was answered {answer.status}")
         if any(it in answer.body.decode() for it in tenants.theirs):

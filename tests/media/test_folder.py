@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nizam.errors import MediaUnavailable, NizamError, StorageFull
-from nizam.media.folder import MediaFolder, is_unfinished
+from nizam.media.folder import MediaFolder
 
 NAME = "0" * 64 + ".wav"
 
@@ -193,6 +193,18 @@ def test_what_was_written_meanwhile_is_not_removed(folder: MediaFolder, media_ro
     assert folder.remove(path, written_before=1001)
 
 
+def test_a_file_that_is_touched_counts_as_written_now(
+    folder: MediaFolder, media_root: Path
+) -> None:
+    write(folder, "t1/prompts/p1", NAME, b"")
+    path = f"t1/prompts/p1/{NAME}"
+    os.utime(media_root / path, (1000, 1000))
+    folder.touch(path)
+    assert not folder.remove(path, written_before=2000)
+    with pytest.raises(MediaUnavailable):
+        folder.touch("t1/prompts/p1/no.wav")
+
+
 def test_every_file_is_listed_the_unfinished_ones_too(
     folder: MediaFolder, media_root: Path
 ) -> None:
@@ -201,7 +213,6 @@ def test_every_file_is_listed_the_unfinished_ones_too(
     (media_root / "t1" / "prompts" / "p1" / "link.wav").symlink_to("/etc/passwd")
     found = sorted(it.path for it in folder.files())
     assert found == [f"t1/music-on-hold/m1/{draft.name}", f"t1/prompts/p1/{NAME}"]
-    assert [is_unfinished(it) for it in found] == [True, False]
     draft.drop()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -20,6 +21,8 @@ from nizam.routing.snapshot import Row, Snapshot
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 CALL = "f1ce7d5b-bfdb-4635-8f61-2ebffbfe2240"
 SPACE = UUID("01937a5e-0000-7000-8000-000000000000")
+
+MEDIA_ROOT = Path("/srv/media")
 
 ACME = "acme.example.test"
 GLOBEX = "globex.example.test"
@@ -39,7 +42,7 @@ class Tenants:
     """Builds a snapshot object by object; `put` again changes the object."""
 
     def __init__(self) -> None:
-        self.snapshot = Snapshot()
+        self.snapshot = Snapshot(MEDIA_ROOT)
         self._version = 0
 
     def put(

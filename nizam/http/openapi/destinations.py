@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nizam.http.openapi.walk import Schema, Schemas, ref
-from nizam.model.destination import REQUIRED, Destination, destination_types
+from nizam.model.destination import EITHER, REQUIRED, Destination, destination_types
 
 _NAME = Destination.__name__
 
@@ -40,17 +40,20 @@ def _of_type(kind: str, flat: Schema) -> Schema:
             properties[name] = {"type": "string", "const": kind}
         elif name not in takes:
             properties[name] = {"type": "null"}
-        elif name in required:
+        elif name in required or name in EITHER.get(kind, ()):
             given = next(side for side in it["anyOf"] if side.get("type") != "null")
             properties[name] = {**given, "description": it["description"]}
         else:
             properties[name] = it
-    return {
+    found: Schema = {
         "type": "object",
         "required": ["type", *sorted(required)],
         "properties": properties,
         "additionalProperties": False,
     }
+    if kind in EITHER:
+        found["oneOf"] = [{"required": [name]} for name in EITHER[kind]]
+    return found
 
 
 def _camel(name: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 from nizam.http.route import Route
 
 _ID = "id"
+_NAMED = ("tenant_id", "file_id")
+"""What stands for an object's `id` in paths that have further ids."""
 
 
 def links_of(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
@@ -16,7 +18,7 @@ def links_of(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
     here = {name: f"$request.path.{name}" for name in route.path_parameters}
     found: dict[str, Any] = {}
     for parameter in _parameters_below(route, routes):
-        fields = {parameter, _ID} if parameter == "tenant_id" else {parameter}
+        fields = {parameter, _ID} if parameter in _NAMED else {parameter}
         source = _source(route, fields)
         if source is None:
             continue

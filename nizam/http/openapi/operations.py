@@ -141,6 +141,13 @@ def _responses(route: Route, routes: Sequence[Route], components: Components) ->
             "description": "The object still has this ETag.",
             "headers": references("X-Request-Id", "ETag", *RATE_LIMITS),
         }
+    if any(it.name == "Range" for it in route.parameters):
+        whole = found[str(route.status)]
+        found["206"] = {
+            **whole,
+            "description": _SUCCESS[206],
+            "headers": {**whole["headers"], **references("Content-Range")},
+        }
     for status, errors in by_status(errors_of(route)).items():
         name = response_name(errors)
         components.responses.setdefault(name, response(errors))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nizam.model.audio import PromptSound
 from nizam.model.destination import Destination
 from nizam.model.ivr import Ivr
 from nizam.routing.context import Routing, destination_to
@@ -19,6 +20,10 @@ def plan(routing: Routing, destination: Destination) -> Plan:
     if entry is None:
         return routing.unreachable()
     routing.enter(entry, f"ivr {entry.body.number}")
+    for sound in (entry.body.greeting_long, entry.body.greeting_short):
+        if isinstance(sound, PromptSound):
+            # FreeSWITCH fetches it with the menu; here it is for the trace.
+            routing.sound(sound)
     return (*_misses(routing, 0), Answer(), Sleep(500), *_run(entry))
 
 
@@ -54,8 +59,9 @@ def _missed(routing: Routing, entry: Entry[Ivr]) -> Plan:
     if misses < ivr.max_failures:
         routing.note("ivr", "chosen", f"asks again, after failure {misses}", entry)
         steps: list[Step] = list(_misses(routing, misses))
-        if ivr.invalid_sound:
-            steps.append(Playback(ivr.invalid_sound))
+        sound = None if ivr.invalid_sound is None else routing.sound(ivr.invalid_sound)
+        if sound is not None:
+            steps.append(Playback(sound))
         return (*steps, *_run(entry))
     if ivr.invalid_destination is None:
         return routing.unreachable()

@@ -7,7 +7,7 @@ from nizam.model.extension import Extension
 from nizam.model.ring_group import Member, RingGroup
 from nizam.routing.context import CONFIGURED, Routing
 from nizam.routing.legs import leg_to
-from nizam.routing.plan import Bridge, Hangup, Leg, Plan, RingReady, Set, Step, UserLeg
+from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Ringback, RingReady, Set, Step, UserLeg
 from nizam.routing.snapshot import Entry
 
 
@@ -31,10 +31,8 @@ def plan(routing: Routing, destination: Destination) -> Plan:
     if legs:
         # Without ignore_early_media a member's announcement would win over a person, and with it
         # the caller is told of no ringing unless we do.
-        if group.ringback:
-            steps.append(Set("ringback", group.ringback))
-        else:
-            steps.append(RingReady())
+        ringback = None if group.ringback is None else routing.sound(group.ringback)
+        steps.append(RingReady() if ringback is None else Ringback(ringback))
         steps.append(
             Bridge(
                 tuple(legs),
