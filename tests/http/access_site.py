@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from nizam.http.reply import to_json
 from nizam.http.route import Route
+from nizam.http.sounds import AUDIO
 from nizam.model.events import Event
 from nizam.model.permissions import permissions, tenant_permissions
 from nizam.model.registry import resource
@@ -72,7 +73,7 @@ class Site:
         path = re.sub(r"{(\w+)}", lambda it: values[it.group(1)], path)
         headers = self.headers(who, MATRIX[route.operation]) if not ask.headers else ask.headers
         raw = None
-        if route.takes_file:
+        if route.request_media_type == AUDIO:
             raw, headers = _SOUND, {**headers, **_WAV}
         elif isinstance(ask.body, str):
             # What is no JSON is sent as it stands.

@@ -10,6 +10,7 @@ import attrs
 import psycopg2
 
 from nizam.http.route import BASE, TENANT, Route
+from nizam.http.sounds import AUDIO
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
 from tests.http.conftest import Server
@@ -150,7 +151,7 @@ def _theirs_under_our_path(route: Route, tenants: Tenants) -> str | None:
 
 def _body(route: Route) -> dict[str, Any]:
     """What is sent to the route, as arguments of `Server.request`."""
-    if route.takes_file:
+    if route.request_media_type == AUDIO:
         return {"raw": wav(0.1), **_WAV}
     if route.method not in ("POST", "PUT", "PATCH"):
         return {}

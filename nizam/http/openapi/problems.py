@@ -64,7 +64,7 @@ def errors_of(route: Route) -> Errors:
     if "{" in route.path:
         found.append(NotFound)
     if route.method in ("POST", "PUT", "PATCH"):
-        found += (PayloadTooLarge, ValidationFailed) if route.takes_file else _WITH_BODY
+        found += _WITH_BODY
     if any(it.where == "query" for it in route.parameters):
         found.append(ValidationFailed)
     return tuple(dict.fromkeys(found))
