@@ -355,7 +355,7 @@ class _Parts:
         leader = Leader(self.reactor, self.primary, SCHEDULER_LEASE, name)
         end_sign_ins = api.signing_in.sign_ins.revoke_all
         purge = Purge(store, api.media, self.key_value, end_sign_ins)
-        tasks = scheduled_tasks(self.settings.retention, purge, api.media)
+        tasks = scheduled_tasks(self.settings.retention, purge)
         scheduler = Scheduler(self.reactor, self.primary, leader, tasks)
         self._services += [leader, scheduler]
         return scheduler

@@ -20,7 +20,7 @@ from nizam.store.system.audit import prune_chains
 MINUTE, HOUR = 60, 3600
 
 
-def scheduled_tasks(keep: RetentionSettings, purge: Purge, media: MediaLibrary) -> Sequence[Task]:
+def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
     """Every task; what `keep` says to keep for ever has none."""
     found = [
         Task("purge", MINUTE, purge),
@@ -28,7 +28,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge, media: MediaLibrary) 
         Task("partitions", 6 * HOUR, _make_partitions),
         Task("change-feed", HOUR, _days(retention.prune_changes, keep.change_days)),
         Task("idempotency-keys", HOUR, _idempotency_keys),
-        Task("media-files", HOUR, partial(_sweep, media)),
+        Task("media-files", HOUR, partial(_sweep, purge.media)),
     ]
     if keep.event_days:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from nizam.model.identifiers import new_id
 from nizam.ops.scheduled import scheduled_tasks
 from nizam.settings import RetentionSettings, load
 from nizam.store.pool import Pool
@@ -36,8 +39,17 @@ async def test_what_is_kept_for_ever_has_no_task(yard: Yard) -> None:
 
 @pytest.mark.time_limit(45)
 async def test_every_task_does_its_work_in_its_first_turn(
-    instances: Callable[..., Instance], yard: Yard, pool: Pool, acme: Workshop, rival: Workshop
+    instances: Callable[..., Instance],
+    yard: Yard,
+    pool: Pool,
+    acme: Workshop,
+    rival: Workshop,
+    media_root: Path,
 ) -> None:
+    orphan = media_root / f"{new_id()}/prompts/{new_id()}/{new_id()}.wav"
+    orphan.parent.mkdir(parents=True)
+    orphan.touch()
+    os.utime(orphan, (0, 0))
     made = await rival.create("extension", number="1001", display_name="A")
     await rival.change("extension", made.id, display_name="B")
     ((month,),) = await pool.query("select (now() - interval '3 years')::date")
@@ -58,6 +70,7 @@ async def test_every_task_does_its_work_in_its_first_turn(
     assert {name: it.error for name, it in found.items() if it.error} == {}
     assert all(it.succeeded_at for it in found.values())
     assert await yard.receipt(acme) is not None
+    assert not orphan.exists()
     old_month = "select to_regclass('call_events_' || to_char(%s::date, 'YYYY_MM'))"
     assert await pool.query(old_month, (month,)) == [(None,)]
     assert found["revisions"].removed
