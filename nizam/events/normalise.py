@@ -124,7 +124,7 @@ class Normaliser:
         call = self.calls.of_leg(leg.leg_id)
         channel = call.channels.get(leg.leg_id) if call else None
         if call is not None and channel is not None and not channel.ended:
-            self._leg_ended(call, channel, leg, output, at, channel.core_id, sequence, now)
+            self._leg_ended(call, channel, leg, output, at, str(leg.leg_id), sequence, now)
             output.changed[call.call_id] = call
         return output
 
@@ -157,7 +157,7 @@ class Normaliser:
                     event = Event(
                         type=kind,
                         occurred_at=at,
-                        core_id=channel.core_id,
+                        core_id=str(channel.leg_id),
                         sequence=0,
                         node=self.node,
                         tenant_id=call.tenant_id,

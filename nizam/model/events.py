@@ -23,7 +23,8 @@ class Event:
     """Something that happened.
 
     `occurred_at` is FreeSWITCH's own time; `core_id` the Core-UUID of the FreeSWITCH process, or
-    of the NIZAM instance for events that start here; `sequence` its Event-Sequence. The four of
+    of the NIZAM instance for events that start here, or the leg for those that reconciliation
+    found, of which many have one time; `sequence` its Event-Sequence. The four of
     (occurred_at, core_id, sequence, type) make the event unique, and its id is derived from them,
     so that two instances that see the same thing make the same event.
     """

@@ -65,6 +65,11 @@ async def test_a_thousand_channels_are_added_and_closed_in_time(site: Site) -> N
         return await site.plant.count(sql) == 1000
 
     await site.plant.until(stored)
+    for sql in (
+        "select count(distinct call_id) from call_events where type = 'call.started'",
+        "select count(distinct call_id) from call_events where type = 'call.ended'",
+    ):
+        assert (sql, await site.plant.count(sql)) == (sql, 1000)
 
 
 async def test_a_channel_that_ends_meanwhile_is_not_added(site: Site) -> None:
