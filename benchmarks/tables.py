@@ -51,6 +51,7 @@ async def measure(
     from nizam.http.app import build_root
     from nizam.http.server import BoundedSite
     from nizam.kv.single import SingleRedis
+    from nizam.media.library import MediaLibrary
     from nizam.model.registry import resource
     from nizam.routing.snapshot import Snapshot
     from nizam.store.context import SYSTEM
@@ -76,6 +77,7 @@ async def measure(
         snapshot=Snapshot(),
         live=LiveState(reactor),
         queue=DeliveryQueue(key_value),
+        media=MediaLibrary(reactor, None),
     )
     site = BoundedSite(build_root(api, reactor, {}), reactor)
     port = reactor.listenTCP(0, site, interface="127.0.0.1")
