@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
+
+import pytest
 
 from nizam.cli.fields import destination
 from nizam.client import Client
@@ -75,6 +79,24 @@ def test_what_is_no_sound_is_told_with_its_reason(run: Run, api: Client, tmp_pat
     run("prompt", "upload", "Welcome", str(tmp_path / "none.wav"), *IN_ACME, status=2)
     nowhere = str(tmp_path / "no" / "x.wav")
     run("prompt", "download", "Welcome", nowhere, *IN_ACME, status=2)
+
+
+@threaded
+def test_the_commands_of_the_page_work_one_after_the_other(
+    run: Run, api: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    api.tenants.create(ACME)
+    for name, content in (("welcome.mp3", mp3()), ("one.wav", wav(0.1)), ("two.mp3", mp3())):
+        Path(name).write_bytes(content)
+    page = (Path(__file__).parent.parent.parent / "docs" / "media.md").read_text()
+    [block] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    for line in filter(None, block.splitlines()):
+        program, *arguments = shlex.split(line)
+        assert program == "nizam"
+        run(*arguments)
+    [left] = api.tenant("acme").music_on_hold.find("Piano").body.files
+    assert (left.name, Path("back.wav").exists()) == ("Two", True)
 
 
 def test_a_destination_can_play_a_prompt_or_a_sound() -> None:
