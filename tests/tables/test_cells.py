@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nizam.model.destination import destination_of, destination_words
+from nizam.model.destination import FIELDS, destination_of, destination_words
 from nizam.model.registry import resource
 from nizam.tables.cells import cell_of, read, written
 from nizam.tables.columns import Column, columns_of
@@ -22,7 +22,7 @@ LIST = Column(path=("items",), kind="list", default=[])
 DESTINATION = Column(path=("busy",), kind="destination", nullable=True)
 INTEGER = Column(path=("ring_seconds",), kind="integer", default=25)
 BOOLEAN = Column(path=("enabled",), kind="boolean", default=True)
-NOWHERE = {"id": None, "number": None, "cause": None, "sound": None, "then": None}
+NOWHERE = dict.fromkeys(FIELDS)
 
 
 @given(st.text(alphabet="'=+-@\t nul01;[\"a,\r", max_size=8) | st.text(max_size=30))
@@ -92,14 +92,17 @@ def test_what_a_cell_gives_a_field(column: Column, cell: str, value: Any) -> Non
 
 @pytest.mark.parametrize(
     "words",
-    ["extension:1001", "time_condition:Office: day", "hangup", "hangup:USER_BUSY", "play:a/b.wav"],
+    [
+        *("extension:1001", "time_condition:Office: day", "hangup", "hangup:USER_BUSY"),
+        *("play:a/b.wav", "play:prompt:Welcome"),
+    ],
 )
 def test_a_destination_has_one_form_in_words(words: str) -> None:
     assert destination_words(destination_of(words)) == words
 
 
 def test_a_destination_that_has_no_words_is_json() -> None:
-    it = {**NOWHERE, "type": "play", "sound": "a.wav", "then": {**NOWHERE, "type": "hangup"}}
+    it: Any = {**NOWHERE, "type": "play", "sound": "a.wav", "then": {**NOWHERE, "type": "hangup"}}
     assert read(DESTINATION, written(DESTINATION, it)) == it
 
 
