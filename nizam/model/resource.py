@@ -7,10 +7,12 @@ change events, quota and its place in the snapshots that calls are routed from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, get_args
 from uuid import UUID
 
 import attrs
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nizam.model.base import Body
@@ -204,18 +206,22 @@ def _references(value: object, path: str) -> Iterator[Reference]:
             yield Reference(f"{path}/prompt_id", "prompt", value.prompt_id)
         if value.then is not None:
             yield from _references(value.then, f"{path}/then")
-    elif isinstance(value, Body) or hasattr(type(value), "model_fields"):
-        for name, field in type(value).model_fields.items():  # type: ignore[attr-defined]
+    elif isinstance(value, BaseModel):
+        for name, shown, marker in _fields(type(value)):
             item = getattr(value, name)
-            marker = _marker(field)
-            inside = f"{path}/{field.alias or name}"
             if marker is not None and isinstance(item, UUID):
-                yield Reference(inside, marker.type, item)
-            else:
-                yield from _references(item, inside)
+                yield Reference(f"{path}/{shown}", marker.type, item)
+            elif isinstance(item, BaseModel | tuple | list):
+                yield from _references(item, f"{path}/{shown}")
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield from _references(item, f"{path}/{index}")
+
+
+@cache
+def _fields(kind: type[BaseModel]) -> tuple[tuple[str, str, RefersTo | None], ...]:
+    """The fields of a model: attribute, name in JSON, what it refers to."""
+    return tuple((name, it.alias or name, _marker(it)) for name, it in kind.model_fields.items())
 
 
 def _marker(field: FieldInfo) -> RefersTo | None:

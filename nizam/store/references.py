@@ -99,11 +99,19 @@ def check_references(
 
 
 def save_references(
-    transaction: Transaction, tenant_id: UUID, resource: Resource, identifier: UUID, body: Body
+    transaction: Transaction,
+    tenant_id: UUID,
+    resource: Resource,
+    identifier: UUID,
+    body: Body,
+    *,
+    new: bool,
 ) -> None:
-    """Put the references that `body` holds in the place of the object's former ones."""
+    """Put the references that `body` holds in the place of the object's former ones, which a
+    `new` one has none of."""
     place = {"tenant": tenant_id, "type": resource.name, "id": identifier}
-    transaction.add(_FORGET, place)
+    if not new:
+        transaction.add(_FORGET, place)
     listed = [
         {"path": it.path, "to_type": it.type, "to_id": it.id, "by_itself": it.by_itself}
         for it in resource.references(body)

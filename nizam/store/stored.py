@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -108,7 +109,12 @@ def redacted(value: Any) -> Any:
 def _redacted_member(name: str, value: Any) -> Any:
     if name == "headers" and isinstance(value, Mapping):
         return dict.fromkeys(value, REDACTED)
-    return REDACTED if value is not None and _SENSITIVE.search(name) else redacted(value)
+    return REDACTED if value is not None and _is_sensitive(name) else redacted(value)
+
+
+@lru_cache(maxsize=1000)
+def _is_sensitive(name: str) -> bool:
+    return _SENSITIVE.search(name) is not None
 
 
 def _plain(value: Any) -> Any:

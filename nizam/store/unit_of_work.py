@@ -141,7 +141,7 @@ class UnitOfWork:
             key = new_key(self.environment)
             extra = {"key_hash": key_hash(key), "key_start": key_start(key)}
             revealed = {"key": key}
-        self._link(resource, identifier, body)
+        self._link(resource, identifier, body, new=True)
         stored = self._insert(resource, identifier, values, secrets, extra)
         self.changed(resource, "created", None, stored)
         if resource.name == "tenant":
@@ -458,7 +458,7 @@ class UnitOfWork:
             if questions:
                 answers = await self.transaction.query_all(questions)
                 self._check_links(resource, present.id, body, answers)
-            self._link(resource, present.id, body)
+            self._link(resource, present.id, body, new=False)
             if resource.passes is not None:
                 await check_loop(self.transaction, self._owner_id, resource, present.id, body)
         self.transaction.add(
@@ -531,10 +531,10 @@ class UnitOfWork:
             check_numbers(answers.pop(0), resource, body)
         check_references(answers, resource, identifier, body)
 
-    def _link(self, resource: Resource, identifier: UUID, body: Body) -> None:
+    def _link(self, resource: Resource, identifier: UUID, body: Body, *, new: bool) -> None:
         if resource.is_dialled:
             take_numbers(self.transaction, self._owner_id, resource, identifier, body)
-        save_references(self.transaction, self._owner_id, resource, identifier, body)
+        save_references(self.transaction, self._owner_id, resource, identifier, body, new=new)
 
     def _secrets(
         self,

@@ -34,7 +34,7 @@ async def test_every_operation_has_its_row(server: Server) -> None:
     assert sorted(operations) == sorted(MATRIX)
 
 
-@pytest.mark.time_limit(120)
+@pytest.mark.time_limit(240)
 async def test_everybody_is_answered_as_designed(server: Server, database: str) -> None:
     site = await furnish(server, database)
     await populate(site)
