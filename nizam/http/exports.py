@@ -6,7 +6,7 @@ a list of any length needs the memory of a page.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -15,6 +15,7 @@ import orjson
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from nizam.document.links import Slot
 from nizam.errors import BadRequest, FieldError, NotAcceptable, ValidationFailed
 from nizam.http.changes import change_context
 from nizam.http.listing import list_parameters
@@ -24,6 +25,7 @@ from nizam.http.route import Call, Parameter, Route
 from nizam.http.schema_parts import text
 from nizam.http.stream import Stream
 from nizam.model.resource import Resource
+from nizam.slices import Sliced, in_slices
 from nizam.store import queries
 from nizam.store.audit import AuditEntry
 from nizam.store.listing import MAX_LIMIT, Field, Listing, Page, parse_listing
@@ -83,7 +85,10 @@ class ObjectSheet:
     def example(self) -> tuple[list[str], Mapping[str, Any]]:
         """The declared one."""
         document = answered(self.resource)
-        return object_row(self.resource, document, lambda *_: "1001"), document
+        named = answered(self.resource)
+        for slot in references_of(self.resource, named):
+            slot.put("1001")
+        return object_row(self.resource, named), document
 
     async def page(self, pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
         """Objects as JSON text."""
@@ -91,12 +96,31 @@ class ObjectSheet:
 
     async def csv(self, pool: Pool, tenant_id: UUID, page: Page) -> bytes:
         """With the numbers and names of what the objects refer to."""
-        documents = [orjson.loads(it) for it in page.rows]
-        wanted = {each for it in documents for each in references_of(self.resource, it)}
+        found = await in_slices(pool.reactor, self._parsed(page))
+        wanted = {(slot.type, slot.value) for _, links in found for slot in links}
         names = await names_of_ids(pool, tenant_id, wanted)
-        return lines(
-            object_row(self.resource, it, lambda *place: names.get(place)) for it in documents
-        )
+        return lines(await in_slices(pool.reactor, self._rows(found, names)))
+
+    def _parsed(self, page: Page) -> Sliced[list[tuple[dict[str, Any], list[Slot]]]]:
+        found = []
+        for row in page.rows:
+            document = orjson.loads(row)
+            found.append((document, references_of(self.resource, document)))
+            yield
+        return found
+
+    def _rows(
+        self,
+        found: Sequence[tuple[dict[str, Any], list[Slot]]],
+        names: Mapping[tuple[str, str], str],
+    ) -> Sliced[list[list[str]]]:
+        rows = []
+        for document, links in found:
+            for slot in links:
+                slot.put(names.get((slot.type, slot.value), slot.value))
+            rows.append(object_row(self.resource, document))
+            yield
+        return rows
 
 
 @attrs.frozen
@@ -121,8 +145,15 @@ class PlainSheet:
 
     async def csv(self, pool: Pool, tenant_id: UUID, page: Page) -> bytes:
         """As they are."""
+        return lines(await in_slices(pool.reactor, self._rows(page)))
+
+    def _rows(self, page: Page) -> Sliced[list[list[str]]]:
         header = self.header()
-        return lines(plain_row(header, it) for it in page.rows)
+        rows = []
+        for document in page.rows:
+            rows.append(plain_row(header, document))
+            yield
+        return rows
 
 
 @attrs.frozen(kw_only=True)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from nizam.document.form import pick
-from nizam.document.links import slots
+from nizam.document.links import Slot, slots
 from nizam.model.resource import Resource
 from nizam.tables.cells import cell_of, written
 from nizam.tables.columns import columns_of
 
 Document = Mapping[str, Any]
-Names = Callable[[str, str], str | None]
-"""(type, id) -> what the object is called; None for one that no name alone tells."""
 
 
 def lines(rows: Iterable[Sequence[str]]) -> bytes:
@@ -32,21 +28,16 @@ def object_header(resource: Resource) -> list[str]:
     return [it.name for it in columns_of(resource) if not it.secret]
 
 
-def object_row(resource: Resource, document: Document, names: Names) -> list[str]:
-    """An object, as the API shows it, in the cells from which it can be read again."""
-    own = {name: document[name] for name in resource.body.model_fields if name in document}
-    if any(True for _ in slots(resource.body, own)):
-        own = orjson.loads(orjson.dumps(own))
-        for slot in slots(resource.body, own):
-            slot.put(names(slot.type, slot.value) or slot.value)
+def references_of(resource: Resource, document: Document) -> list[Slot]:
+    """Where an object, as the API shows it, refers to others; names can be put there."""
+    return list(slots(resource.body, document))
+
+
+def object_row(resource: Resource, document: Document) -> list[str]:
+    """An object, with names where it refers to others, in the cells from which it can be read
+    again."""
     columns = (it for it in columns_of(resource) if not it.secret)
-    return [written(it, pick(own, it.name)) for it in columns]
-
-
-def references_of(resource: Resource, document: Document) -> Iterator[tuple[str, str]]:
-    """(type, id) of everything that an object refers to."""
-    own = {name: document[name] for name in resource.body.model_fields if name in document}
-    return ((slot.type, slot.value) for slot in slots(resource.body, own))
+    return [written(it, pick(document, it.name)) for it in columns]
 
 
 def plain_header(schema: Mapping[str, Any]) -> list[str]:
