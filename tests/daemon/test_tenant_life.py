@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg2
 import pytest
 from click.testing import CliRunner
 from lxml import etree
 from twisted.internet.threads import deferToThread
 
 from nizam.cli.root import commands
+from nizam.embedded.process import free_port
 from nizam.model.purge_receipt import receipt_hash
+from nizam.store.system.scheduled_tasks import REQUEST
 from tests.daemon.process import until
 from tests.daemon.site import XML_PASSWORD, XML_USERNAME, Site, environment
 
-pytestmark = pytest.mark.time_limit(60)
+pytestmark = pytest.mark.time_limit(90)
 
 DOMAIN = "acme.example.test"
+TAKEOVER_SECONDS = 8.0
+_MANY_EVENTS = """
+insert into call_events (occurred_at, core_id, sequence, type, id, tenant_id, data)
+select now() - i * interval '1 second', 'c', i, 'call.ended', 'evt_' || i, %s, '{}'
+from generate_series(1, 60000) i
+"""
 HEARD_SECONDS = 1.0
 """Within so long a change is what FreeSWITCH gets."""
 
@@ -133,3 +143,41 @@ async def test_the_daemon_purges_a_tenant_and_its_names_can_be_used_again(site: 
     assert "nizam_scheduler_leading 1.0" in metrics
     assert 'nizam_scheduled_task_removed_total{task="purge"}' in metrics
     assert not site.daemon.logged("error", "critical")
+
+
+async def test_when_the_leader_is_killed_in_the_middle_of_a_purge_another_instance_ends_it(
+    site: Site, tmp_path: Path
+) -> None:
+    other = site.daemon.another(free_port(), tmp_path / "other.log")
+    other.start()
+    try:
+        await other.ready()
+        await site.api.request("POST", f"/api/v1/tenants/{site.tenant_id}/terminate", {})
+        with closing(psycopg2.connect(site.database)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(_MANY_EVENTS, (site.tenant_id,))
+                cursor.execute("select count(*) from call_events where tenant_id is not null")
+                ((events,),) = cursor.fetchall()
+                cursor.execute("update tenants set purge_at = now()")
+                cursor.execute(REQUEST, ("purge",))
+
+                def counted() -> int:
+                    cursor.execute("select counts -> 'call_events' from purge_receipts")
+                    rows = cursor.fetchall()
+                    return int(rows[0][0] or 0) if rows else 0
+
+                def ended() -> bool:
+                    cursor.execute("select purged_at is not null from purge_receipts")
+                    return bool(cursor.fetchall()[0][0])
+
+                assert await until(site.reactor, counted, 10.0, pause=0.01)
+                site.daemon.kill()
+                assert 0 < counted() < events
+                assert not ended()
+                assert await until(site.reactor, ended, TAKEOVER_SECONDS + 15.0)
+                # What the dead one was about to remove was removed and counted once.
+                assert counted() == events
+        assert not other.logged("error", "critical")
+    finally:
+        other.kill()
