@@ -16,19 +16,7 @@ from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Parameter, Route
 from nizam.http.schema_parts import ref
-from nizam.http.sounds import (
-    AUDIO,
-    BINARY,
-    DOWNLOAD_ERRORS,
-    DOWNLOAD_HEADERS,
-    DOWNLOAD_PARAMETERS,
-    UPLOAD_COST,
-    UPLOAD_ERRORS,
-    UPLOAD_PARAMETERS,
-    Sounds,
-    also_takes,
-    body_limit,
-)
+from nizam.http.sounds import IF_MATCH, Sounds, download_route, upload_route
 from nizam.model.base import Value
 from nizam.model.music_on_hold import MAX_FILES, MusicFile
 from nizam.model.values import Label
@@ -150,7 +138,9 @@ class Music(Crud):
         name = {"type": "string", "minLength": 1, "maxLength": 120}
         return [
             *Crud.routes(self),
-            Route(
+            upload_route(
+                "music-on-hold",
+                fields={"name": {**name, "description": about}},
                 method="POST",
                 path=files,
                 handler=self.upload,
@@ -159,33 +149,18 @@ class Music(Crud):
                 tag=tag,
                 permission=write,
                 status=201,
-                parameters=(
-                    *UPLOAD_PARAMETERS,
-                    Parameter(name="name", about=about, schema=name),
-                ),
-                request=BINARY,
-                request_media_type=AUDIO,
-                also_takes=also_takes(name={**name, "description": about}),
-                takes_file=True,
-                body_limit=body_limit("music-on-hold"),
+                parameters=(Parameter(name="name", about=about, schema=name),),
                 response=ref("MusicFile"),
                 headers=("Location", "ETag"),
-                errors=(*UPLOAD_ERRORS, Conflict, IdempotencyMismatch, VersionMismatch),
-                cost=UPLOAD_COST,
+                errors=(Conflict, IdempotencyMismatch),
             ),
-            Route(
-                method="GET",
+            download_route(
                 path=file,
                 handler=self.download,
                 summary="One file, as 16-bit linear WAV.",
                 operation="download_music_on_hold_file",
                 tag=tag,
                 permission="music_on_hold:read",
-                parameters=DOWNLOAD_PARAMETERS,
-                response=BINARY,
-                media_type=AUDIO,
-                headers=DOWNLOAD_HEADERS,
-                errors=DOWNLOAD_ERRORS,
             ),
             Route(
                 method="PATCH",
@@ -195,7 +170,7 @@ class Music(Crud):
                 operation="change_music_on_hold_file",
                 tag=tag,
                 permission=write,
-                parameters=UPLOAD_PARAMETERS,
+                parameters=(IF_MATCH,),
                 request=model_schema(FileChange),
                 request_example={"position": 1},
                 response=ref("MusicOnHold"),
@@ -210,7 +185,7 @@ class Music(Crud):
                 tag=tag,
                 permission=write,
                 status=204,
-                parameters=UPLOAD_PARAMETERS,
+                parameters=(IF_MATCH,),
                 errors=(VersionMismatch,),
             ),
         ]

@@ -13,19 +13,7 @@ from nizam.http.etag import if_match
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Route
 from nizam.http.schema_parts import ref
-from nizam.http.sounds import (
-    AUDIO,
-    BINARY,
-    DOWNLOAD_ERRORS,
-    DOWNLOAD_HEADERS,
-    DOWNLOAD_PARAMETERS,
-    UPLOAD_COST,
-    UPLOAD_ERRORS,
-    UPLOAD_PARAMETERS,
-    Sounds,
-    also_takes,
-    body_limit,
-)
+from nizam.http.sounds import IF_MATCH, Sounds, download_route, upload_route
 from nizam.store.stored import Stored
 from nizam.store.unit_of_work import UnitOfWork
 
@@ -102,7 +90,9 @@ class Prompts(Crud):
         path = f"{self.item}/audio"
         return [
             *Crud.routes(self),
-            Route(
+            upload_route(
+                "prompts",
+                fields={},
                 method="PUT",
                 path=path,
                 handler=self.upload,
@@ -110,29 +100,15 @@ class Prompts(Crud):
                 operation="upload_prompt_audio",
                 tag=self.resource.path,
                 permission="prompts:write",
-                parameters=UPLOAD_PARAMETERS,
-                request=BINARY,
-                request_media_type=AUDIO,
-                also_takes=also_takes(),
-                takes_file=True,
-                body_limit=body_limit("prompts"),
                 response=ref("Prompt"),
-                errors=(*UPLOAD_ERRORS, VersionMismatch),
-                cost=UPLOAD_COST,
             ),
-            Route(
-                method="GET",
+            download_route(
                 path=path,
                 handler=self.download,
                 summary="The sound, as 16-bit linear WAV.",
                 operation="download_prompt_audio",
                 tag=self.resource.path,
                 permission="prompts:read",
-                parameters=DOWNLOAD_PARAMETERS,
-                response=BINARY,
-                media_type=AUDIO,
-                headers=DOWNLOAD_HEADERS,
-                errors=DOWNLOAD_ERRORS,
             ),
             Route(
                 method="DELETE",
@@ -143,7 +119,7 @@ class Prompts(Crud):
                 tag=self.resource.path,
                 permission="prompts:write",
                 status=204,
-                parameters=UPLOAD_PARAMETERS,
+                parameters=(IF_MATCH,),
                 errors=(VersionMismatch,),
             ),
         ]

@@ -22,11 +22,12 @@ from nizam.errors import (
     RangeNotSatisfiable,
     StorageFull,
     UnsupportedMediaType,
+    VersionMismatch,
 )
 from nizam.http.etag import if_none_match
 from nizam.http.ranges import requested_range
 from nizam.http.reply import Reply
-from nizam.http.route import Call, Parameter
+from nizam.http.route import Call, Parameter, Route
 from nizam.http.stream import Stream
 from nizam.media.library import LIMITS, MediaLibrary
 from nizam.media.upload import FORM_BYTES, FORM_TYPE, MP3_TYPES, WAV_TYPES, Upload, own
@@ -35,28 +36,55 @@ from nizam.model.audio import AudioFile, Folder, media_path
 T = TypeVar("T")
 _PIECE = 64 * 1024
 AUDIO = WAV_TYPES[0]
-BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
-UPLOAD_COST = 10
+_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+_UPLOAD_COST = 10
 """How many requests an upload counts for: it takes a process of its own for a while."""
 
-UPLOAD_ERRORS: tuple[type[NizamError], ...] = (UnsupportedMediaType, MediaUnavailable, StorageFull)
-DOWNLOAD_ERRORS: tuple[type[NizamError], ...] = (MediaUnavailable, RangeNotSatisfiable)
-UPLOAD_PARAMETERS = (
-    Parameter(name="If-Match", about="Only if the object still has this ETag.", where="header"),
+IF_MATCH = Parameter(
+    name="If-Match", about="Only if the object still has this ETag.", where="header"
 )
-DOWNLOAD_PARAMETERS = (
+_RANGES = (
     Parameter(name="Range", about="One range of bytes, such as bytes=0-1023.", where="header"),
     Parameter(name="If-Range", about="The range only if the file has this ETag.", where="header"),
     Parameter(name="If-None-Match", about="304 if the file has this ETag.", where="header"),
 )
-DOWNLOAD_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
 
 
-def also_takes(**fields: Any) -> dict[str, Any]:
-    """The media types of an upload beside WAV; a form has `fields` beside its file."""
-    file = {**BINARY, "description": "The WAV or MP3 file."}
+def upload_route(
+    folder: Folder,
+    *,
+    fields: Mapping[str, Any],
+    parameters: tuple[Parameter, ...] = (),
+    errors: tuple[type[NizamError], ...] = (),
+    **more: Any,
+) -> Route:
+    """A route that takes a sound, as it is or in a form, which has `fields` beside its file."""
+    file = {**_BINARY, "description": "The WAV or MP3 file."}
     form = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
-    return {MP3_TYPES[0]: BINARY, FORM_TYPE: form}
+    return Route(
+        request=_BINARY,
+        request_media_type=AUDIO,
+        also_takes={MP3_TYPES[0]: _BINARY, FORM_TYPE: form},
+        takes_file=True,
+        body_limit=body_limit(folder),
+        parameters=(IF_MATCH, *parameters),
+        errors=(UnsupportedMediaType, MediaUnavailable, StorageFull, VersionMismatch, *errors),
+        cost=_UPLOAD_COST,
+        **more,
+    )
+
+
+def download_route(**more: Any) -> Route:
+    """A route that gives a sound, or a range of it."""
+    return Route(
+        method="GET",
+        response=_BINARY,
+        media_type=AUDIO,
+        headers=("ETag", "Accept-Ranges", "Content-Disposition"),
+        parameters=_RANGES,
+        errors=(MediaUnavailable, RangeNotSatisfiable),
+        **more,
+    )
 
 
 def body_limit(folder: Folder) -> int:
