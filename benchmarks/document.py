@@ -5,7 +5,9 @@
 PostgreSQL commits to disk. The document is read, applied to an empty tenant, applied again,
 planned and exported as the handlers do it, in a process whose snapshot follows the changes, as
 that of every daemon does. A tick every millisecond meanwhile notes the longest time that the
-thread belonged to something else: a call that arrives then waits for that long.
+thread belonged to something else: a call that arrives then waits for that long. Beside it stands
+how much of a processor such a time has taken at most, which does not depend on what else the
+machine does.
 """
 
 from __future__ import annotations
@@ -32,32 +34,34 @@ _TICK = 0.001
 
 
 class Stalls:
-    """The longest time between two ticks."""
+    """The longest time between two ticks, by the clock and of the processor; in milliseconds."""
 
     def __init__(self, reactor: Any) -> None:
         self._loop = LoopingCall(self._tick)
         self._loop.clock = reactor
-        self._last = time.perf_counter()
-        self.longest = 0.0
+        self._last = self._last_used = 0.0
+        self._longest = self._most_used = 0.0
 
     def start(self) -> None:
         """Begin to tick."""
-        self._last = time.perf_counter()
+        self._last, self._last_used = time.perf_counter(), time.thread_time()
         self._loop.start(_TICK, now=False)
 
     def stop(self) -> None:
         """End ticking."""
         self._loop.stop()
 
-    def taken(self) -> float:
-        """The longest one since this was last asked, in milliseconds."""
-        longest, self.longest = self.longest, 0.0
-        return longest * 1000
+    def taken(self) -> tuple[float, float]:
+        """The longest ones since this was last asked."""
+        found = (self._longest * 1000, self._most_used * 1000)
+        self._longest = self._most_used = 0.0
+        return found
 
     def _tick(self) -> None:
-        now = time.perf_counter()
-        self.longest = max(self.longest, now - self._last)
-        self._last = now
+        now, used = time.perf_counter(), time.thread_time()
+        self._longest = max(self._longest, now - self._last)
+        self._most_used = max(self._most_used, used - self._last_used)
+        self._last, self._last_used = now, used
 
 
 def document(extensions: int) -> bytes:
@@ -116,13 +120,22 @@ async def measure(reactor: Any, dsn: str, redis: PrivateRedis, count: int) -> re
     async def timed(what: str, work: Callable[[], Awaitable[Any]], must: float | None) -> Any:
         stalls.taken()
         began = time.perf_counter()
-        result = await work()
+        async with documents.turn():
+            result = await work()
         seconds = time.perf_counter() - began
         found.add(report.Row(what, seconds, "s", must=must, lower_is_better=True))
-        row = report.Row(
-            f"{what}: thread held", stalls.taken(), "ms", must=50, lower_is_better=True
+        gap, used = stalls.taken()
+        found.add(
+            report.Row(
+                f"{what}: thread held, processor time",
+                used,
+                "ms",
+                must=50,
+                aim=15,
+                lower_is_better=True,
+            )
         )
-        found.add(row)
+        found.add(report.Row(f"{what}: thread held, by the clock", gap, "ms"))
         return result
 
     async def apply() -> Applied:

@@ -14,6 +14,7 @@ import attrs
 from nizam.document.links import slots
 from nizam.document.plan import Change, Known, Present, document_resources
 from nizam.errors import FieldError
+from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.slices import Sliced
 
@@ -53,40 +54,50 @@ def check_together(
     """
     errors: list[FieldError] = []
     numbers: dict[str, _Object] = {}
-    deleted = {(it.resource.name, str(it.id)): it for it in changes if it.operation == "delete"}
-    touched = {it.resource.name for it in changes}
-    dialled = any(it.resource.is_dialled for it in changes)
+    deleted: dict[Node, Change] = {}
+    by_type: defaultdict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_type[change.resource.name].append(change)
+        if change.operation == "delete":
+            deleted[change.resource.name, str(change.id)] = change
+        yield
+    dialled = any(resources()[name].is_dialled for name in by_type)
     for resource in document_resources():
-        if not (resource.name in touched or (dialled and resource.is_dialled) or deleted):
+        if not (resource.name in by_type or (dialled and resource.is_dialled) or deleted):
             continue
         taken: defaultdict[tuple[str, ...], dict[tuple[Any, ...], _Object]] = defaultdict(dict)
         count = 0
-        for it in _afterwards(resource, present.get(resource.name, ()), changes):
+        own = by_type.get(resource.name, ())
+        for it in _afterwards(resource, present.get(resource.name, ()), own):
+            yield
+            if it is None:
+                continue
             count += 1
             errors += _unique_fields(it, taken)
             if resource.is_dialled:
                 errors += _numbers(it, numbers)
             if it.path is None and deleted:
                 errors += _deleted_references(it, deleted)
-            yield
         errors += _quota(resource, count, quotas, changes)
-    errors += _loops(changes, edges)
-    # A number that is unique among extensions is unique among all numbers, too.
-    return list({(it.path, it.code): it for it in errors}.values())
+    errors += yield from _loops(changes, edges)
+    # A number that is unique among extensions is unique among all numbers, too. What is to be
+    # deleted has no place in the document, and can be in use by several.
+    distinct = {(it.path, it.code, it.message * (it.code == "in_use")): it for it in errors}
+    return list(distinct.values())
 
 
 def _afterwards(
     resource: Resource, present: Sequence[Known], changes: Sequence[Change]
-) -> Iterator[_Object]:
-    """The objects of one type as they will be, those that stay as they are first."""
-    mine = [it for it in changes if it.resource.name == resource.name]
-    changed = {it.id for it in mine}
+) -> Iterator[_Object | None]:
+    """The objects of one type as they will be, those that stay as they are first; None for what
+    takes its time and is none of them."""
+    changed = {it.id for it in changes}
     for known in present:
-        if known.id not in changed:
-            yield _Object(resource, str(known.id), known.body, None)
-    for it in mine:
-        if it.operation != "delete":
-            yield _Object(resource, str(it.id), it.body, it.path)
+        stays = known.id not in changed
+        yield _Object(resource, str(known.id), known.body, None) if stays else None
+    for it in changes:
+        gone = it.operation == "delete"
+        yield None if gone else _Object(resource, str(it.id), it.body, it.path)
 
 
 def _unique_fields(
@@ -136,24 +147,32 @@ def _quota(
         yield FieldError(f"/{resource.table}", "quota_exceeded", message)
 
 
-def _loops(changes: Sequence[Change], edges: Sequence[Edge]) -> Iterator[FieldError]:
+def _loops(changes: Sequence[Change], edges: Sequence[Edge]) -> Sliced[list[FieldError]]:
     """Calls that would go round, each named where the document closes the circle."""
-    changed = {(it.resource.name, str(it.id)): it for it in changes}
+    changed: dict[Node, Change] = {}
     following: defaultdict[Node, list[Node]] = defaultdict(list)
+    for change in changes:
+        node = (change.resource.name, str(change.id))
+        changed[node] = change
+        onwards = [(it.type, str(it.id)) for it in change.references if it.by_itself]
+        if onwards:
+            following[node] = onwards
+        yield
     for start, end in edges:
         if start not in changed:
             following[start].append(end)
-    for node, change in changed.items():
-        following[node] += [(it.type, str(it.id)) for it in change.references if it.by_itself]
-    for node in _on_circles(following):
+        yield
+    errors: list[FieldError] = []
+    for node in (yield from _on_circles(following)):
         it = changed.get(node)
         first = None if it is None else next((r for r in it.references if r.by_itself), None)
         if it is not None and first is not None:
             message = "leads back here without anybody answering"
-            yield FieldError(f"{it.path}{first.path}", "loop", message)
+            errors.append(FieldError(f"{it.path}{first.path}", "loop", message))
+    return errors
 
 
-def _on_circles(following: Mapping[Node, Sequence[Node]]) -> list[Node]:
+def _on_circles(following: Mapping[Node, Sequence[Node]]) -> Sliced[list[Node]]:
     """The nodes that lie on a circle: Tarjan's strongly connected components, without recursion."""
     order: dict[Node, int] = {}
     low: dict[Node, int] = {}
@@ -185,6 +204,7 @@ def _on_circles(following: Mapping[Node, Sequence[Node]]) -> list[Node]:
                 enter(step)
             elif step in on_stack:
                 low[node] = min(low[node], order[step])
+            yield
     return found
 
 

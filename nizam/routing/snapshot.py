@@ -21,6 +21,7 @@ from nizam.model.base import Body
 from nizam.model.did import Did
 from nizam.model.registry import resource, resources
 from nizam.model.tenant import Tenant
+from nizam.slices import Sliced
 
 B = TypeVar("B", bound=Body)
 
@@ -59,11 +60,74 @@ def _no_rows() -> Rows:
     return defaultdict(dict)
 
 
+_INDEXED = {"tenant": "domain", "did": "number"}
+"""What is looked up among all tenants: resource name -> by which field."""
+
+
+def _indexed(row: Row) -> str:
+    return str(orjson.loads(row.body)[_INDEXED[row.resource]])
+
+
 @attrs.define
 class _TenantRows:
     revision: int = 0
     rows: Rows = attrs.field(factory=_no_rows)
     numbers: dict[str, tuple[str, UUID]] = attrs.field(factory=dict)
+
+    def copy(self) -> _TenantRows:
+        rows = _no_rows()
+        rows.update((name, dict(kind)) for name, kind in self.rows.items())
+        return _TenantRows(self.revision, rows, dict(self.numbers))
+
+    def take_numbers(self, row: Row) -> None:
+        it = resource(row.resource)
+        if it.is_dialled:
+            numbers = it.numbers(orjson.loads(row.body))
+            self.numbers.update(dict.fromkeys(numbers, (row.resource, row.id)))
+
+    def free_numbers(self, row: Row) -> None:
+        it = resource(row.resource)
+        if it.is_dialled:
+            for number in it.numbers(orjson.loads(row.body)):
+                if self.numbers.get(number) == (row.resource, row.id):
+                    del self.numbers[number]
+
+
+@attrs.define
+class _Draft:
+    """A tenant as it will be. `left` and `came` are what has to go from, and into, the indices
+    over all tenants: (resource, value, id); `changed` are the keys of all that is different."""
+
+    tenant_id: UUID
+    rows: _TenantRows
+    left: list[tuple[str, str, UUID]] = attrs.field(factory=list)
+    came: list[tuple[str, str, UUID]] = attrs.field(factory=list)
+    changed: list[tuple[str, UUID]] = attrs.field(factory=list)
+
+    def put(self, row: Row) -> None:
+        kind = self.rows.rows[row.resource]
+        present = kind.get(row.id)
+        if present is not None:
+            if present.version > row.version:
+                return
+            self._forget(present)
+        kind[row.id] = row
+        if row.resource in _INDEXED:
+            self.came.append((row.resource, _indexed(row), row.id))
+        else:
+            self.rows.take_numbers(row)
+
+    def remove(self, name: str, identifier: UUID) -> None:
+        present = self.rows.rows[name].pop(identifier, None)
+        if present is not None:
+            self._forget(present)
+
+    def _forget(self, row: Row) -> None:
+        self.changed.append((row.resource, row.id))
+        if row.resource in _INDEXED:
+            self.left.append((row.resource, _indexed(row), row.id))
+        else:
+            self.rows.free_numbers(row)
 
 
 class Snapshot:
@@ -87,41 +151,96 @@ class Snapshot:
     def put(self, row: Row) -> None:
         """Take in a row, in place of the older one with its id. An older version is ignored."""
         rows = self._rows(row.resource, row.tenant_id, row.id)[row.resource]
-        key = (row.resource, row.id)
         present = rows.get(row.id)
         if present is not None:
             if present.version > row.version:
                 return
             self._forget(present)
         rows[row.id] = row
-        fields = orjson.loads(row.body)
         if row.resource == "tenant":
-            self._domains[fields["domain"]] = row.id
+            self._domains[_indexed(row)] = row.id
         elif row.resource == "did" and row.tenant_id is not None:
-            self._dids[fields["number"]] = (row.tenant_id, row.id)
-        elif row.tenant_id is not None and resource(row.resource).is_dialled:
-            numbers = self._tenants[row.tenant_id].numbers
-            numbers.update(dict.fromkeys(resource(row.resource).numbers(fields), key))
+            self._dids[_indexed(row)] = (row.tenant_id, row.id)
+        elif row.tenant_id is not None:
+            self._tenants[row.tenant_id].take_numbers(row)
 
     def remove(self, resource_name: str, tenant_id: UUID | None, identifier: UUID) -> None:
         """Forget one object; removing a tenant removes all that it owns."""
         if resource_name == "tenant":
             tenant = self._tenants.pop(identifier, None)
-            for kind in list(tenant.rows.values()) if tenant else ():
+            for name, kind in tenant.rows.items() if tenant else ():
                 for owned in kind.values():
-                    self._forget(owned)
+                    if name in _INDEXED:
+                        self._forget(owned)
+                    # Its numbers have gone with it.
+                    self._decoded.pop((name, owned.id), None)
+            return
         removed = self._rows(resource_name, tenant_id, identifier)[resource_name].pop(
             identifier, None
         )
         if removed is not None:
             self._forget(removed)
 
-    def replace_tenant(self, tenant_id: UUID, rows: Iterable[Row], revision: int) -> None:
-        """Put `rows` in the place of all that is held of the tenant."""
-        self.remove("tenant", None, tenant_id)
-        self._tenants[tenant_id] = _TenantRows(revision=revision)
+    def change_tenant(
+        self,
+        tenant_id: UUID,
+        rows: Iterable[Row],
+        removed: Iterable[tuple[str, UUID]],
+        revision: int,
+    ) -> Sliced[None]:
+        """Take in what changes up to `revision` have made of a tenant's objects. An older version
+        than that which is held is ignored.
+
+        It can be done in pieces: all of it is put together beside what is served, and takes its
+        place at once at the end. A lookup in between sees the tenant as it was: never a DID that
+        leads to a menu which is not there yet. One change at a time: a second one that began
+        meanwhile would be lost.
+        """
+        present = self._tenants.get(tenant_id, _TenantRows())
+        draft = _Draft(tenant_id, present.copy())
+        for name, identifier in removed:
+            draft.remove(name, identifier)
+            yield
         for row in rows:
-            self.put(row)
+            draft.put(row)
+            yield
+        self._publish(draft, revision)
+
+    def replace_tenant(self, tenant_id: UUID, rows: Iterable[Row], revision: int) -> Sliced[None]:
+        """Put `rows` in the place of all that is held of the tenant, as `change_tenant` does."""
+        draft = _Draft(tenant_id, _TenantRows())
+        for row in rows:
+            draft.put(row)
+            yield
+        present = self._tenants.get(tenant_id, _TenantRows())
+        for name, kind in present.rows.items():
+            for row in kind.values():
+                draft.changed.append((name, row.id))
+                if name in _INDEXED:
+                    draft.left.append((name, _indexed(row), row.id))
+                yield
+        self._publish(draft, revision)
+
+    def _publish(self, draft: _Draft, revision: int) -> None:
+        """Serve the draft from now on."""
+        draft.rows.revision = max(revision, 0)
+        self._tenants[draft.tenant_id] = draft.rows
+        for name, value, identifier in draft.left:
+            self._leave_index(name, value, identifier)
+        for name, value, identifier in draft.came:
+            if name == "tenant":
+                self._domains[value] = identifier
+            else:
+                self._dids[value] = (draft.tenant_id, identifier)
+        for key in draft.changed:
+            self._decoded.pop(key, None)
+
+    def _leave_index(self, name: str, value: str, identifier: UUID) -> None:
+        if name == "tenant":
+            if self._domains.get(value) == identifier:
+                del self._domains[value]
+        elif self._dids.get(value, (None, None))[1] == identifier:
+            del self._dids[value]
 
     def set_revision(self, tenant_id: UUID, revision: int) -> None:
         """Note that all changes of the tenant up to `revision` are held."""
@@ -137,20 +256,11 @@ class Snapshot:
         return self._tenants[owner].rows
 
     def _forget(self, row: Row) -> None:
-        key = (row.resource, row.id)
-        self._decoded.pop(key, None)
-        fields = orjson.loads(row.body)
-        if row.resource == "tenant":
-            if self._domains.get(fields["domain"]) == row.id:
-                del self._domains[fields["domain"]]
-        elif row.resource == "did":
-            if self._dids.get(fields["number"], (None, None))[1] == row.id:
-                del self._dids[fields["number"]]
-        elif row.tenant_id in self._tenants and resource(row.resource).is_dialled:
-            numbers = self._tenants[row.tenant_id].numbers
-            for number in resource(row.resource).numbers(fields):
-                if numbers.get(number) == key:
-                    del numbers[number]
+        self._decoded.pop((row.resource, row.id), None)
+        if row.resource in _INDEXED:
+            self._leave_index(row.resource, _indexed(row), row.id)
+        elif row.tenant_id in self._tenants:
+            self._tenants[row.tenant_id].free_numbers(row)
 
     # -- lookups ------------------------------------------------------------------------------
 
@@ -197,6 +307,11 @@ class Snapshot:
             for kind in rows.values():
                 yield from kind.values()
 
+    def rows_of(self, owner: UUID | None) -> list[Row]:
+        """Every row of one tenant, its own included, or (None) of the platform."""
+        held = self._platform if owner is None else self._tenants.get(owner, _TenantRows()).rows
+        return [row for kind in held.values() for row in kind.values()]
+
     def counts(self) -> dict[str, int]:
         """How many tenants, objects and decoded objects are held."""
         return {
@@ -213,7 +328,8 @@ class Snapshot:
         """The row as an object; fields that a newer NIZAM has added are passed over."""
         key = (row.resource, row.id)
         entry = self._decoded.get(key)
-        if entry is None:
+        # Somebody may still hold the tenant as it was before the last change.
+        if entry is None or entry.version != row.version:
             body_type = resource(row.resource).body
             entry = Entry(
                 row.resource,
@@ -222,7 +338,7 @@ class Snapshot:
                 body_type.model_validate_json(row.body, extra="ignore"),
                 orjson.loads(row.secrets),
             )
-            if len(self._decoded) >= DECODED_ENTRIES:
+            if key not in self._decoded and len(self._decoded) >= DECODED_ENTRIES:
                 del self._decoded[next(iter(self._decoded))]
             self._decoded[key] = entry
         return entry

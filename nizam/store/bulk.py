@@ -144,6 +144,14 @@ async def write_changes(unit: UnitOfWork, reactor: Any, changes: Sequence[Change
         await writer.remove(resources()[name], [it for it, _ in pairs if it.operation != "create"])
     for name, pairs in by_type.items():
         await writer.put(resources()[name], pairs)
+    await in_slices(reactor, _told(unit, changes, written))
+    return [it for it in written if it is not None]
+
+
+def _told(
+    unit: UnitOfWork, changes: Sequence[Change], written: Sequence[Stored | None]
+) -> Sliced[None]:
+    """Have feed, history, audit log and events say what was done."""
     for change, after in zip(changes, written, strict=True):
         before = change.before
         assert before is None or isinstance(before, Stored)  # noqa: S101 - read_everything's
@@ -153,7 +161,7 @@ async def write_changes(unit: UnitOfWork, reactor: Any, changes: Sequence[Change
             before,
             None if after is None else attrs.evolve(after, revealed={}),
         )
-    return [it for it in written if it is not None]
+        yield
 
 
 def _prepared(unit: UnitOfWork, changes: Sequence[Change]) -> Sliced[list[Stored | None]]:

@@ -388,7 +388,10 @@ def _way_back(everything: Everything, former: Iterable[Version], with_tenant: bo
     }
     names = yield from names_of(everything.present)
     wanted = [it for it in former if it.body is not None and it.resource in resources()]
-    staying = {(it.resource, str(it.id)) for it in wanted}
+    staying: set[tuple[str, str]] = set()
+    for it in wanted:
+        staying.add((it.resource, str(it.id)))
+        yield
     changes: list[Change] = []
     errors: list[FieldError] = []
     unchanged = 0
@@ -402,16 +405,15 @@ def _way_back(everything: Everything, former: Iterable[Version], with_tenant: bo
         unchanged += change is None
         changes += [] if change is None else [change]
         yield
-    deletes = [
-        Change(
-            operation="delete",
-            resource=known.resource,
-            id=identifier,
-            key=names[name, str(identifier)],
-            before=known,
+    deletes: list[Change] = []
+    for (name, identifier), known in present.items():
+        key = names[name, str(identifier)]
+        deletes.append(
+            Change(
+                operation="delete", resource=known.resource, id=identifier, key=key, before=known
+            )
         )
-        for (name, identifier), known in present.items()
-    ]
+        yield
     return Plan(
         changes=(*deletes, *changes), unchanged=unchanged, errors=tuple(errors), names=names
     )
@@ -485,7 +487,7 @@ async def taken_by_others(
 ) -> list[FieldError]:
     """What no two tenants may share, and another one has: asked with the system's rights."""
     errors: list[FieldError] = []
-    for resource in document_resources():
+    for resource in {it.resource.name: it.resource for it in changes}.values():
         for unique in resource.unique:
             (column, *more) = unique.columns
             if not unique.everywhere or more:

@@ -27,8 +27,8 @@ from nizam.store.system.events import WriteResult, json_argument, write_events
 Operation = Literal["created", "updated", "deleted"]
 RevisionKind = Literal["change", "document", "import", "rollback"]
 
-SLICE = 100
-"""Records that are written in one round trip."""
+SLICE = 40
+"""Records that are written in one round trip: making their rows holds the thread."""
 
 _REVISION = """
 case when %(tenant_id)s::uuid is null then (select revision from platform_state)

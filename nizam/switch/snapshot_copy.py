@@ -15,11 +15,15 @@ from uuid import UUID
 import orjson
 
 from nizam.kv.interface import IKeyValue, Value
+from nizam.model.identifiers import new_id
 from nizam.model.registry import resources
 from nizam.routing.snapshot import Row
 from nizam.slices import Sliced, in_slices
 
 _PREFIX = "nizam:snapshot:"
+_PART = "nizam:snapshot-part:"
+_PART_SECONDS = 60
+_ROWS_AT_ONCE = 500
 _CURRENT_AT = "nizam:snapshot-current-at"
 _REVISION = b"revision"
 _PLATFORM = "platform"
@@ -73,10 +77,19 @@ class SnapshotCopy:
         )
         return int(result) >= 0
 
-    async def replace(self, owner: UUID | None, revision: int, rows: Sequence[Row]) -> None:
-        """Write the copy of an owner whole."""
-        fields = await in_slices(self._clock, _packed(rows))
-        await self._key_value.script("snapshot_replace", [_key(owner)], [revision, *fields])
+    async def replace(self, owner: UUID | None, revision: int, rows: Sequence[Row]) -> bool:
+        """Write the copy of an owner whole: beside the present one, some rows at a time, and then
+        in its place, unless that is beyond this revision by now. False if it was lost meanwhile:
+        Redis was emptied, or it took too long."""
+        part = f"{_PART}{{{owner or _PLATFORM}}}:{new_id()}"
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            fields = await in_slices(self._clock, _packed(rows[start : start + _ROWS_AT_ONCE]))
+            await self._key_value.hset(part, fields)
+            await self._key_value.expire(part, _PART_SECONDS)
+        result = await self._key_value.script(
+            "snapshot_replace", [_key(owner), part], [revision, len(rows)]
+        )
+        return int(result) >= 0
 
     async def remove(self, owner: UUID) -> None:
         """Forget a tenant."""
@@ -92,10 +105,10 @@ class SnapshotCopy:
         return None if value is None else float(value)
 
 
-def _packed(rows: Sequence[Row]) -> Sliced[list[Value]]:
-    fields: list[Value] = []
+def _packed(rows: Sequence[Row]) -> Sliced[dict[str, Value]]:
+    fields: dict[str, Value] = {}
     for row in rows:
-        fields += [_field(row.resource, row.id), _pack(row)]
+        fields[_field(row.resource, row.id)] = _pack(row)
         yield
     return fields
 

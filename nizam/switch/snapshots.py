@@ -24,7 +24,7 @@ from nizam.kv.interface import IKeyValue
 from nizam.metrics import SNAPSHOT_AGE_SECONDS
 from nizam.model.registry import resources
 from nizam.routing.snapshot import Row, Snapshot
-from nizam.slices import Sliced, in_slices
+from nizam.slices import in_slices
 from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool
 from nizam.store.system import snapshots as stored
@@ -213,7 +213,7 @@ class SnapshotService(Service):
                 for row in rows:
                     self._snapshot.put(row)
             else:
-                self._snapshot.replace_tenant(owner, rows, revision)
+                await in_slices(self._clock, self._snapshot.replace_tenant(owner, rows, revision))
         self._current_at = current_at
         self._ready = True
         self._log.warn("routing from the copy in Redis: {n} owners", n=len(owners))
@@ -263,7 +263,7 @@ class SnapshotService(Service):
             await self._drop(tenant_id)
             return
         revision, rows = found
-        self._snapshot.replace_tenant(tenant_id, rows, revision)
+        await in_slices(self._clock, self._snapshot.replace_tenant(tenant_id, rows, revision))
         self._held[tenant_id] = revision
         self._copy_dirty = True
         self._tell([(row.resource, tenant_id, row.id, "reloaded") for row in rows])
@@ -282,24 +282,25 @@ class SnapshotService(Service):
             rows += await stored.rows_by_id(self._pool, resources()[name], ids)
         present = {(row.resource, row.id) for row in rows}
         removed = [key for key in last if key not in present and _is_routed(key[0])]
-        await in_slices(self._clock, self._take_in(owner, rows, removed))
         after = max((it.revision for it in last.values()), default=before)
+        if owner is None:
+            self._take_in(rows, removed)
+        else:
+            work = self._snapshot.change_tenant(owner, rows, removed, after)
+            await in_slices(self._clock, work)
+        self._tell([(it.resource, owner, it.id, it.operation) for it in last.values()])
         if len(last) <= _PATCHED_ROWS:
             await self._patch_copy(owner, before, after, rows, removed)
         else:
             self._copy_dirty = True
             self._copy_checked_at = None
-        self._tell([(it.resource, owner, it.id, it.operation) for it in last.values()])
 
-    def _take_in(
-        self, owner: UUID | None, rows: list[Row], removed: list[tuple[str, UUID]]
-    ) -> Sliced[None]:
+    def _take_in(self, rows: list[Row], removed: list[tuple[str, UUID]]) -> None:
+        """A change of the platform's own objects, which are few, and tenants that are gone."""
         for name, identifier in removed:
-            self._snapshot.remove(name, owner, identifier)
-            yield
+            self._snapshot.remove(name, None, identifier)
         for row in rows:
             self._snapshot.put(row)
-            yield
 
     async def _drop(self, tenant_id: UUID) -> None:
         self._snapshot.remove("tenant", None, tenant_id)
@@ -366,9 +367,6 @@ class SnapshotService(Service):
             await self._copy.note_current(current_at)
 
     async def _write_stale(self) -> None:
-        rows: defaultdict[UUID | None, list[Row]] = defaultdict(list)
-        for row in self._snapshot.rows():
-            rows[row.id if row.resource == "tenant" else row.tenant_id].append(row)
         wanted: dict[UUID | None, int] = {None: self._platform_revision}
         for tenant_id, revision in self._held.items():
             wanted[tenant_id] = revision
@@ -376,8 +374,10 @@ class SnapshotService(Service):
             if not self.running:
                 self._copy_dirty = True
                 return
-            if await self._copy.revision(owner) != revision:
-                await self._copy.replace(owner, revision, rows[owner])
+            if await self._copy.revision(owner) != revision and not await self._copy.replace(
+                owner, revision, self._snapshot.rows_of(owner)
+            ):
+                self._copy_dirty = True
         for owner in await self._copy.owners() - wanted.keys():
             # One that came after the list was made is not stale.
             if owner is not None and owner not in self._held:

@@ -17,6 +17,7 @@ PAGE_ROWS = 1000
 ROWS_AT_ONCE = 250
 """Rows of one change that are read at once: a change of thousands must not hold the thread."""
 _FIRST_ID = UUID(int=0)
+_LAST_ID = 2**63 - 1
 _LOAD_SECONDS = 30.0
 
 _STATE = """
@@ -24,8 +25,9 @@ select (select revision from platform_state), count(*), coalesce(sum(revision), 
 from tenants
 """
 _CHANGES = """
-select revision, resource_type, resource_id, operation from changes
-where tenant_id is not distinct from %s and revision > %s order by revision, id
+select revision, resource_type, resource_id, operation, id from changes
+where tenant_id is not distinct from %s and (revision, id) > (%s, %s) order by revision, id
+limit %s
 """
 
 
@@ -68,8 +70,15 @@ async def revisions(pool: Pool) -> dict[UUID, int]:
 
 async def changes(pool: Pool, tenant_id: UUID | None, after: int) -> list[Change]:
     """The changes after a revision, of a tenant or (None) of the platform, in their order."""
-    rows = await pool.query(_CHANGES, (tenant_id, after), deadline=_LOAD_SECONDS)
-    return [Change(*row) for row in rows]
+    found: list[Change] = []
+    place = (after, _LAST_ID)
+    while True:
+        args = (tenant_id, *place, PAGE_ROWS)
+        rows = await pool.query(_CHANGES, args, deadline=_LOAD_SECONDS)
+        found += [Change(*row[:-1]) for row in rows]
+        if len(rows) < PAGE_ROWS:
+            return found
+        place = (rows[-1][0], rows[-1][-1])
 
 
 async def pages(pool: Pool, resource: Resource) -> AsyncIterator[list[Row]]:
