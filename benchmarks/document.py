@@ -51,11 +51,18 @@ class Stalls:
         """End ticking."""
         self._loop.stop()
 
-    def taken(self) -> tuple[float, float]:
-        """The longest ones since this was last asked."""
-        found = (self._longest * 1000, self._most_used * 1000)
+    def forget(self) -> None:
+        """Begin anew."""
         self._longest = self._most_used = 0.0
-        return found
+
+    def rows(self, what: str) -> list[report.Row]:
+        """The longest ones since then, as rows of a report; `what` was done meanwhile."""
+        used, gap = self._most_used * 1000, self._longest * 1000
+        name = f"{what}: thread held, processor time"
+        return [
+            report.Row(name, used, "ms", must=50, aim=15, lower_is_better=True),
+            report.Row(f"{what}: thread held, by the clock", gap, "ms"),
+        ]
 
     def _tick(self) -> None:
         now, used = time.perf_counter(), time.thread_time()
@@ -118,24 +125,14 @@ async def measure(reactor: Any, dsn: str, redis: PrivateRedis, count: int) -> re
     stalls.start()
 
     async def timed(what: str, work: Callable[[], Awaitable[Any]], must: float | None) -> Any:
-        stalls.taken()
+        stalls.forget()
         began = time.perf_counter()
         async with documents.turn():
             result = await work()
         seconds = time.perf_counter() - began
         found.add(report.Row(what, seconds, "s", must=must, lower_is_better=True))
-        gap, used = stalls.taken()
-        found.add(
-            report.Row(
-                f"{what}: thread held, processor time",
-                used,
-                "ms",
-                must=50,
-                aim=15,
-                lower_is_better=True,
-            )
-        )
-        found.add(report.Row(f"{what}: thread held, by the clock", gap, "ms"))
+        for row in stalls.rows(what):
+            found.add(row)
         return result
 
     async def apply() -> Applied:

@@ -103,8 +103,9 @@ async def measure(
         more = (resident_kib() - before) / 1024
         found.add(report.Row(f"{what}: rows", rows / seconds, "/s"))
         found.add(report.Row(f"{what}: more memory", more, "MiB", must=must, lower_is_better=True))
-        held = stalls.taken()
-        found.add(report.Row(f"{what}: thread held", held, "ms", must=50, lower_is_better=True))
+        for row in stalls.rows(what):
+            found.add(row)
+        stalls.forget()
 
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "extensions.csv"

@@ -143,7 +143,7 @@ def test_every_kind_of_object_is_exported_as_it_was_given(name: str) -> None:
     for identifier, key in keys.items():
         text = text.replace(identifier, key)
     document: dict[str, Any] = {**needed}
-    document[it.table] = [*needed.get(it.table, ()), json.loads(text)]
+    document[it.table] = [*document.get(it.table, []), json.loads(text)]
     tenant, copy = Tenant(), Tenant()
     tenant.apply(document)
     exported = tenant.export(reveal=True)

@@ -14,7 +14,7 @@ from nizam.document.read import MAX_ELEMENT, MAX_OBJECTS, read_document
 from nizam.errors import MalformedJson, PayloadTooLarge, ValidationFailed
 from nizam.slices import at_once
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**17), 10**17) | TEXTS
     | st.floats(allow_nan=False, allow_infinity=False),

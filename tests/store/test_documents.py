@@ -259,7 +259,7 @@ async def test_a_rollback_brings_back_what_was_deleted_with_id_and_secrets(
     revision = (await _apply(documents, acme, DOCUMENT)).revision
     secrets, before = await _secrets(documents, acme), await _export(documents, acme)
     [gateway] = await store.primary.query("select id from gateways")
-    nothing = {name: [] for name, it in DOCUMENT.items() if isinstance(it, list)}
+    nothing: dict[str, Any] = {name: [] for name, it in DOCUMENT.items() if isinstance(it, list)}
     await _apply(documents, acme, nothing, prune=True)
     gone = await documents.revision(acme.tenant_id)
     assert (await _export(documents, acme))["extensions"] == []
