@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,8 @@ def test_the_page_can_be_followed(server: Server, api: Client, tmp_path: Path) -
     assert '"missing_permissions":[]' in done.stdout
     program = blocks("python")[0].replace("https://nizam.example.com", server.base)
     program = program.replace("nzm_live_...", server.key)
-    exec(compile(program, PAGE.name, "exec"), {})  # noqa: S102 - our own documentation
+    names: dict[str, Any] = {}
+    exec(compile(program, PAGE.name, "exec"), names)  # noqa: S102 - our own documentation
+    names["client"].close()
     front_desk = api.tenant("acme").extensions.find("1100")
     assert front_desk.body.display_name == "Front desk"
