@@ -118,6 +118,27 @@ def _with_deadline(test: Any, seconds: float) -> Any:
     return limited
 
 
+# -- fixtures that fail --------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Iterator[Any]:
+    """Note that an async fixture has failed, which pytest-twisted does not.
+
+    pytest would otherwise never finish it, and refuse it to every test that follows.
+    """
+    try:
+        return (yield)
+    except BaseException as error:
+        if fixturedef.cached_result is None:
+            # The request of a fixture is a SubRequest, which is all that this asks of it.
+            key = fixturedef.cache_key(request)  # type: ignore[arg-type]
+            fixturedef.cached_result = (None, key, (error, error.__traceback__))
+        raise
+
+
 # -- nothing left on the reactor -----------------------------------------------------------------
 
 
