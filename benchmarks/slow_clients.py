@@ -10,12 +10,14 @@ them upload 10 MB that nobody takes. In turns; `nizam dev` without its simulated
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from benchmarks.api import development, kept, prepare, works
@@ -51,8 +53,8 @@ def main() -> None:
         port = int(dev["http"].rpartition(":")[2])
         conditions: dict[str, Callable[[], AbstractContextManager[None]]] = {
             "alone": nullcontext,
-            f"{options.clients} slow clients": lambda: _dripping(port, options.clients),
-            f"{UPLOADERS} uploads of 10 MB": lambda: _uploading(port),
+            f"{options.clients} slow clients": lambda: _beside(_drip, port, options.clients),
+            f"{UPLOADERS} uploads of 10 MB": lambda: _beside(_upload_together, port),
         }
         samples: dict[str, list[float]] = {name: [] for name in conditions}
         paced(kept(port), get, options.rate, 2.0)
@@ -80,20 +82,20 @@ def main() -> None:
 
 
 @contextmanager
-def _dripping(port: int, amount: int) -> Iterator[None]:
-    """So many clients, in a thread of their own."""
-    over = threading.Event()
-    thread = threading.Thread(target=_drip, args=(port, amount, over))
-    thread.start()
+def _beside(work: Callable[..., None], *args: object) -> Iterator[None]:
+    """Run `work` in a process of its own, so that it takes no time from the one that measures."""
+    over = multiprocessing.Event()
+    process = multiprocessing.Process(target=work, args=(*args, over))
+    process.start()
     time.sleep(1.0)
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        process.join()
 
 
-def _drip(port: int, amount: int, over: threading.Event) -> None:
+def _drip(port: int, amount: int, over: Event) -> None:
     clients = [_slow_client(port) for _ in range(amount)]
     while not over.is_set():
         for number in range(amount):
@@ -121,22 +123,16 @@ def _go_on(client: socket.socket, port: int) -> socket.socket:
     return client
 
 
-@contextmanager
-def _uploading(port: int) -> Iterator[None]:
+def _upload_together(port: int, over: Event) -> None:
     """Clients that send 10 MB to a path that takes none of it, over and over."""
-    over = threading.Event()
     threads = [threading.Thread(target=_upload, args=(port, over)) for _ in range(UPLOADERS)]
     for it in threads:
         it.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for it in threads:
-            it.join()
+    for it in threads:
+        it.join()
 
 
-def _upload(port: int, over: threading.Event) -> None:
+def _upload(port: int, over: Event) -> None:
     piece = b" " * 65536
     while not over.wait(0.2):
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
