@@ -3,7 +3,9 @@
     python -m benchmarks.api [--peers-python .venv-peers/bin/python] [--seconds 8]
 
 Get, list and create, each at a fixed rate (open loop) and saturated, on kept connections, NIZAM
-and the peer in turn. `nizam dev` without its simulated switch serves; PostgreSQL commits to disk.
+and the peer in turn; saturated also by the processor time that a request takes in the server,
+which a busy machine distorts least. `nizam dev` without its simulated switch serves; PostgreSQL
+commits to disk.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from uuid import uuid4
 import attrs
 import psycopg2
 
-from benchmarks.http_load import Connection, MakeAsk, paced, saturate, server
+from benchmarks.http_load import Connection, MakeAsk, cpu_seconds, paced, saturate, server
 from benchmarks.report import REPOSITORY, Report, Row, median, percentile
 from nizam.embedded.process import free_port
 
@@ -46,6 +48,14 @@ class Work:
     requests: Sequence[bytes]
     p50: tuple[float, float] | None = None
     p99: tuple[float, float] | None = None
+
+
+@attrs.frozen
+class Side:
+    """One of the two that are compared: how it is asked, and its process."""
+
+    make: MakeAsk
+    pid: int
 
 
 @attrs.frozen
@@ -97,23 +107,25 @@ def main() -> None:
     ):
         tenant, port = prepare(dev), free_port()
         peer = ("benchmarks/api_peer.py", str(port), dev["database_dsn"], dev["redis_url"])
-        with server(options.peers_python, *peer):
-            ours = int(dev["http"].rpartition(":")[2])
+        with server(options.peers_python, *peer) as process:
+            ours = Side(kept(int(dev["http"].rpartition(":")[2])), dev["pid"])
+            theirs = Side(kept(port), process.pid)
             for work in works(tenant, options.seconds):
-                _measure(report, work, kept(ours), kept(port), options.seconds)
+                _measure(report, work, ours, theirs, options.seconds)
     report.publish()
 
 
-def _measure(report: Report, work: Work, ours: MakeAsk, peer: MakeAsk, seconds: float) -> None:
+def _measure(report: Report, work: Work, ours: Side, peer: Side, seconds: float) -> None:
     asked = iter(work.requests) if len(work.requests) > 1 else None
 
     def fresh(amount: float) -> Sequence[bytes]:
         return work.requests if asked is None else [next(asked) for _ in range(int(amount))]
 
-    for make in (ours, peer):
-        saturate(make, fresh(2000), 1.0)
+    for side in (ours, peer):
+        saturate(side.make, fresh(2000), 1.0)
     times = {
-        make: paced(make, fresh(work.rate * seconds), work.rate, seconds) for make in (ours, peer)
+        side: paced(side.make, fresh(work.rate * seconds), work.rate, seconds)
+        for side in (ours, peer)
     }
     for name, fraction, bounds in (("p50", 0.5, work.p50), ("p99", 0.99, work.p99)):
         must, aim = bounds or (None, None)
@@ -121,23 +133,32 @@ def _measure(report: Report, work: Work, ours: MakeAsk, peer: MakeAsk, seconds: 
         what = f"{work.name}, {name} at {work.rate}/s"
         report.add(Row(what, figure, "ms", times[ours], must=must, aim=aim, lower_is_better=True))
         report.notes[f"FastAPI + asyncpg: {what}, ms"] = percentile(times[peer], fraction)
-    rates: dict[MakeAsk, list[float]] = {ours: [], peer: []}
+    rates: dict[Side, list[float]] = {ours: [], peer: []}
+    costs: dict[Side, list[float]] = {ours: [], peer: []}
     for _ in range(ROUNDS):
-        for make, measured in rates.items():
-            measured.append(saturate(make, fresh(2000 * seconds), seconds))
-    report.add(
-        Row(
-            f"{work.name}, saturated",
-            median(rates[ours]),
-            "/s",
-            rates[ours],
-            "FastAPI + asyncpg",
-            median(rates[peer]),
-            rates[peer],
-            0.6,
-            1,
+        for side, measured in rates.items():
+            began, used = time.perf_counter(), cpu_seconds(side.pid)
+            measured.append(saturate(side.make, fresh(2000 * seconds), seconds))
+            answered = measured[-1] * (time.perf_counter() - began)
+            costs[side].append(1000 * (cpu_seconds(side.pid) - used) / answered)
+    for what, unit, found, must, aim in (
+        ("saturated", "/s", rates, 0.6, 1.0),
+        ("CPU of the server", "ms", costs, None, None),
+    ):
+        report.add(
+            Row(
+                f"{work.name}, {what}",
+                median(found[ours]),
+                unit,
+                found[ours],
+                "FastAPI + asyncpg",
+                median(found[peer]),
+                found[peer],
+                must,
+                aim,
+                lower_is_better=unit == "ms",
+            )
         )
-    )
 
 
 def kept(port: int) -> MakeAsk:
@@ -146,7 +167,7 @@ def kept(port: int) -> MakeAsk:
 
 @contextmanager
 def development(folder: Path) -> Iterator[dict[str, Any]]:
-    """A running `nizam dev`; its dev.json."""
+    """A running `nizam dev`; its dev.json, with its `pid`."""
     command = (sys.executable, "-m", "nizam.cli", "dev", "--no-sim", "--port", str(free_port()))
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
@@ -162,7 +183,7 @@ def development(folder: Path) -> Iterator[dict[str, Any]]:
             assert process.poll() is None, (folder / "out").read_text()
             assert time.monotonic() < end, "nizam dev did not become ready"
             time.sleep(0.1)
-        yield json.loads(written.read_text())
+        yield {**json.loads(written.read_text()), "pid": process.pid}
     finally:
         process.terminate()
         process.wait(60)

@@ -6,6 +6,7 @@ falls behind is not spared (no coordinated omission).
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 from benchmarks.report import REPOSITORY
 
@@ -90,6 +92,12 @@ def paced(
     _together(work, connections)
     assert len(samples) == int(rate * seconds), "a connection failed"
     return samples
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
