@@ -257,6 +257,7 @@ class _Parts:
             index,
             tenant_of_domain=lambda domain: _tenant_of_domain(snapshot, domain),
             gateway_owner=lambda name: _gateway_owner(snapshot, name),
+            extension_of=lambda tenant_id, number: _extension_of(snapshot, tenant_id, number),
             on_deliveries=committed,
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
@@ -426,6 +427,12 @@ class _Pusher:
 def _tenant_of_domain(snapshot: Snapshot, domain: str) -> UUID | None:
     tenant = snapshot.tenant_by_domain(domain)
     return None if tenant is None else tenant.id
+
+
+def _extension_of(snapshot: Snapshot, tenant_id: UUID, number: str) -> UUID | None:
+    tenant = snapshot.tenant(tenant_id)
+    found = None if tenant is None else tenant.by_number(number)
+    return found.id if found is not None and found.resource == "extension" else None
 
 
 def _gateway_of(snapshot: Snapshot, name: str) -> tuple[UUID, Gateway] | None:

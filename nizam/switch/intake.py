@@ -47,7 +47,8 @@ class Intake(Service):
     """Takes what the switch nodes say.
 
     `database` is the pool of the primary. `tenant_of_domain` and `gateway_owner` look tenants up
-    in the snapshot. `on_deliveries` gets (delivery id, webhook id) pairs after their commit.
+    in the snapshot, `extension_of` the extension with a number of a tenant. `on_deliveries` gets
+    (delivery id, webhook id) pairs after their commit.
     """
 
     _log = Logger()
@@ -62,6 +63,7 @@ class Intake(Service):
         *,
         tenant_of_domain: TenantOfDomain,
         gateway_owner: Callable[[str], UUID | None] = lambda _name: None,
+        extension_of: Callable[[UUID, str], UUID | None] = lambda _tenant_id, _number: None,
         on_deliveries: Callable[[Deliveries], Awaitable[None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         writer: Writer | None = None,
@@ -71,6 +73,7 @@ class Intake(Service):
         self._now = now
         self._index = channel_index
         self.tenant_of_domain = tenant_of_domain
+        self.extension_of = extension_of
         self._gateway_owner = gateway_owner
         self.writer = writer or Writer(clock, database, key_value, on_deliveries, self._was_shed)
         self._normalisers: dict[str, Normaliser] = {}

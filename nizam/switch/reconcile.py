@@ -133,10 +133,11 @@ def close(
 async def _registrations(link: ISwitchLink, intake: Intake, node: str) -> int:
     shown: dict[str, dict[str, Any]] = {}
     for row in await _rows(link, "registrations"):
-        domain = row.get("realm")
+        user, domain = row.get("reg_user"), row.get("realm")
         tenant_id = intake.tenant_of_domain(domain) if domain else None
+        extension_id = intake.extension_of(tenant_id, user) if tenant_id and user else None
         document = {
-            "user": row.get("reg_user"),
+            "user": user,
             "domain": domain,
             "contact": contact_uri(row.get("url")),
             "call_id": row.get("token"),
@@ -144,6 +145,7 @@ async def _registrations(link: ISwitchLink, intake: Intake, node: str) -> int:
             "network_port": int(row.get("network_port") or 0) or None,
             "expires_at_epoch": int(row.get("expires") or 0) or None,
             "tenant_id": str(tenant_id) if tenant_id else None,
+            "extension_id": str(extension_id) if extension_id else None,
             "node": node,
         }
         key = registration_key(document)

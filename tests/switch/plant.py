@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -123,6 +123,7 @@ async def build_plant(
         live,
         index,
         tenant_of_domain=DOMAINS.get,
+        extension_of=uuid5,
         on_deliveries=keep,
     )
     static = [NodeSettings("fs1", "127.0.0.1", esl_port(), Secret(password))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import attrs
 import orjson
@@ -13,8 +13,9 @@ from zope.interface import implementer
 from nizam.errors import SwitchError
 from nizam.esl.interface import ISwitchLink
 from nizam.switch.reconcile import reconcile
-from tests.events.replaying import recorded
+from tests.events.replaying import DOMAINS, recorded
 from tests.switch.conftest import Site
+from tests.switch.plant import ACME
 
 
 @implementer(ISwitchLink)
@@ -24,9 +25,12 @@ class FullSwitch:
 
     channels: dict[str, dict[str, Any]]
     gone: frozenset[str] = frozenset()
+    registrations: tuple[dict[str, str], ...] = ()
     connected: bool = True
 
     async def api(self, command: str, timeout: float) -> str:
+        if command == "show registrations as json" and self.registrations:
+            return orjson.dumps({"rows": self.registrations}).decode()
         if command == "show channels as json":
             rows = [{"uuid": uuid} for uuid in self.channels]
             return orjson.dumps({"row_count": len(rows), "rows": rows}).decode()
@@ -85,3 +89,25 @@ async def test_reconciling_again_changes_nothing(site: Site) -> None:
     again = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
     assert (first.added, again.added, again.closed) == (1, 0, 0)
     assert [it["call_id"] for it in site.plant.live.calls()] == list(switch.channels)
+
+
+async def test_phones_that_nobody_heard_sign_in_are_shown_with_their_extension(site: Site) -> None:
+    # A row of `show registrations as json` of FreeSWITCH 1.11.1.
+    row = {
+        "reg_user": "1002",
+        "realm": ACME,
+        "token": "87d554c5226d48c1",
+        "url": "sofia/internal/sip:1002@127.0.0.1:53978",
+        "expires": "1795876305",
+        "network_ip": "127.0.0.1",
+        "network_port": "53978",
+        "network_proto": "udp",
+        "hostname": "fs2",
+    }
+    switch = FullSwitch({}, registrations=(row,))
+    found = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
+    assert found.registrations == 1
+    tenant_id = DOMAINS[ACME]
+    (shown,) = [it for it in site.plant.live.registrations(tenant_id) if it["node"] == "fs2"]
+    assert shown["extension_id"] == str(uuid5(tenant_id, "1002"))
+    assert shown["contact"] == "sip:1002@127.0.0.1:53978"
