@@ -265,7 +265,15 @@ class _Parts:
         self._services = [media, snapshots, live, *([worker] if worker else []), intake]
         nodes: SwitchNodes | None = None
         if Role.INTAKE in roles:
-            nodes = SwitchNodes(reactor, intake, snapshot, box, self.key_value, settings.nodes)
+            nodes = SwitchNodes(
+                reactor,
+                intake,
+                snapshot,
+                box,
+                self.key_value,
+                settings.nodes,
+                ready=lambda: snapshots.ready,
+            )
             snapshots.on_change(nodes.changed)
             self._services.append(nodes)
         api = Api.over(

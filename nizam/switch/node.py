@@ -35,6 +35,7 @@ RECONCILE_SECONDS: Final = 60.0
 """Between comparisons while the link stands: FreeSWITCH drops events for a listener that is too
 slow, and tells nobody."""
 RECONCILE_RETRY_SECONDS: Final = 1.0
+NOT_READY_SECONDS: Final = 0.1
 SHOW_SECONDS: Final = 1.0
 COMMAND_SECONDS: Final = 5.0
 
@@ -53,7 +54,8 @@ class NodeSpec:
 class Node(Service):
     """Both links of one node, from startService to stopService.
 
-    `gateways` gives the ids of the gateways that it should have.
+    `gateways` gives the ids of the gateways that it should have; `ready` says whether the routing
+    data is there, without which nothing that is found on the switch would have a tenant.
     """
 
     _log = Logger()
@@ -66,6 +68,7 @@ class Node(Service):
         key_value: IKeyValue | None = None,
         *,
         gateways: Callable[[], Iterable[UUID]] = tuple,
+        ready: Callable[[], bool] = lambda: True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.spec = spec
@@ -73,6 +76,7 @@ class Node(Service):
         self._reactor = reactor
         self._intake = intake
         self._key_value = key_value
+        self._ready = ready
         self._now = now
         endpoint = HostnameEndpoint(reactor, spec.host, spec.port)
         self._events = EslLink(
@@ -263,6 +267,9 @@ class Node(Service):
         if not self.running or self._reconciling is not None or not self._reconcile_due:
             return
         if not (self._events.connected and self._commands.connected):
+            return
+        if not self._ready():
+            self._later("reconcile", NOT_READY_SECONDS, self._reconcile)
             return
         self._reconcile_due = False
         self._reconciling = Deferred.fromCoroutine(self._run_reconcile())

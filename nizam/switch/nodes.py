@@ -37,7 +37,8 @@ class SwitchNodes(Service):
     """Holds the links to every node while it runs.
 
     `static` are the nodes of the settings; one of the database with the same name counts before
-    it. `changed` has to be called with what changes in the snapshot.
+    it. `changed` has to be called with what changes in the snapshot, `ready` says whether that
+    has been loaded.
     """
 
     _log = Logger()
@@ -51,9 +52,11 @@ class SwitchNodes(Service):
         key_value: IKeyValue | None = None,
         static: Sequence[NodeSettings] = (),
         *,
+        ready: Callable[[], bool] = lambda: True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._reactor = reactor
+        self._ready = ready
         self._intake = intake
         self._snapshot = snapshot
         self._secret_box = secret_box
@@ -115,6 +118,7 @@ class SwitchNodes(Service):
                     self._intake,
                     self._key_value,
                     gateways=self._gateways,
+                    ready=self._ready,
                     now=self._now,
                 )
                 self._nodes[name] = node

@@ -38,6 +38,9 @@ _PATCHED_ROWS = 200
 CHANNEL = "nizam_changes"
 Changed = tuple[str, UUID | None, UUID, str]
 """(resource, tenant id, id, operation: created, updated, deleted or reloaded)."""
+
+RowKey = tuple[str, UUID | None, UUID]
+"""(resource, tenant id, id)."""
 ChangeListener = Callable[[list[Changed]], None]
 
 
@@ -181,12 +184,15 @@ class SnapshotService(Service):
         """Everything from PostgreSQL, a page at a time; what is no longer there is dropped."""
         state = await stored.state(self._pool)
         revisions = await stored.revisions(self._pool)
-        gone = {(row.resource, row.tenant_id, row.id) for row in self._snapshot.rows()}
+        gone: set[RowKey] = {(row.resource, row.tenant_id, row.id) for row in self._snapshot.rows()}
+        platform: list[Row] = []
         for resource in stored.routed():
             async for page in stored.pages(self._pool, resource):
                 for row in page:
                     self._snapshot.put(row)
                     gone.discard((row.resource, row.tenant_id, row.id))
+                    if row.tenant_id is None:
+                        platform.append(row)
         for name, tenant_id, identifier in gone:
             self._snapshot.remove(name, tenant_id, identifier)
         for tenant_id, revision in revisions.items():
@@ -195,6 +201,7 @@ class SnapshotService(Service):
         self._platform_revision = state.platform_revision
         self._loaded = self._ready = True
         self._copy_dirty = True
+        self._tell_of_platform(platform, gone)
 
     async def _fall_back(self) -> None:
         """Start from the copy in Redis, if nothing better is there."""
@@ -208,15 +215,25 @@ class SnapshotService(Service):
             return
         if not owners:
             return
+        platform: list[Row] = []
         for owner, revision, rows in owners:
             if owner is None:
                 for row in rows:
                     self._snapshot.put(row)
+                    platform.append(row)
             else:
                 await in_slices(self._clock, self._snapshot.replace_tenant(owner, rows, revision))
         self._current_at = current_at
         self._ready = True
+        self._tell_of_platform(platform)
         self._log.warn("routing from the copy in Redis: {n} owners", n=len(owners))
+
+    def _tell_of_platform(self, rows: Iterable[Row], gone: Iterable[RowKey] = ()) -> None:
+        """Tell of the nodes, profiles and lists that are there now, and of those that went."""
+        told: list[Changed] = [(it.resource, None, it.id, "reloaded") for it in rows]
+        told += [(name, None, it, "deleted") for name, owner, it in gone if owner is None]
+        # Nothing is done about a tenant that has been loaded which loading it does not do.
+        self._tell([it for it in told if it[0] != "tenant"])
 
     # -- following ------------------------------------------------------------------------------
 

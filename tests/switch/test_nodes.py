@@ -15,6 +15,7 @@ from nizam.settings.values import Secret
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
+from nizam.switch.node import NOT_READY_SECONDS, Node, NodeSpec
 from nizam.switch.nodes import SwitchNodes
 from tests.routing.tenants import Tenants, identifier, reveal
 
@@ -34,10 +35,9 @@ class Box:
         return reveal(sealed, resource, UUID(str(identifier)), field)
 
 
-def nodes_of(tenants: Tenants, static: list[NodeSettings]) -> SwitchNodes:
-    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+def intake_of(reactor: Any) -> Intake:
     database: Any = None
-    intake = Intake(
+    return Intake(
         reactor,
         database,
         None,
@@ -46,7 +46,11 @@ def nodes_of(tenants: Tenants, static: list[NodeSettings]) -> SwitchNodes:
         tenant_of_domain=lambda _domain: None,
         on_deliveries=nothing,
     )
-    return SwitchNodes(reactor, intake, tenants.snapshot, Box(), None, static)
+
+
+def nodes_of(tenants: Tenants, static: list[NodeSettings]) -> SwitchNodes:
+    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+    return SwitchNodes(reactor, intake_of(reactor), tenants.snapshot, Box(), None, static)
 
 
 def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
@@ -75,3 +79,34 @@ def test_nodes_are_told_of_changed_lists_and_profiles(
     assert getattr(node, told).called is connected
     others = {"reload_lists", "profile_changed", "gateway_changed"} - {told}
     assert not any(getattr(node, it).called for it in others)
+
+
+def test_nodes_that_are_loaded_later_are_connected_to() -> None:
+    tenants = Tenants()
+    nodes = nodes_of(tenants, [])
+    nodes.startService()
+    assert not nodes.nodes
+    body = {"name": "fs3", "esl_host": "10.0.0.5", "xml_username": "fs3"}
+    made = tenants.put("switch_node", "fs3", body, {"esl_password": "ClueCon"})
+    nodes.changed([("switch_node", None, made, "reloaded")])
+    assert list(nodes.nodes) == ["fs3"]
+    nodes.stopService()
+
+
+def test_a_node_is_compared_once_it_is_known_whose_its_phones_are() -> None:
+    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+    ready: list[bool] = []
+    node = Node(
+        reactor,
+        NodeSpec("fs1", "10.0.0.4", 8021, "ClueCon"),
+        intake_of(reactor),
+        ready=lambda: bool(ready),
+    )
+    node.running = 1
+    node._events = node._commands = Mock(connected=True, api=AsyncMock(return_value="{}"))
+    node._reconcile_again()
+    reactor.advance(5 * NOT_READY_SECONDS)
+    assert node.last_reconciled is None
+    ready.append(True)
+    reactor.advance(NOT_READY_SECONDS)
+    assert node.last_reconciled is not None

@@ -131,6 +131,8 @@ async def test_everything_is_loaded_at_the_start(store: Store, key_value: Single
     assert found[1].body == Did.model_validate(found[1].body.model_dump())
     (node,) = follower.snapshot.platform(SwitchNode)
     assert BOX.decrypt(node.secrets["xml_password"], "switch_node", node.id, "xml_password")
+    # Whoever holds links to nodes hears of them, and need not be asked again.
+    assert follower.changes == [("switch_node", None, node.id, "reloaded")]
     assert {row.resource for row in follower.snapshot.rows()} == {
         "tenant",
         "extension",
@@ -139,7 +141,7 @@ async def test_everything_is_loaded_at_the_start(store: Store, key_value: Single
         "switch_node",
     }
     assert follower.snapshot.revisions() == {acme: 4}
-    assert follower.service.age_seconds < 20
+    await until(lambda: follower.service.age_seconds < 20)
     await follower.stop()
 
 
@@ -155,7 +157,7 @@ async def test_a_change_arrives_at_once(store: Store, key_value: SingleRedis) ->
     await until(lambda: follower.name("acme.example.test", "1001") == "Ada")
     await store.delete(resource("extension"), acme, made, WHO)
     await until(lambda: follower.name("acme.example.test", "1001") is None)
-    assert follower.changes[-1] == ("extension", acme, made, "deleted")
+    await until(lambda: follower.changes[-1] == ("extension", acme, made, "deleted"))
     rival = await tenant(store, "rival")
     await until(lambda: follower.snapshot.tenant(rival))
     await store.delete(resource("tenant"), None, rival, WHO)
@@ -260,6 +262,7 @@ async def test_without_postgresql_it_starts_from_the_copy_and_catches_up_later(
     store = Store(pool, (), BOX)
     acme = await tenant(store, "acme")
     made = await extension(store, acme, "1001")
+    await create(store, "switch_node", None, name="fs1", esl_host="10.0.0.5", xml_username="fs1")
     first = await Follower(store, key_value, poll_seconds=0.05).start()
     await until(lambda: first.service.from_database)
     await rename(store, acme, made, "Ada")
@@ -271,6 +274,7 @@ async def test_without_postgresql_it_starts_from_the_copy_and_catches_up_later(
     assert first.name("acme.example.test", "1001") == "Ada"
     second = await Follower(store, key_value, poll_seconds=0.05).start()
     assert not second.service.from_database
+    assert [it[0] for it in second.changes] == ["switch_node"]
     assert second.name("acme.example.test", "1001") == "Ada"
     assert second.snapshot.revisions() == first.snapshot.revisions()
     (entry,) = second.snapshot.tenant(acme).all(Extension)  # type: ignore[union-attr]
@@ -296,6 +300,8 @@ async def test_a_feed_that_no_longer_reaches_back_is_made_up_for_by_loading_ever
 
     await store.primary.transaction(change_without_a_trace)
     await until(lambda: [it.body.name for it in follower.snapshot.platform(SwitchNode)] == ["fs9"])
+    (node,) = follower.snapshot.platform(SwitchNode)
+    await until(lambda: ("switch_node", None, node.id, "reloaded") in follower.changes)
     await follower.stop()
 
 
