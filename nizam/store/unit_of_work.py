@@ -656,13 +656,11 @@ class UnitOfWork:
     ) -> None:
         """Have feed, history, audit log and events say what was done to an object; `action` is
         the audit log's word for it. What is not `told` is in feed and history alone."""
-        it = after or before
-        assert it is not None  # noqa: S101 - one of them is there
         self._records.append(
             Record(
                 operation=operation,
                 action=action or operation,
-                owner=self._owner(it, operation),
+                owner=self._owner(before, after),
                 before=before,
                 after=after,
                 told=told,
@@ -683,11 +681,13 @@ class UnitOfWork:
         only = next(iter(named)) if len(named) == 1 else None
         return None if only is None else UUID(only)
 
-    def _owner(self, it: Stored, operation: Operation) -> UUID | None:
-        """Whose revision counts the change; a tenant that is gone has none any more."""
-        if it.resource.name == "tenant" and operation == "deleted":
+    def _owner(self, before: Stored | None, after: Stored | None) -> UUID | None:
+        """Whose revision counts the change; a tenant that is gone has none any more. Whoever
+        comes to a tenant or leaves it concerns others too: that is the platform's."""
+        if after is None and before is not None and before.resource.name == "tenant":
             return None
-        return self._tenant_of(it)
+        concerned = {self._tenant_of(it) for it in (before, after) if it is not None}
+        return next(iter(concerned)) if len(concerned) == 1 else None
 
 
 def _refuse_terminated(it: Stored) -> None:

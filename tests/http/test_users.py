@@ -266,3 +266,18 @@ async def test_a_repeated_creation_of_a_user_makes_one(server: Server) -> None:
     assert [it.status for it in made] == [201, 201]
     assert made[0].json["id"] == made[1].json["id"]
     assert (await log_in(server, "ada@example.com")).status == 200
+
+
+async def test_a_tenants_audit_log_tells_of_no_other_tenant(server: Server) -> None:
+    tenant, other = await server.make_tenant("acme"), await server.make_tenant("rival")
+    ada = await make_user(server, "ada@example.com", (tenant, "agent"), (other, "agent"))
+    for memberships in ([membership(tenant, "agent")], [membership(other, "agent")]):
+        moved = await server.request("PATCH", f"{USERS}/{ada['id']}", {"memberships": memberships})
+        assert moved.status == 200, moved.body
+    for own, others in ((tenant, other), (other, tenant)):
+        log = await server.request("GET", f"{own}/audit-logs")
+        assert others.rpartition("/")[2].encode() not in log.body
+    rows = await server.pool.query(
+        "select count(*) from audit_logs where tenant_id is null and resource_id = %s", (ada["id"],)
+    )
+    assert rows[0][0] == 3
