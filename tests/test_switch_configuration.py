@@ -92,7 +92,8 @@ def test_questions_can_be_asked_before_anything_that_asks_is_loaded() -> None:
 
 
 EVERY_STEP: plan.Plan = (
-    plan.Set("ringback", "tone_stream://%(200,100,500)"),
+    plan.Set("nizam_route", "nowhere"),
+    plan.Ringback("tone_stream://%(200,100,500)"),
     plan.Export("nizam_route", "to nowhere"),
     plan.Answer(),
     plan.RingReady(),
@@ -105,6 +106,7 @@ EVERY_STEP: plan.Plan = (
     plan.Park("lot-1", "701", "709"),
     plan.ParkInSlot("lot-1", "701"),
     plan.Transfer("1001", "acme.example.test"),
+    plan.HoldMusic(("/var/lib/nizam/media/tenants/a/music-on-hold/b/c.wav",)),
     plan.Playback("ivr/ivr-welcome.wav"),
     plan.Echo(),
     plan.Respond(480, "Gone"),
