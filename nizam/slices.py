@@ -30,8 +30,13 @@ async def in_slices(reactor: Any, work: Sliced[T], seconds: float = SLICE_SECOND
             result: T = end.value
             return result
         if clock() >= until:
-            await deferLater(reactor, 0)
+            await give_way(reactor)
             until = clock() + seconds
+
+
+async def give_way(reactor: Any) -> None:
+    """Let whoever shares the thread have a turn before the next short step."""
+    await deferLater(reactor, 0)
 
 
 def at_once(work: Sliced[T]) -> T:

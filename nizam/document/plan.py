@@ -235,10 +235,10 @@ class _Work:
     def name(self, it: Resource, elements: Iterable[Any], *, listed: bool) -> Sliced[None]:
         """Match the elements of a list with the objects that are there."""
         yield
-        present = {
-            self.called[it.name, str(each.id)]: each
-            for each in self._planner.present.get(it.name, ())
-        }
+        present: dict[str, Known] = {}
+        for known in self._planner.present.get(it.name, ()):
+            present[self.called[it.name, str(known.id)]] = known
+            yield
         given = [(index, each) for index, each in enumerate(elements) if isinstance(each, dict)]
         texts = []
         for _, each in given:
@@ -246,9 +246,9 @@ class _Work:
             yield
         texts = told_apart(texts)
         for (index, _), name in zip(given, texts, strict=True):
-            known = present.pop(name, None)
-            identifier = self._planner.new_id() if known is None else known.id
-            self._matched[it.name, index] = (name, known, identifier)
+            match = present.pop(name, None)
+            identifier = self._planner.new_id() if match is None else match.id
+            self._matched[it.name, index] = (name, match, identifier)
             self._ids[it.name][name] = identifier
             self.called[it.name, str(identifier)] = name
             yield

@@ -44,7 +44,7 @@ from nizam.model.identifiers import new_id
 from nizam.model.pointer import pointer
 from nizam.model.registry import resources
 from nizam.model.validation import field_errors
-from nizam.slices import Sliced, full_collections_wait, in_slices
+from nizam.slices import Sliced, full_collections_wait, give_way, in_slices
 from nizam.store.bulk import Everything, edges, read_everything, write_changes
 from nizam.store.context import ChangeContext
 from nizam.store.pool import Transaction, scope_sql
@@ -337,6 +337,7 @@ class Documents:
             unit.note(action, "document", None, after=done)
         new_revision = everything.revision + (1 if plan.changes else 0)
         told = await in_slices(self._reactor, report(plan, written, new_revision))
+        await give_way(self._reactor)
         return Applied(new_revision, plan, written, told)
 
     async def _check(

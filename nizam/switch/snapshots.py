@@ -24,7 +24,7 @@ from nizam.kv.interface import IKeyValue
 from nizam.metrics import SNAPSHOT_AGE_SECONDS
 from nizam.model.registry import resources
 from nizam.routing.snapshot import Row, Snapshot
-from nizam.slices import in_slices
+from nizam.slices import give_way, in_slices
 from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool
 from nizam.store.system import snapshots as stored
@@ -299,6 +299,8 @@ class SnapshotService(Service):
             rows += await stored.rows_by_id(self._pool, resources()[name], ids)
         present = {(row.resource, row.id) for row in rows}
         removed = [key for key in last if key not in present and _is_routed(key[0])]
+        if len(last) > _PATCHED_ROWS:
+            await give_way(self._clock)
         after = max((it.revision for it in last.values()), default=before)
         if owner is None:
             self._take_in(rows, removed)
