@@ -19,7 +19,7 @@ MAX_DEPTH = 32
 MAX_ELEMENT = 256 * 1024
 """Characters of one element of a list, or of one other value."""
 
-MAX_OBJECTS = 50_000
+MAX_OBJECTS = 20_000
 """Elements of all lists together."""
 
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -33,7 +33,7 @@ def read_document(raw: bytes) -> Sliced[dict[str, Any]]:
 
     Raises MalformedJson for what is no JSON, for duplicate keys, NaN, lone surrogates, nesting
     deeper than 32 and elements larger than 256 KB; ValidationFailed for strings with a NUL;
-    PayloadTooLarge for more than 50,000 elements in all.
+    PayloadTooLarge for more than 20,000 elements in all.
     """
     try:
         text = raw.decode()

@@ -29,7 +29,7 @@ from nizam.slices import in_slices
 from nizam.store.documents import LARGE_SECONDS, Applied, Documents, Planned
 from nizam.store.stored import redacted
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """The largest document. It is on the disk until its turn comes, and then in memory once."""
 
 READING_COST, PLANNING_COST, CHANGING_COST = 5, 10, 20
