@@ -33,6 +33,8 @@ MAX_BYTES = 8 * 1024 * 1024
 """The largest document. It is on the disk until its turn comes, and then in memory once."""
 
 READING_COST, PLANNING_COST, CHANGING_COST = 5, 10, 20
+PLAN_ERRORS = (Conflict, QuotaExceeded)
+CHANGE_ERRORS = (*PLAN_ERRORS, InvalidTransition, VersionMismatch, IdempotencyMismatch)
 PATH = f"{TENANT}/document"
 IF_MATCH = Parameter(
     name="If-Match", about="Only if the tenant is still at this revision.", where="header"
@@ -165,7 +167,7 @@ class TenantDocuments:
                 request_example=DOCUMENT_EXAMPLE,
                 response=PROPOSAL,
                 headers=("ETag",),
-                errors=(Conflict, QuotaExceeded),
+                errors=PLAN_ERRORS,
                 takes_file=True,
                 body_limit=MAX_BYTES,
                 cost=PLANNING_COST,
@@ -185,13 +187,7 @@ class TenantDocuments:
                 request_example=DOCUMENT_EXAMPLE,
                 response=APPLIED,
                 headers=("ETag",),
-                errors=(
-                    Conflict,
-                    QuotaExceeded,
-                    InvalidTransition,
-                    VersionMismatch,
-                    IdempotencyMismatch,
-                ),
+                errors=CHANGE_ERRORS,
                 takes_file=True,
                 body_limit=MAX_BYTES,
                 cost=CHANGING_COST,

@@ -7,20 +7,15 @@ from typing import Annotated, Any
 import attrs
 from pydantic import Field
 
-from nizam.errors import (
-    Conflict,
-    IdempotencyMismatch,
-    InvalidTransition,
-    NotFound,
-    QuotaExceeded,
-    VersionMismatch,
-)
+from nizam.errors import NotFound
 from nizam.http.body import validate
 from nizam.http.changes import change_context
 from nizam.http.document_schemas import APPLIED, PROPOSAL, REVISION, REVISION_WITH_CHANGES
 from nizam.http.documents import (
+    CHANGE_ERRORS,
     CHANGING_COST,
     IF_MATCH,
+    PLAN_ERRORS,
     PLANNING_COST,
     done,
     permit,
@@ -136,7 +131,7 @@ class Revisions:
                 request_required=False,
                 response=PROPOSAL,
                 headers=("ETag",),
-                errors=(Conflict, QuotaExceeded),
+                errors=PLAN_ERRORS,
                 cost=PLANNING_COST,
                 seconds=LARGE_SECONDS,
             ),
@@ -154,13 +149,7 @@ class Revisions:
                 request_required=False,
                 response=APPLIED,
                 headers=("ETag",),
-                errors=(
-                    Conflict,
-                    QuotaExceeded,
-                    InvalidTransition,
-                    VersionMismatch,
-                    IdempotencyMismatch,
-                ),
+                errors=CHANGE_ERRORS,
                 cost=CHANGING_COST,
                 seconds=LARGE_SECONDS,
             ),
