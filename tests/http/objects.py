@@ -13,7 +13,7 @@ from tests.http.conftest import Server
 _EXTENSION = "01937a5e-0000-7000-8000-000000000001"
 _RING_GROUP = "01937a5e-0000-7000-8000-000000000002"
 _GATEWAY = "01937a5e-0000-7000-8000-000000000003"
-_NEEDED = (
+NEEDED = (
     (_EXTENSION, "extensions", {"number": "8001", "display_name": "Needed"}),
     (
         _RING_GROUP,
@@ -42,19 +42,19 @@ async def example_of(server: Server, resource: Resource, tenant: str) -> dict[st
 async def with_real_ids(server: Server, example: dict[str, Any], tenant: str) -> dict[str, Any]:
     text = repr(copy.deepcopy(example))
     ids: dict[str, str] = {}
-    for placeholder, path, body in _NEEDED:
+    for placeholder, path, body in NEEDED:
         if placeholder in text:
             # Made once for each tenant, however many examples need it.
             made = await server.make(f"{tenant}/{path}", body, idempotency_key=placeholder + tenant)
             ids[placeholder] = made["id"]
-    return _replaced(example, ids)  # type: ignore[no-any-return]
+    return replaced(example, ids)  # type: ignore[no-any-return]
 
 
-def _replaced(value: Any, ids: dict[str, str]) -> Any:
+def replaced(value: Any, ids: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {name: _replaced(it, ids) for name, it in value.items()}
+        return {name: replaced(it, ids) for name, it in value.items()}
     if isinstance(value, list):
-        return [_replaced(it, ids) for it in value]
+        return [replaced(it, ids) for it in value]
     return ids.get(value, value) if isinstance(value, str) else value
 
 

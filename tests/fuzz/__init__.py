@@ -1,0 +1,1 @@
+"""schemathesis against the whole daemon: everything that the OpenAPI document says, tried."""
