@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import ip_address
@@ -26,6 +27,7 @@ from nizam.errors import (
     PayloadTooLarge,
     TimeoutExceeded,
     Unauthenticated,
+    UnsupportedMediaType,
 )
 from nizam.http.api import Api
 from nizam.http.auth import SAFE_METHODS, Credentials
@@ -278,6 +280,7 @@ class Front:
             raise PayloadTooLarge("the body is larger than this path takes")
         if request.content.closed:
             raise BadRequest("the client went away before the request was carried out")
+        _check_media_type(request, route)
         call = Call(
             route=route,
             request_id=_request_id(request),
@@ -420,6 +423,25 @@ def _request_id(request: Any) -> str:
 def _header(request: IRequest, name: str) -> str | None:
     values = request.requestHeaders.getRawHeaders(name)
     return None if not values else str(values[-1])
+
+
+def _check_media_type(request: Any, route: Route) -> None:
+    """Raise UnsupportedMediaType for a body that says that it is of another type than the route
+    takes. One that says nothing is taken for what the route takes."""
+    given = _header(request, "content-type")
+    # Those that take a file look at what is in it, whatever it is called.
+    if given is None or route.takes_file or not _has_body(request):
+        return
+    if given.partition(";")[0].strip().lower() not in route.media_types:
+        raise UnsupportedMediaType(f"this path takes {', '.join(sorted(route.media_types))}")
+
+
+def _has_body(request: Any) -> bool:
+    content = request.content
+    present = content.tell()
+    empty = content.seek(0, os.SEEK_END) == 0
+    content.seek(present)
+    return not empty
 
 
 def _cookie(request: IRequest, name: str) -> str | None:

@@ -28,6 +28,7 @@ from nizam.http.reply import Reply, to_json
 from nizam.http.route import BASE, TENANT, Access, Call, Parameter, Route
 from nizam.http.schemas import list_of, ref
 from nizam.model.base import Body
+from nizam.model.pointer import pointer
 from nizam.model.resource import Resource, with_fields
 from nizam.store.listing import parse_listing
 from nizam.store.queries import listing_fields
@@ -207,7 +208,8 @@ class Crud:
         unknown = sorted(fields.keys() - known)
         if unknown:
             errors = [
-                FieldError(f"/{it}", "unknown_field", "there is no such field") for it in unknown
+                FieldError(pointer((it,)), "unknown_field", "there is no such field")
+                for it in unknown
             ]
             raise UnknownField(f"unknown: {', '.join(it.path for it in errors)}", errors=errors)
 

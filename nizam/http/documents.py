@@ -138,6 +138,7 @@ class TenantDocuments:
                 response=DOCUMENT,
                 headers=("ETag",),
                 response_example=DOCUMENT_EXAMPLE,
+                errors=(ValidationFailed,),
                 cost=READING_COST,
                 seconds=LARGE_SECONDS,
             ),

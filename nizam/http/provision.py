@@ -23,12 +23,21 @@ from nizam.fsxml.registrar import registrars
 from nizam.http.api_keys import ApiKeys
 from nizam.http.changes import change_context
 from nizam.http.etag import etag
-from nizam.http.openapi import model_schema
+from nizam.http.openapi import model_schema, plural, schema_name
 from nizam.http.principal import require
 from nizam.http.reply import Reply
 from nizam.http.resets import Reset
 from nizam.http.route import BASE, Call, Route, Schema
-from nizam.http.schemas import ref
+from nizam.http.schema_parts import (
+    array,
+    count,
+    identifier,
+    object_of,
+    ref,
+    text,
+    time,
+    words,
+)
 from nizam.http.users import Users
 from nizam.model.api_key import ApiKey, KeyTerms
 from nizam.model.base import Value
@@ -189,7 +198,8 @@ class Provisioning:
                 status=201,
                 request=_request(),
                 request_example=EXAMPLE,
-                response=ref("Provisioned"),
+                headers=("ETag", "Location"),
+                response=_answer(),
                 errors=(Conflict, QuotaExceeded, IdempotencyMismatch, KeyValueUnavailable),
                 cost=_COST,
             )
@@ -228,6 +238,58 @@ EXAMPLE: Mapping[str, Any] = {
     "admin": {"email": "hank@globex.example.test", "name": "Hank Scorpio"},
     "api_key": {"name": "Their CRM", "scopes": ["extensions:*", "calls:read", "cdrs:read"]},
 }
+
+
+def _answer() -> Schema:
+    account = object_of(
+        "What the phone registers with.",
+        user=text("The SIP user.", "1001"),
+        domain=text("The SIP domain.", "globex.example.test"),
+        password=text("The SIP password; it is shown this once.", "..."),
+    )
+    always = object_of(
+        "Every object that was made, with the secrets that were given or generated. A list is "
+        "there for whatever was asked for.",
+        tenant={**ref("Tenant"), "description": "The tenant."},
+        sip=object_of(
+            "What phones need to know.",
+            domain=text("The SIP domain.", "globex.example.test"),
+            registrars=array(
+                object_of(
+                    host=text("The host.", "sip.example.com"),
+                    port=count("The port.", 5060),
+                    transport=words("How SIP is carried.", "udp", "tcp", "tls"),
+                ),
+                "Where phones can register; empty if the domain's DNS has to say.",
+            ),
+        ),
+        extensions=array(
+            object_of(
+                id=identifier("Its id."),
+                number=text("Its number.", "1001"),
+                display_name=text("Its name.", "Extension 1001"),
+                sip=account,
+            ),
+            "The extensions.",
+        ),
+    )
+    lists = {
+        it.table: array(ref(schema_name(it)), f"The {plural(it)}.")
+        for it in provisioned()
+        if it.name != "extension"
+    }
+    admin = {
+        "description": "The administrator, with what lets them in.",
+        "allOf": [ref("User")],
+        "properties": {
+            "reset_token": text("With what the person chooses a password."),
+            "reset_token_expires_at": time("Until when the token holds."),
+            "password": text("The password that was generated."),
+        },
+    }
+    key = {**ref("ApiKey"), "description": "The key, with its text as `key`."}
+    properties = {**always["properties"], **lists, "admin": admin, "api_key": key}
+    return {"title": "Provisioned", **always, "properties": properties}
 
 
 def _request() -> Schema:

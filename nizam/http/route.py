@@ -24,6 +24,7 @@ of the tenant in the path and of the platform; of the platform; of the platform 
 that the path names itself; whoever has the permission somewhere, and is shown only what belongs
 there."""
 
+MERGE_PATCH = "application/merge-patch+json"
 Schema = Mapping[str, Any]
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -128,6 +129,12 @@ class Route:
     body_limit: int | None = None
     cost: int = 1
     seconds: float = REQUEST_SECONDS
+
+    @property
+    def media_types(self) -> frozenset[str]:
+        """What the body may be."""
+        merge_patch = {MERGE_PATCH} if self.method == "PATCH" else set()
+        return frozenset({self.request_media_type, *self.also_takes} | merge_patch)
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

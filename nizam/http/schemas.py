@@ -37,6 +37,7 @@ PROBLEM: Schema = {
     "description": "Why a request was not carried out (RFC 9457). Some codes have members of their "
     "own beside these.",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "additionalProperties": True,
     "properties": {
         "type": text("Where the code is explained.", "/docs#not_found"),
         "title": text("What the code means; always the same.", "Not found"),
@@ -48,13 +49,27 @@ PROBLEM: Schema = {
         "errors": array(_FIELD_ERROR, "Every wrong field; of an import the first 500."),
         "error_count": count("Of an import: how many things are wrong in all."),
         "referrers": array(
-            object_of(type=text("Its type.", "did"), id=identifier("Its id.")),
+            object_of(
+                type=text("Its type.", "did"),
+                id=identifier("Its id."),
+                path=text("The field that refers to it, as a JSON Pointer.", "/destination/id"),
+            )
+            | {"required": ["type", "id"]},
             "in_use: who still refers to the object.",
         ),
         "holder": object_of(
             "conflict: who has the number already.",
             type=text("Its type.", "extension"),
             id=identifier("Its id."),
+        ),
+        "changes": array(
+            object_of(
+                path=text("A JSON Pointer."),
+                before={"description": "What it was; not there for a secret."},
+                after={"description": "What it is now; not there for a secret."},
+            )
+            | {"required": ["path"]},
+            "version_mismatch: what has changed since the version that the client knew.",
         ),
         "current_version": count("version_mismatch: the version that the object has now."),
         "scope": text("scope_missing: the scope that is needed."),
@@ -131,6 +146,7 @@ EXPLANATION = object_of(
             "description": "A step's name, and what it holds.",
             "required": ["step"],
             "properties": {"step": text("What is done.", "bridge")},
+            "additionalProperties": True,
         },
         "What the switch is told to do.",
     ),
@@ -139,59 +155,12 @@ EXPLANATION = object_of(
     route=text("The way in words.", "extension 1002"),
 )
 
-_SIP_ACCOUNT = object_of(
-    "What the phone registers with.",
-    user=text("The SIP user.", "1001"),
-    domain=text("The SIP domain.", "globex.example.test"),
-    password=text("The SIP password; it is shown this once.", "..."),
-)
-
-_PROVISIONED = object_of(
-    "Every object that was made, with the secrets that were given or generated; further lists are "
-    "there for what was asked for.",
-    tenant={**ref("Tenant"), "description": "The tenant."},
-    sip=object_of(
-        "What phones need to know.",
-        domain=text("The SIP domain.", "globex.example.test"),
-        registrars=array(
-            object_of(
-                host=text("The host.", "sip.example.com"),
-                port=count("The port.", 5060),
-                transport=words("How SIP is carried.", "udp", "tcp", "tls"),
-            ),
-            "Where phones can register; empty if the domain's DNS has to say.",
-        ),
-    ),
-    extensions=array(
-        object_of(
-            id=identifier("Its id."),
-            number=text("Its number.", "1001"),
-            display_name=text("Its name.", "Extension 1001"),
-            sip=_SIP_ACCOUNT,
-        ),
-        "The extensions.",
-    ),
-)
-PROVISIONED: Schema = {
-    **_PROVISIONED,
-    "properties": {
-        **_PROVISIONED["properties"],
-        "admin": {
-            "allOf": [ref("User")],
-            "description": "With `reset_token` and `reset_token_expires_at`, or with the "
-            "`password` that was generated.",
-        },
-        "api_key": {"allOf": [ref("ApiKey")], "description": "With its text as `key`."},
-    },
-}
-
 SCHEMAS: Mapping[str, Schema] = {
     "Problem": PROBLEM,
     "Delivery": DELIVERY,
     "Attempt": ATTEMPT,
     "WebhookStats": WEBHOOK_STATS,
     "Explanation": EXPLANATION,
-    "Provisioned": PROVISIONED,
     "TenantStats": TENANT_STATS,
     **CALL_SCHEMAS,
 }

@@ -17,7 +17,7 @@ from nizam.model.registry import resources
 from tests.http.conftest import Server
 
 ID = UUID("01937a5e-0000-7000-8000-000000000001")
-FOR_PEOPLE = {("GET", "/docs")}
+FOR_PEOPLE = "/docs"
 ASKS_NOTHING = {"close", "tenant", "tenant_id"}
 GIVEN: dict[str, Any] = {
     "it": ID,
@@ -56,7 +56,8 @@ def test_every_resource_has_its_collection() -> None:
 async def test_every_operation_of_the_api_can_be_asked_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    documented = {(str(it.method), it.path) for it in server.api.routes()} - FOR_PEOPLE
+    routes = [it for it in server.api.routes() if not it.path.startswith(FOR_PEOPLE)]
+    documented = {(str(it.method), it.path) for it in routes}
     asked = {fitting(method, path, documented) for method, path in everything(monkeypatch)}
     assert documented - asked == set(), "the client lacks these"
     assert asked - documented == set(), "the API has no such thing"

@@ -145,6 +145,10 @@ MATRIX: dict[str, Row] = {
     # -- for everybody --------------------------------------------------------------------------
     "openapi": Row(None, place="open"),
     "docs": Row(None, place="open"),
+    "docs_page": Row(None, place="open"),
+    "docs_style": Row(None, place="open"),
+    "docs_script": Row(None, place="open"),
+    "docs_index": Row(None, place="open"),
     # Without the right password nobody gets further than the check of the body.
     "login": Row(None, place="open", answers=(422,)),
     "reset_password": Row(None, place="open", answers=(422,)),

@@ -20,6 +20,7 @@ from nizam.routing.snapshot import Row as SnapshotRow
 from nizam.store.system.events import write_events
 from tests.http.access_matrix import MATRIX, WHO, Row
 from tests.http.conftest import Answer, Server
+from tests.http.described import sample_of
 from tests.http.isolation import write_cdr
 from tests.http.objects import ALL, collection, example_of
 from tests.http.people import browser_of, make_user, membership, token_of
@@ -109,9 +110,10 @@ async def furnish(server: Server, database: str) -> Site:
     )
     await write_events(server.pool, [event])
     site.ids.update({"call_id": call_id, "call-events": event.id, "auth": _NO_ID})
+    site.ids["page"] = "auth"
     site.ids["revision"] = "1"
     site.ids["file_id"] = _NO_ID
-    live = {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2], "started_at": _LONG_AGO}
+    live = sample_of("LiveCall") | {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2]}
     server.api.live.put("calls", "fs1", call_id, live)
     await _show_routing(server, tenant)
     return site

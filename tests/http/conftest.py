@@ -30,6 +30,7 @@ from nizam.store.store import Store
 from nizam.store.system.api_keys import create_platform_key
 from nizam.switch.live import LiveState
 from nizam.webhooks.queue import DeliveryQueue
+from tests.http.contract import broken_promises
 
 reactor: Any = installed_reactor
 PLENTY = 1_000_000
@@ -50,7 +51,8 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class Server:
-    """The running API. Requests are signed with the platform's key unless told otherwise."""
+    """The running API. Requests are signed with the platform's key unless told otherwise, and
+    every answer must be one that the OpenAPI document declares."""
 
     base: str
     api: Api
@@ -91,6 +93,8 @@ class Server:
             name.decode().lower(): b", ".join(values).decode()
             for name, values in response.headers.getAllRawHeaders()
         }
+        wrong = broken_promises(method, path, response.code, found, content)
+        assert not wrong, f"{method} {path} {response.code}: {wrong} {content[:500]!r}"
         return Answer(response.code, found, content)
 
     async def make(self, path: str, body: Any, **more: Any) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 import attrs
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from nizam.cli.openapi import described
+from nizam.http.openapi.examples import sample
 
 Schema = Mapping[str, Any]
 
@@ -63,11 +64,29 @@ def followed(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+def sample_of(name: str) -> dict[str, Any]:
+    """A whole object of the schema of this name."""
+    found: dict[str, Any] = sample({"$ref": f"#/components/schemas/{name}"}, _schemas())
+    return found
+
+
+def _schemas() -> dict[str, Any]:
+    found: dict[str, Any] = document()["components"]["schemas"]
+    return found
+
+
 def wrong(schema: Schema, value: Any) -> list[str]:
     """What of the value the schema does not take; references are into the document."""
     whole = {**schema, "components": document()["components"]}
-    checker = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    return [f"{it.json_path}: {it.message}" for it in checker.iter_errors(value)]
+    return errors(Draft202012Validator(whole, validate_formats=True), value)
+
+
+def errors(checker: Draft202012Validator, value: Any) -> list[str]:
+    """What the checker says of the value."""
+    return [
+        f"/{'/'.join(map(str, it.instance_path))}: {it.message}"
+        for it in checker.iter_errors(value)
+    ]
 
 
 def parts(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:

@@ -12,6 +12,7 @@ from nizam.model.registry import resource
 from nizam.routing.snapshot import Row
 from nizam.store.system.events import write_events
 from tests.http.conftest import Server
+from tests.http.described import sample_of
 
 _CALL = UUID("6f0c8f2e-0000-4000-8000-000000000001")
 _HOOK = {"url": "https://example.com/hooks", "event_types": ["call.*"]}
@@ -112,7 +113,7 @@ async def test_call_events_are_listed_traced_and_dispatched_again(server: Server
 
 async def test_live_calls_and_registrations_are_those_of_the_tenant(server: Server) -> None:
     tenant, other = await server.make_tenant(), await server.make_tenant("other")
-    call: dict[str, Any] = {
+    call: dict[str, Any] = sample_of("LiveCall") | {
         "call_id": str(_CALL),
         "tenant_id": tenant.rpartition("/")[2],
         "started_at": "2026-01-01T00:00:00Z",
@@ -159,11 +160,12 @@ async def test_cdrs_are_listed_and_shown_with_their_legs(server: Server) -> None
 
 async def test_a_switch_node_shows_its_link(server: Server) -> None:
     made = await server.make("/api/v1/switch-nodes", resource("switch_node").example)
-    server.api.live.put("links", "fs1", "link", {"connected": True})
+    link = {"connected": True, "since": None, "last_event_at": None, "lag_seconds": None}
+    server.api.live.put("links", "fs1", "link", link)
     for path in (f"/api/v1/switch-nodes/{made['id']}", "/api/v1/switch-nodes"):
         shown = (await server.request("GET", path)).json
         node = shown["data"][0] if "data" in shown else shown
-        assert node["link"] == {"connected": True}
+        assert node["link"] == link
 
 
 async def test_a_gateway_shows_its_state(server: Server) -> None:

@@ -26,6 +26,11 @@ BESIDE: Mapping[str, Mapping[str, Schema]] = {
         "last_login_from": _field(_TEXT, "From which address."),
     },
     "api_key": {
+        "key_start": _field(
+            _TEXT,
+            "The beginning of its text, to tell it from others by.",
+            examples=["nzm_live_0000"],
+        ),
         "last_used_at": _field(_TIME, "When it was last used, to the minute."),
         "last_used_from": _field(_TEXT, "From which address."),
         "previous_key_expires_at": _field(

@@ -40,7 +40,7 @@ def _of_type(kind: str, flat: Schema) -> Schema:
             properties[name] = {"type": "string", "const": kind}
         elif name not in takes:
             properties[name] = {"type": "null"}
-        elif name in required or name in EITHER.get(kind, ()):
+        elif name in required:
             given = next(side for side in it["anyOf"] if side.get("type") != "null")
             properties[name] = {**given, "description": it["description"]}
         else:
@@ -52,7 +52,10 @@ def _of_type(kind: str, flat: Schema) -> Schema:
         "additionalProperties": False,
     }
     if kind in EITHER:
-        found["oneOf"] = [{"required": [name]} for name in EITHER[kind]]
+        # An answer has both, of which one is null.
+        found["oneOf"] = [
+            {"required": [name], "properties": {name: {"type": "string"}}} for name in EITHER[kind]
+        ]
     return found
 
 

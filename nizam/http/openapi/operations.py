@@ -15,12 +15,11 @@ from nizam.http.openapi.links import links_of
 from nizam.http.openapi.problems import by_status, errors_of, response, response_name
 from nizam.http.openapi.walk import Schema, Schemas, hoisted, name_of
 from nizam.http.openapi.words import words
-from nizam.http.route import Parameter, Route
+from nizam.http.route import MERGE_PATCH, Parameter, Route
 from nizam.http.route import Schema as DeclaredSchema
 from nizam.model.registry import resources
 
 _UUID: Schema = {"type": "string", "format": "uuid"}
-_MERGE_PATCH = "application/merge-patch+json"
 _REQUEST_ID = Parameter(
     name="X-Request-Id",
     about="Comes back in the answer and finds the request in the log.",
@@ -118,7 +117,7 @@ def _request_contents(route: Route, components: Components) -> Iterator[tuple[st
     if route.request is not None:
         media = _media(components, route.request, route.request_example)
         if route.method == "PATCH":
-            yield _MERGE_PATCH, media
+            yield MERGE_PATCH, media
         yield route.request_media_type, media
     for media_type, schema in route.also_takes.items():
         yield media_type, _media(components, schema, None)

@@ -13,7 +13,7 @@ from nizam.model.resource import Resource
 _BESIDE: Mapping[str, tuple[str, str, str]] = {
     "auth": (
         "Signing in",
-        "Start here",
+        "Access",
         "Logging in and out, sessions and tokens, passwords, and what you may do.",
     ),
     "calls": (
@@ -48,7 +48,7 @@ _BESIDE: Mapping[str, tuple[str, str, str]] = {
 """Of tags that are no resource: title, group, description."""
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Start here": ("auth",),
+    "Access": ("auth",),
     "Platform": ("tenants", "users", "api-keys", "switch-nodes", "sip-profiles", "acls"),
     "Numbers and people": ("extensions", "dids", "ring-groups", "conference-rooms"),
     "Calls": ("calls", "routing"),

@@ -1,0 +1,95 @@
+"""How each operation is asked for with nizam.client."""
+
+from __future__ import annotations
+
+import pprint
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_TENANT = re.compile(r"/api/v1/tenants/{tenant_id}/([\w-]+)(?:/{(\w+)})?(?:/([\w-]+))?\Z")
+_PLATFORM = re.compile(r"/api/v1/([\w-]+)(?:/{(\w+)})?(?:/([\w-]+))?\Z")
+_VERBS = {"POST": "create", "PUT": "replace", "PATCH": "update", "DELETE": "delete"}
+
+_SPECIAL: Mapping[str, str] = {
+    "me": "client.me()",
+    "list_permissions": "client.permissions()",
+    "openapi": "client.openapi()",
+    "login": "Client.log_in(URL, {email}, {password})",
+    "logout": "client.sign_in.log_out()",
+    "list_tokens": "client.sign_in.tokens()",
+    "create_token": "client.sign_in.create_token({name}, expires_in_seconds={expires_in_seconds})",
+    "revoke_tokens": "client.sign_in.revoke_other_tokens()",
+    "revoke_token": "client.sign_in.revoke_token(ID)",
+    "change_password": "client.sign_in.change_password({current_password}, {new_password})",
+    "reset_password": "client.sign_in.reset_password({token}, {new_password})",
+    "explain_routing": "acme.explain({from}, {to})",
+    "roll_back_call_flow": "acme.call_flows.roll_back(ID, {version})",
+    "terminate_tenant": "client.tenants.terminate(ID, grace_days={grace_days})",
+    "rotate_api_key": "client.api_keys.rotate(ID, grace_seconds={grace_seconds})",
+    "replay_webhook": "acme.webhooks.replay(ID, statuses={statuses})",
+    "get_purge_receipt": "client.tenants.purge_receipt(ID)",
+    "upload_prompt_audio": "acme.prompts.upload(ID, FILE)",
+    "download_prompt_audio": "acme.prompts.download(ID, FILE)",
+    "delete_prompt_audio": "acme.prompts.delete_audio(ID)",
+    "upload_music_on_hold_file": "acme.music_on_hold.upload(ID, FILE)",
+    "download_music_on_hold_file": "acme.music_on_hold.download(ID, FILE_ID, FILE)",
+    "change_music_on_hold_file": "acme.music_on_hold.change_file(ID, FILE_ID, position={position})",
+    "delete_music_on_hold_file": "acme.music_on_hold.delete_file(ID, FILE_ID)",
+    "get_document": "acme.document.get()",
+    "roll_back_revision": "acme.revisions.roll_back(ID, tenant_settings={tenant_settings})",
+    "plan_rollback": "acme.revisions.plan(ID, tenant_settings={tenant_settings})",
+    "list_all_audit_logs": "client.audit_logs.list()",
+    "provision_tenant": "client.tenants.provision({body})",
+}
+"""What is called otherwise than its path says; fields of the example stand in braces."""
+
+OF_TENANT = 'acme = client.tenant("acme")\n'
+
+
+def python_example(operation: str, method: str, path: str, body: Any) -> str | None:
+    """The call for an operation with an example of its body; None for pages."""
+    special = _SPECIAL.get(operation)
+    if special is not None:
+        return _with_tenant(_filled(special, body))
+    found = _TENANT.match(path)
+    owner = "acme"
+    if found is None or (found[1] in _TENANT_STEPS and found[2] is None):
+        found, owner = _PLATFORM.match(path.replace("{tenant_id}", "{id}")), "client"
+    if found is None:
+        return None
+    table, parameter, action = found.groups()
+    collection = f"{owner}.{table.replace('-', '_')}"
+    thing = "" if parameter is None else "ID"
+    if action is not None:
+        given = [thing] if thing else []
+        if isinstance(body, str):
+            action, given = f"{action}_csv", [repr(body.encode())]
+        elif body is not None:
+            given.append(_literal(body))
+        return _with_tenant(f"{collection}.{action.replace('-', '_')}({', '.join(given)})")
+    if method == "GET":
+        return _with_tenant(f"{collection}.get(ID)" if thing else f"{collection}.list()")
+    arguments = [thing] if thing else []
+    arguments += [] if body is None else [_literal(body)]
+    return _with_tenant(f"{collection}.{_VERBS[method]}({', '.join(arguments)})")
+
+
+_TENANT_STEPS = frozenset({"activate", "suspend", "stats", "purge-receipt"})
+"""What is below a tenant and is no list of its own."""
+
+
+def _literal(value: Any) -> str:
+    return pprint.pformat(value, width=66, sort_dicts=False)
+
+
+def _with_tenant(call: str) -> str:
+    return f"{OF_TENANT}{call}" if call.startswith("acme.") else call
+
+
+def _filled(template: str, body: Any) -> str:
+    def value(found: re.Match[str]) -> str:
+        given = body if found[1] == "body" else (body or {}).get(found[1])
+        return _literal(given)
+
+    return re.sub(r"{(\w+)}", value, template)
