@@ -44,7 +44,7 @@ from nizam.http.principal import (
     require_user,
 )
 from nizam.http.problems import problem
-from nizam.http.reply import Reply
+from nizam.http.reply import JSON, Reply
 from nizam.http.route import REQUEST_SECONDS, Call, Route, as_uuid
 from nizam.http.stream import Stream, send
 from nizam.metrics import HTTP_REQUEST_SECONDS
@@ -429,8 +429,9 @@ def _check_media_type(request: Any, route: Route) -> None:
     """Raise UnsupportedMediaType for a body that says that it is of another type than the route
     takes. One that says nothing is taken for what the route takes."""
     given = _header(request, "content-type")
-    # Those that take a file look at what is in it, whatever it is called.
-    if given is None or route.takes_file or not _has_body(request):
+    # Those that take a sound look at what is in it, whatever it is called.
+    is_sound = route.takes_file and JSON not in route.media_types
+    if given is None or is_sound or not _has_body(request):
         return
     if given.partition(";")[0].strip().lower() not in route.media_types:
         raise UnsupportedMediaType(f"this path takes {', '.join(sorted(route.media_types))}")

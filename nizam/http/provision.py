@@ -274,7 +274,7 @@ def _answer() -> Schema:
         ),
     )
     lists = {
-        it.table: array(ref(schema_name(it)), f"The {plural(it)}.")
+        it.table: array(_with_secrets(it), f"The {plural(it)}.")
         for it in provisioned()
         if it.name != "extension"
     }
@@ -290,6 +290,15 @@ def _answer() -> Schema:
     key = {**ref("ApiKey"), "description": "The key, with its text as `key`."}
     properties = {**always["properties"], **lists, "admin": admin, "api_key": key}
     return {"title": "Provisioned", **always, "properties": properties}
+
+
+def _with_secrets(it: Resource) -> dict[str, Any]:
+    """The object with the secrets that were given, which no other answer has."""
+    fields = [secret.field for secret in it.secrets if secret.generate is None]
+    if not fields:
+        return ref(schema_name(it))
+    secrets = {name: text("The secret that was given.") for name in fields}
+    return {"allOf": [ref(schema_name(it))], "properties": secrets}
 
 
 def _request() -> Schema:

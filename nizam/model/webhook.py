@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from nizam.model.base import Body, Value
 from nizam.model.event_types import is_subscription
-from nizam.model.resource import Column, Resource, Secret
+from nizam.model.resource import Column, RefersTo, Resource, Secret
 from nizam.model.values import LongText, safe_text
 
 DEFAULT_RETRY_SCHEDULE: tuple[int, ...] = (5, 30, 120, 600, 3600, 14400, 43200, 86400)
@@ -54,7 +54,7 @@ HeaderValue = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[ -~]
 class WebhookFilter(Value):
     """Only events that touch these objects; an empty filter lets everything through."""
 
-    extension_id: UUID | None = None
+    extension_id: Annotated[UUID, RefersTo("extension")] | None = None
     """Only events of this extension."""
     did: str | None = None
     """Only events of calls to this DID, in E.164."""

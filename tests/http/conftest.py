@@ -73,7 +73,7 @@ class Server:
         raw: bytes | None = None,
         **headers: str,
     ) -> Answer:
-        fields = {name.replace("_", "-"): [value] for name, value in headers.items()}
+        fields = {name.replace("_", "-").title(): [value] for name, value in headers.items()}
         if key is not None:
             fields["Authorization"] = [f"Bearer {self.key if key == 'platform' else key}"]
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import attrs
@@ -77,8 +78,18 @@ def _schemas() -> dict[str, Any]:
 
 def wrong(schema: Schema, value: Any) -> list[str]:
     """What of the value the schema does not take; references are into the document."""
-    whole = {**schema, "components": document()["components"]}
-    return errors(Draft202012Validator(whole, validate_formats=True), value)
+    return errors(_checker(json.dumps(schema)), value)
+
+
+def wrong_places(schema: Schema, value: Any) -> set[str]:
+    """The JSON Pointers of what the schema does not take."""
+    return {it.partition(": ")[0] for it in wrong(schema, value)}
+
+
+@lru_cache(maxsize=4)
+def _checker(schema: str) -> Draft202012Validator:
+    whole = {**json.loads(schema), "components": document()["components"]}
+    return Draft202012Validator(whole, validate_formats=True)
 
 
 def errors(checker: Draft202012Validator, value: Any) -> list[str]:
