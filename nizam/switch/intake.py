@@ -152,6 +152,17 @@ class Intake(Service):
         )
         self.writer.add(Batch([event]))
 
+    async def durable_until(self, node: str, heard_until: datetime) -> datetime:
+        """Wait until what the node has said so far is in PostgreSQL or Redis; the moment until
+        which that is all of it, at most `heard_until`: what waits for its tenant is in memory.
+
+        Raises DatabaseUnavailable when something had to be dropped meanwhile.
+        """
+        waiting = self.normaliser(node).waiting
+        moments = [event.occurred_at for call in waiting for event in call.waiting[:1]]
+        await self.writer.settled()
+        return min([heard_until, *moments])
+
     def forget_node(self, node: str) -> None:
         """The node is no longer one of ours."""
         normaliser = self._normalisers.pop(node, None)

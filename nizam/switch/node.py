@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nizam import metrics
-from nizam.errors import KeyValueUnavailable, NizamError
+from nizam.errors import DatabaseUnavailable, KeyValueUnavailable, NizamError
 from nizam.esl.event import SwitchEvent
 from nizam.esl.interface import ISwitchLink
 from nizam.esl.link import EslLink
@@ -38,6 +38,8 @@ RECONCILE_RETRY_SECONDS: Final = 1.0
 NOT_READY_SECONDS: Final = 0.1
 SHOW_SECONDS: Final = 1.0
 COMMAND_SECONDS: Final = 5.0
+REORDERED: Final = timedelta(milliseconds=100)
+"""FreeSWITCH's threads hand events over in another order than they were fired in, by moments."""
 
 
 @attrs.frozen
@@ -104,6 +106,8 @@ class Node(Service):
         self._ever_up = False
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
+        self._heard_until: datetime | None = None
+        self._remembering: Deferred[None] | None = None
         self._lag_seconds: float | None = None
         self._down_since: datetime | None = None
         self._reconcile_due = False
@@ -199,6 +203,8 @@ class Node(Service):
         now = self._now()
         self._last_event_at = now
         fired = moment(event.get("Event-Date-Timestamp"))
+        # By the clock of the switch: what it fired since then may still be on its way to us.
+        self._heard_until = (now if fired is None else min(fired, now)) - REORDERED
         if fired is not None:
             lag = (now - fired).total_seconds()
             self._lag_seconds = lag
@@ -225,7 +231,7 @@ class Node(Service):
         name = self.spec.name
         metrics.ESL_CONNECTED.labels(name).set(0)
         # What was on its way when the connection ended is lost too.
-        self._down_since = self._last_event_at or self._now()
+        self._down_since = self._heard_until or self._now()
         self._since = self._now()
         self._intake.node_event("node.down", name, {"reason": reason})
         self._show()
@@ -309,14 +315,23 @@ class Node(Service):
         }
         self._intake.live.put("links", self.spec.name, "link", document)
         self._later("show", SHOW_SECONDS, self._show)
-        if self._key_value is not None and self._last_event_at and self._events.connected:
-            Deferred.fromCoroutine(self._remember(self._key_value, self._last_event_at))
+        heard, idle = self._heard_until, self._remembering is None
+        if self._key_value is not None and heard and idle and self._events.connected:
+            self._remembering = Deferred.fromCoroutine(self._remember(self._key_value, heard))
+            self._remembering.addBoth(self._remembered)
 
-    async def _remember(self, key_value: IKeyValue, heard_at: datetime) -> None:
+    async def _remember(self, key_value: IKeyValue, heard_until: datetime) -> None:
+        """Note for the next process until when nothing is missing, should this one die."""
         try:
-            await key_value.set(self._heard_key, orjson.dumps(heard_at))
-        except KeyValueUnavailable:
+            until = await self._intake.durable_until(self.spec.name, heard_until)
+            await key_value.set(self._heard_key, orjson.dumps(until))
+        except (DatabaseUnavailable, KeyValueUnavailable):
             return
+
+    def _remembered(self, result: object) -> None:
+        self._remembering = None
+        if isinstance(result, Failure):
+            self._failed(result)
 
     def _later(self, what: str, delay: float, work: Callable[[], None]) -> None:
         timer = self._timers.pop(what, None)

@@ -135,6 +135,16 @@ class Writer:
             self._shed()
         self._soon(self._linger)
 
+    async def settled(self) -> None:
+        """Wait until all that was added so far is in PostgreSQL or Redis.
+
+        Raises DatabaseUnavailable when something had to be dropped meanwhile.
+        """
+        if len(self._pending) or self._working is not None:
+            waiter: Deferred[None] = Deferred()
+            self.add(Batch(waiters=[waiter]))
+            await waiter
+
     # -- the loop -----------------------------------------------------------------------------
 
     def _soon(self, delay: float) -> None:
@@ -154,7 +164,9 @@ class Writer:
     def _end(self, _result: object) -> None:
         self._working = None
         if not len(self._pending):
-            self._tell_idle()  # what is not in PostgreSQL is safe in Redis
+            # What is not in PostgreSQL is safe in Redis.
+            self._pending.safe()
+            self._tell_idle()
         if len(self._pending) and not self._spilled:
             self._soon(0.0)
         elif self._spilled:

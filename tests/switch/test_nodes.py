@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
+import orjson
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from nizam.errors import InternalError
+from nizam.esl.event import SwitchEvent
 from nizam.settings import NodeSettings
 from nizam.settings.values import Secret
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
-from nizam.switch.node import NOT_READY_SECONDS, Node, NodeSpec
+from nizam.switch.node import NOT_READY_SECONDS, REORDERED, Node, NodeSpec
 from nizam.switch.nodes import SwitchNodes
 from tests.routing.tenants import Tenants, identifier, reveal
 
@@ -110,3 +114,24 @@ def test_a_node_is_compared_once_it_is_known_whose_its_phones_are() -> None:
     ready.append(True)
     reactor.advance(NOT_READY_SECONDS)
     assert node.last_reconciled is not None
+
+
+async def test_the_next_process_is_told_until_when_everything_is_durable() -> None:
+    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+    key_value, now = AsyncMock(), datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+    intake, stored = intake_of(reactor), Deferred[None]()
+    intake.writer = Mock(settled=lambda: stored)
+    node = Node(
+        reactor, NodeSpec("fs1", "10.0.0.4", 8021, "ClueCon"), intake, key_value, now=lambda: now
+    )
+    node.running = 1
+    node._events = Mock(connected=True)
+    # Fired four seconds before it was heard: those behind it may not have come yet.
+    fired = now - timedelta(seconds=4)
+    stamp = str(int(fired.timestamp() * 1_000_000))
+    node._event(SwitchEvent("HEARTBEAT", {"Event-Date-Timestamp": stamp}), 0.0)
+    node._show()
+    key_value.set.assert_not_called()
+    stored.callback(None)
+    (_, told), _ = key_value.set.call_args
+    assert datetime.fromisoformat(orjson.loads(told)) == fired - REORDERED

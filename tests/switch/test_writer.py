@@ -237,3 +237,22 @@ async def test_legs_are_bounded_too_and_who_posted_them_is_told(bench: Bench) ->
             await waiter
     bench.database.away = False
     await writer.stop()
+
+
+async def test_what_was_added_is_settled_when_it_can_no_longer_be_lost(bench: Bench) -> None:
+    writer = bench.writer(None)
+    writer.start()
+    await writer.settled()
+    bench.database.away = True
+    writer.add(events(1, 3))
+    settled = Deferred.fromCoroutine(writer.settled())
+
+    async def spilling() -> bool:
+        return writer.spilling
+
+    await bench.until(spilling)
+    assert not settled.called
+    bench.database.away = False
+    await settled
+    assert await bench.stored() == [1, 2, 3]
+    await writer.stop()
