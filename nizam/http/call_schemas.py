@@ -33,16 +33,18 @@ _ENDED = or_null(time("When it ended.", "2026-11-28T09:31:10.500000Z"))
 _CAUSE = or_null(text("FreeSWITCH's hangup cause.", "NORMAL_CLEARING"))
 _GATEWAY = or_null(text("The gateway that carried it."))
 
+EVENT_ID = text(
+    "The same for the same event, however often it is told.",
+    "evt_0193a1b2c3d40123456789abcdef0123",
+    pattern="^evt_[0-9a-f]{32}$",
+)
+
 EVENT: Schema = {
     "type": "object",
     "description": "Something that happened, as webhooks carry it.",
     "required": ["id", "type", "schema_version", "occurred_at", "data"],
     "properties": {
-        "id": text(
-            "The same for the same event, however often it is told.",
-            "evt_0193a1b2c3d40123456789abcdef0123",
-            pattern="^evt_[0-9a-f]{32}$",
-        ),
+        "id": EVENT_ID,
         "type": text("What happened.", "call.answered"),
         "schema_version": {"const": SCHEMA_VERSION, "description": "The version of this form."},
         "occurred_at": _STARTED | {"description": "When, by the switch's clock."},

@@ -5,9 +5,10 @@ from __future__ import annotations
 import attrs
 
 from nizam.errors import NotFound
+from nizam.http.call_schemas import EVENT_ID
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.reply import Reply
-from nizam.http.route import TENANT, Call, Route
+from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.http.schemas import list_of, ref
 from nizam.store.history import (
     CALL_EVENT_FIELDS,
@@ -21,6 +22,7 @@ from nizam.store.history import (
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store
 
+EVENT = Parameter(name="id", about="The id of the event.", schema=EVENT_ID, where="path")
 EVENTS_SORT = "-occurred_at"
 CDRS_SORT = "-started_at"
 
@@ -85,6 +87,7 @@ class History:
                 operation="get_call_event",
                 tag="calls",
                 permission="call_events:read",
+                parameters=(EVENT,),
                 response=ref("Event"),
             ),
             Route(

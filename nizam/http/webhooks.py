@@ -15,6 +15,7 @@ from nizam.errors import IdempotencyMismatch, KeyValueUnavailable
 from nizam.http.body import validate
 from nizam.http.changes import change_context
 from nizam.http.crud import shown
+from nizam.http.history import EVENT
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
@@ -239,6 +240,7 @@ class Webhooks:
                 handler=self.redispatch,
                 summary="Send an event to webhooks again.",
                 operation="redispatch_call_event",
+                parameters=(EVENT,),
                 tag="calls",
                 permission="deliveries:write",
                 status=202,

@@ -31,13 +31,14 @@ _PLENTY = "1000000"
 
 @attrs.frozen
 class Site:
-    """`key` may do everything; `token` is a user's, who may too; `ids` are by the segment of the
-    path that the object's id follows."""
+    """`key` may do everything; `token` is a user's, who may too, and so is `spare_token`, which
+    can be ended; `ids` are by the segment of the path that the object's id follows."""
 
     base: str
     daemon: DaemonProcess
     key: str
     token: str
+    spare_token: str
     ids: Mapping[str, list[str]]
 
 
@@ -93,7 +94,18 @@ def _furnish(daemon: DaemonProcess, settings: Mapping[str, str]) -> Site:
         ids["call-events"] = [it["id"] for it in events]
         login = {"email": made["email"], "password": made["password"], "token": True}
         token = client.post(f"{BASE}/auth/login", json=login).json()["token"]
-    return Site(daemon.base, daemon, made["key"], token, ids)
+        spare = _token(client, token)
+    return Site(daemon.base, daemon, made["key"], token, spare, ids)
+
+
+def _token(client: httpx.Client, signed_in: str) -> str:
+    answer = client.post(
+        f"{BASE}/auth/tokens",
+        json={"name": "spare"},
+        headers={"Authorization": f"Bearer {signed_in}"},
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["token"])
 
 
 def _bootstrap(settings: Mapping[str, str]) -> dict[str, str]:

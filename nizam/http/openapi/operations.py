@@ -22,8 +22,8 @@ from nizam.model.registry import resources
 _UUID: Schema = {"type": "string", "format": "uuid"}
 _REQUEST_ID = Parameter(
     name="X-Request-Id",
-    about="Comes back in the answer and finds the request in the log.",
-    schema={"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
+    about="Comes back in the answer and finds the request in the log: up to 128 letters, digits, "
+    "`.`, `_`, `:` and `-`. Another one is passed over.",
     where="header",
 )
 _IDEMPOTENCY_KEY = Parameter(

@@ -11,6 +11,7 @@ from nizam.errors import (
     DatabaseUnavailable,
     HeadersTooLarge,
     InternalError,
+    InvalidTransition,
     MalformedJson,
     NizamError,
     NotFound,
@@ -63,6 +64,9 @@ def errors_of(route: Route) -> Errors:
             found.append(CsrfTokenMissing)
     if "{" in route.path:
         found.append(NotFound)
+    if route.access == "tenant" and route.method != "GET":
+        # A tenant that is terminated cannot be changed any more.
+        found.append(InvalidTransition)
     if route.method in ("POST", "PUT", "PATCH"):
         found += _WITH_BODY
     if any(it.where == "query" for it in route.parameters):
