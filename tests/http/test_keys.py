@@ -43,6 +43,7 @@ async def test_me_tells_what_a_key_may(server: Server) -> None:
 @pytest.mark.parametrize(
     "key",
     ["", "nzm_test_short_000000", new_key("test"), new_key("test")[:-1] + "!", "x" * 5000],
+    ids=["none", "short", "unknown", "wrong checksum", "long"],
 )
 async def test_a_key_that_is_none_is_refused(server: Server, key: str) -> None:
     answer = await server.request("GET", "/api/v1/me", key=key)
