@@ -236,7 +236,8 @@ def redis_url(redis_server: PrivateRedis) -> str:
 def _new_database(server: PrivatePostgres, template: str) -> Iterator[str]:
     name = f"test_{next(_database_numbers)}"
     with _administration(server) as cursor:
-        cursor.execute(f"create database {name} template {template}")
+        # A copy of files takes half the time that one through the log does.
+        cursor.execute(f"create database {name} template {template} strategy file_copy")
     yield server.dsn(name)
     with _administration(server) as cursor:
         cursor.execute(f"drop database {name} with (force)")
