@@ -31,6 +31,7 @@ from nizam.errors import (
 )
 from nizam.http.api import Api
 from nizam.http.auth import SAFE_METHODS, Credentials
+from nizam.http.changes import check_idempotency_key
 from nizam.http.cookies import cookie_name
 from nizam.http.cors import Cors
 from nizam.http.limits import Meter, Usages
@@ -52,6 +53,7 @@ from nizam.model.identifiers import new_id
 from nizam.model.registry import resource
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_SHORTEST_ID = 32
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -78,7 +80,7 @@ def build_root(
     served = api.routes() if routes is None else routes
     for route in served:
         app.route(
-            _PARAMETER.sub(r"<\1>", route.path),
+            _PARAMETER.sub(_converter, route.path),
             methods=[route.method],
             endpoint=route.operation,
             strict_slashes=True,
@@ -89,6 +91,13 @@ def build_root(
     app.handle_errors(Exception)(front.unmatched)
     limits = {it.path: it.body_limit for it in served if it.body_limit is not None}
     return _Root(app.resource(), mounted, front, limits)
+
+
+def _converter(found: re.Match[str]) -> str:
+    """How Klein finds a parameter: an id is long, so that words such as `import` in its place are
+    paths of their own, with methods of their own."""
+    name = found[1]
+    return f"<string(minlength={_SHORTEST_ID}):{name}>" if name.endswith("id") else f"<{name}>"
 
 
 class _Root(Resource):
@@ -281,6 +290,8 @@ class Front:
         if request.content.closed:
             raise BadRequest("the client went away before the request was carried out")
         _check_media_type(request, route)
+        if route.method == "POST":
+            check_idempotency_key(_header(request, "idempotency-key"))
         call = Call(
             route=route,
             request_id=_request_id(request),

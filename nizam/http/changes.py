@@ -18,8 +18,7 @@ REPLAYED = ("Idempotent-Replayed", "true")
 def change_context(call: Call, digest: bytes | None = None) -> ChangeContext:
     """What stands beside the change in the audit log; on a POST, with its Idempotency-Key.
 
-    `digest` is that of a body that the route takes as a file. Raises BadRequest for a key that is
-    none.
+    `digest` is that of a body that the route takes as a file.
     """
     return ChangeContext(
         actor_type=call.principal.kind,
@@ -33,12 +32,16 @@ def change_context(call: Call, digest: bytes | None = None) -> ChangeContext:
     )
 
 
+def check_idempotency_key(key: str | None) -> None:
+    """Raise BadRequest for a key that is none."""
+    if key is not None and (not 1 <= len(key) <= MAX_KEY or not key.isprintable()):
+        raise BadRequest(f"an Idempotency-Key has 1 to {MAX_KEY} printable characters")
+
+
 def _idempotency(call: Call, body: bytes) -> Idempotency | None:
     key = call.header("idempotency-key")
     if key is None:
         return None
-    if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
-        raise BadRequest(f"an Idempotency-Key has 1 to {MAX_KEY} printable characters")
     request = hashlib.sha256()
     for part in (call.route.method, call.route.path, *call.path.values()):
         request.update(part.encode() + b"\0")
