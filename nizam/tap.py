@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -146,6 +147,7 @@ class Daemon(Service):
         while self.running and not parts.health.ready:
             await deferLater(self._reactor, READY_POLL_SECONDS)
         if self.running:
+            _set_aside_what_stays()
             self._notifier.ready()
             self._log.info("ready: {roles}", roles=", ".join(sorted(self._settings.roles)))
 
@@ -166,6 +168,13 @@ class Daemon(Service):
         self._log.failure("the daemon could not start", failure)
         if self._reactor.running:
             self._reactor.stop()
+
+
+def _set_aside_what_stays() -> None:
+    """Spare full collections of garbage the modules and tenants that were loaded by now: going
+    through them takes a tenth of a second, in which no call is answered."""
+    gc.collect()
+    gc.freeze()
 
 
 class _NotReady(Resource):
