@@ -8,6 +8,7 @@ and a body over the limit of its path is answered before it is read.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -34,6 +35,10 @@ HEADER_SECONDS = 10.0
 BODY_SECONDS = 30.0
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 """A body larger than the usual gets this much more time."""
+
+SPREAD_SECONDS = 1.0
+"""Up to so much more time each deadline gives, so that clients who began together do not have to be
+answered together."""
 
 LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 * 1024 * 1024
@@ -306,7 +311,8 @@ class BoundedChannel(HTTPChannel):
 
     def _arm(self, seconds: float) -> None:
         self._disarm()
-        self._deadline = self.site.reactor.callLater(seconds, self._late)
+        spread = random.random() * SPREAD_SECONDS  # noqa: S311 - hides nothing
+        self._deadline = self.site.reactor.callLater(seconds + spread, self._late)
 
     def _disarm(self) -> None:
         if self._deadline is not None and self._deadline.active():
