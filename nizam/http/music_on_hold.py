@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import attrs
@@ -120,7 +121,7 @@ class Music(Crud):
             await self.sounds.drop(call.tenant, gone.id, it["id"])
         return Reply(None, 204)
 
-    async def _with_files(self, call: Call, change: Any) -> Stored:
+    async def _with_files(self, call: Call, change: Callable[[Files], Files]) -> Stored:
         versions = if_match(call.header("if-match"))
 
         async def work(unit: UnitOfWork) -> Stored:

@@ -53,7 +53,8 @@ class Purge:
             except (LeaseLostError, DatabaseUnavailable):
                 raise
             except Exception as error:
-                self._log.warn("the purge of {tenant_id} waits", tenant_id=str(tenant_id))
+                # The scheduler's record has room for the first one alone.
+                self._log.failure("the purge of {tenant_id} waits", tenant_id=str(tenant_id))
                 failed = failed or error
                 continue
             removed += outcome.removed

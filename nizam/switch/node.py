@@ -204,7 +204,7 @@ class Node(Service):
         self._last_event_at = now
         fired = moment(event.get("Event-Date-Timestamp"))
         # By the clock of the switch: what it fired since then may still be on its way to us.
-        self._heard_until = (now if fired is None else min(fired, now)) - REORDERED
+        self._heard_until = now if fired is None else min(fired, now)
         if fired is not None:
             lag = (now - fired).total_seconds()
             self._lag_seconds = lag
@@ -231,7 +231,7 @@ class Node(Service):
         name = self.spec.name
         metrics.ESL_CONNECTED.labels(name).set(0)
         # What was on its way when the connection ended is lost too.
-        self._down_since = self._heard_until or self._now()
+        self._down_since = (self._heard_until or self._now()) - REORDERED
         self._since = self._now()
         self._intake.node_event("node.down", name, {"reason": reason})
         self._show()
@@ -317,7 +317,9 @@ class Node(Service):
         self._later("show", SHOW_SECONDS, self._show)
         heard, idle = self._heard_until, self._remembering is None
         if self._key_value is not None and heard and idle and self._events.connected:
-            self._remembering = Deferred.fromCoroutine(self._remember(self._key_value, heard))
+            self._remembering = Deferred.fromCoroutine(
+                self._remember(self._key_value, heard - REORDERED)
+            )
             self._remembering.addBoth(self._remembered)
 
     async def _remember(self, key_value: IKeyValue, heard_until: datetime) -> None:
