@@ -18,6 +18,7 @@ from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
 from nizam.store import audit, idempotency, queries, shared
 from nizam.store.audit import AuditEntry
+from nizam.store.conflicts import conflict_of
 from nizam.store.context import ChangeContext
 from nizam.store.listing import Listing, Page
 from nizam.store.pool import Pool, Transaction
@@ -26,7 +27,7 @@ from nizam.store.stored import Stored
 from nizam.store.system import api_keys, users
 from nizam.store.system.events import WriteResult
 from nizam.store.turns import Turns
-from nizam.store.unit_of_work import UnitOfWork, conflict_of
+from nizam.store.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 _TOLD_AT_ONCE = 200

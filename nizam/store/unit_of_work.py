@@ -14,29 +14,25 @@ from typing import Any
 from uuid import UUID
 
 import attrs
-import psycopg2
 
-from nizam.document.describe import field_changes
 from nizam.errors import (
-    Conflict,
     FieldError,
     InUse,
     InvalidTransition,
     NotFound,
     QuotaExceeded,
     ValidationFailed,
-    VersionMismatch,
 )
 from nizam.model.api_key import ApiKey
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
 from nizam.model.key_text import key_hash, key_start, new_key
-from nizam.model.pointer import pointer
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.model.tenant import TRANSITIONS
 from nizam.model.user import User
 from nizam.store.audit import AuditEntry
+from nizam.store.conflicts import mismatch
 from nizam.store.connection import Select, Statement
 from nizam.store.context import ChangeContext
 from nizam.store.deliveries import keep_previous_secret
@@ -55,10 +51,10 @@ from nizam.store.references import (
     take_numbers,
 )
 from nizam.store.secrets import SecretBox, generate
-from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row, redacted
+from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row
 from nizam.store.system.events import WriteResult
 
-__all__ = ["Stored", "UnitOfWork", "conflict_of"]
+__all__ = ["Stored", "UnitOfWork"]
 
 _LOCK_TENANT = "select from tenants where id = %s for update"
 _TENANT = "select body from tenants where id = %s"
@@ -69,13 +65,6 @@ select count(*) from (
     limit (select coalesce((body -> 'quotas' ->> %s)::integer, 0) from tenants where id = %s)
 ) it
 """
-_FORMER = """
-select body, secrets from resource_versions
-where tenant_id = %s and resource_type = %s and resource_id = %s and version = %s
-    and body is not null
-order by revision desc limit 1
-"""
-_PATHS_IN_DETAIL = 5
 _LOCK_PLATFORM = "select revision from platform_state for update"
 _END_TENANT = """
 update tenants set terminated_at = %(terminated_at)s, terminated_by = %(terminated_by)s,
@@ -395,35 +384,9 @@ class UnitOfWork:
         await self._lock(resource)
         present = await self._find(resource, identifier, lock=True)
         if versions is not None and present.version not in versions:
-            raise await self._mismatch(present, versions)
+            owner = self._tenant_of(present)
+            raise await mismatch(self.transaction, owner, present, versions)
         return present
-
-    async def _mismatch(self, present: Stored, versions: frozenset[int]) -> VersionMismatch:
-        """The error that says how the object differs from the version that was asked for, where
-        that is still known: of what tenants have, and of tenants themselves."""
-        detail = f"the object is at version {present.version} now"
-        asked = max((it for it in versions if it < present.version), default=None)
-        owner = self._tenant_of(present)
-        former: list[tuple[Any, ...]] = []
-        if asked is not None and owner is not None:
-            key = (owner, present.resource.name, present.id, asked)
-            former = await self.transaction.query(_FORMER, key)
-        if not former:
-            return VersionMismatch(detail, current_version=present.version)
-        body, secrets = former[0]
-        changes = field_changes(body, present.body, redacted)
-        changes += [
-            {"path": pointer(field.split("."))}
-            for field in sorted({*secrets, *present.secrets})
-            if secrets.get(field) != present.secrets.get(field)
-        ]
-        changes.sort(key=lambda it: str(it["path"]))
-        paths = ", ".join(it["path"] for it in changes[:_PATHS_IN_DETAIL])
-        return VersionMismatch(
-            f"{detail}; since version {asked} this has changed: {paths or 'nothing'}",
-            current_version=present.version,
-            changes=changes,
-        )
 
     async def _find(self, resource: Resource, identifier: UUID, *, lock: bool) -> Stored:
         where, args = "id = %s", [identifier]
@@ -693,24 +656,3 @@ class UnitOfWork:
 def _refuse_terminated(it: Stored) -> None:
     if it.resource.name == "tenant" and it.body["status"] == "terminated":
         raise InvalidTransition("the tenant is terminated", status="terminated")
-
-
-def conflict_of(error: psycopg2.errors.UniqueViolation) -> Conflict | None:
-    """The Conflict that names the fields, when a declared unique index stands in the way."""
-    index = error.diag.constraint_name
-    for resource in resources().values():
-        for unique in resource.unique:
-            if index == f"uq_{resource.table}_{'_'.join(unique.columns)}":
-                fields = [
-                    FieldError(f"/{name}", "taken", "is taken by another object")
-                    for name in unique.columns
-                ]
-                return Conflict(
-                    f"another {_words(resource)} has this {' and '.join(unique.columns)}",
-                    errors=fields,
-                )
-    return None
-
-
-def _words(resource: Resource) -> str:
-    return resource.name.replace("_", " ")
