@@ -256,7 +256,8 @@ class WebhookWorker(Service):
         taken = {delivery.id for delivery in found}
         for delivery_id, partition in claimed.items():
             if delivery_id not in taken:
-                self._unsettled[partition][delivery_id] = "ack"
+                # A copy of what is held here already must not undo what was decided about it.
+                self._unsettled[partition].setdefault(delivery_id, "ack")
         later = [delivery for delivery in found if not self._accept(delivery)]
         if later:
             await self._postpone(later)

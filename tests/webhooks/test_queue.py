@@ -48,6 +48,14 @@ async def test_settling_takes_an_id_from_its_worker_and_twice_is_harmless(
     assert await bench.queue.depth(PARTITION) == depth
 
 
+async def test_settling_takes_all_copies_of_an_id_that_was_handed_in_twice(bench: Bench) -> None:
+    delivery = new_id()
+    await bench.queue.push([(delivery, WEBHOOK), (delivery, WEBHOOK)])
+    await bench.queue.claim(PARTITION, "one", 2, 100.0)
+    await bench.queue.settle(PARTITION, "one", {delivery: 160.0})
+    assert await bench.queue.depth(PARTITION) == Depth(0, 0, 1, 0, ())
+
+
 async def test_a_delayed_id_comes_back_when_it_is_due(bench: Bench) -> None:
     delivery = new_id()
     await bench.queue.push([(delivery, WEBHOOK)], {delivery: 160.0})

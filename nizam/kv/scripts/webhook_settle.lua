@@ -2,9 +2,10 @@
 -- KEYS: processing of the worker, delayed, dead
 -- ARGV: how many dead items are remembered, then pairs of item and fate: 'ack', 'dead', or the
 --       moment (seconds) at which it is due again
+-- All copies are taken out: an item that was handed in twice may have been claimed twice.
 for i = 2, #ARGV, 2 do
     local item, fate = ARGV[i], ARGV[i + 1]
-    redis.call('LREM', KEYS[1], 1, item)
+    redis.call('LREM', KEYS[1], 0, item)
     if fate == 'dead' then
         redis.call('RPUSH', KEYS[3], item)
     elseif fate ~= 'ack' then
