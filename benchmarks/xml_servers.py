@@ -9,6 +9,7 @@ Resource of twisted.web that returns documents of the same bytes without looking
 from __future__ import annotations
 
 import sys
+from random import SystemRandom
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -19,6 +20,7 @@ from twisted.web.server import Site
 from nizam.fsxml.dialplan import render
 from nizam.fsxml.directory import Directory
 from nizam.fsxml.request import XmlRequest, call_request
+from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
@@ -71,11 +73,6 @@ def fill(snapshot: Snapshot, tenants: int, extensions: int) -> None:
             snapshot.put(Row("extension", key, owner, 1, _json(extension), secrets))
 
 
-class _Channels:
-    def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
-        """Nothing is kept here."""
-
-
 class _Bare(Resource):
     isLeaf = True  # noqa: N815 - Twisted's name
 
@@ -90,7 +87,6 @@ class _Bare(Resource):
 
 def _bare(questions: list[bytes]) -> Any:
     from datetime import UTC, datetime
-    from random import SystemRandom
 
     snapshot = Snapshot()
     fill(snapshot, 1, 100)
@@ -111,9 +107,8 @@ def _nizam(tenants: int, extensions: int, reactor: Any) -> Any:
     resource = XmlCurlResource(
         snapshot,
         NodeCredentials(snapshot, SECRETS.decrypt, clients),
-        _Channels(),
+        CallDecider(snapshot, reactor, SystemRandom()),
         SECRETS.decrypt,
-        reactor,
         SipSettings(None, 5060, None, 5080, None, None),
         lambda: True,
     )

@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from random import SystemRandom
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.http.api import Api
 from nizam.http.app import build_root
 from nizam.http.cdr import CdrResource
+from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
@@ -47,6 +49,7 @@ from nizam.store.system.secret_keys import keys_in_use
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
+from nizam.switch.live_facts import LiveFacts
 from nizam.switch.nodes import SwitchNodes
 from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.webhooks.egress import EgressAgent
@@ -312,12 +315,18 @@ class _Parts:
             credentials = NodeCredentials(
                 snapshot, box.decrypt, settings.xml_clients, settings.http.xml_allowed_networks
             )
+            decider = CallDecider(
+                snapshot,
+                reactor,
+                SystemRandom(),
+                LiveFacts(live, snapshot),
+                observers=(index.decided,),
+            )
             mounted["/freeswitch/xml"] = XmlCurlResource(
                 snapshot,
                 credentials,
-                index,
+                decider,
                 box.decrypt,
-                reactor,
                 settings.sip,
                 lambda: snapshots.ready,
                 log_lookups=settings.log_level == "debug",

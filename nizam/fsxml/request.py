@@ -48,12 +48,13 @@ class XmlRequest:
         return self.field("section")
 
 
-def call_request(request: XmlRequest) -> CallRequest:
+def call_request(request: XmlRequest, node: str = "") -> CallRequest:
     """The routing question of a dialplan request.
 
     The tenant comes from the context that FreeSWITCH hunts in, the caller from the credentials
     that it checked (`sip_authorized`) or from what our directory set. Nothing is taken from what
-    a caller can write: From, display name, headers.
+    a caller can write: From, display name, headers. `node` is the switch whose credentials came
+    with it.
     """
     field = request.field
     username = field("variable_sip_auth_username")
@@ -71,4 +72,6 @@ def call_request(request: XmlRequest) -> CallRequest:
         own_domain=field("variable_domain_name") or None,
         disposition=field("variable_originate_disposition") or None,
         ivr_misses=int(misses) if misses in _COUNTS else 0,
+        node=node,
+        question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
     )

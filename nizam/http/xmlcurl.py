@@ -1,20 +1,20 @@
 """`POST /freeswitch/xml`: what mod_xml_curl asks while a call is being set up.
 
-Answered from memory within the same turn of the reactor. FreeSWITCH looks up REGISTERs one after
-another, so the time taken here is the platform's registration rate.
+Answered from memory within the same turn of the reactor, but for calls that are counted, make a
+change or wait for another server. FreeSWITCH looks up REGISTERs one after another, so the time
+taken here is the platform's registration rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from random import SystemRandom
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.dialplan import render
@@ -22,10 +22,11 @@ from nizam.fsxml.directory import Directory
 from nizam.fsxml.request import XmlRequest, call_request
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND
+from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.metrics import XML_REQUEST_SECONDS
-from nizam.routing.context import Random
-from nizam.routing.decide import decide
+from nizam.routing.decide import Decision
+from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
 
@@ -34,13 +35,6 @@ BODY_LIMIT = 128 * 1024
 
 _CHALLENGE = b'Basic realm="FreeSWITCH", charset="UTF-8"'
 _SECTIONS = frozenset({"directory", "dialplan", "configuration", "languages", "phrases"})
-
-
-class Channels(Protocol):
-    """Remembers which call and tenant a channel belongs to; never blocks."""
-
-    def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
-        """The channel `channel_id` is a leg of `call_id` of the tenant."""
 
 
 class XmlCurlResource(Resource):
@@ -57,22 +51,17 @@ class XmlCurlResource(Resource):
         self,
         snapshot: Snapshot,
         credentials: NodeCredentials,
-        channels: Channels,
+        decider: CallDecider,
         reveal: Reveal,
-        clock: IReactorTime,
         sip: SipSettings,
         ready: Callable[[], bool],
-        random: Random | None = None,
         *,
         log_lookups: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._snapshot = snapshot
         self._credentials = credentials
-        self._channels = channels
-        self._clock = clock
+        self._decider = decider
         self._ready = ready
-        self._random = random or SystemRandom()
         self._directory = Directory(snapshot, reveal)
         self._configuration = Configuration(snapshot, sip, reveal)
         self._timers: dict[tuple[str, str], Any] = {}
@@ -80,7 +69,7 @@ class XmlCurlResource(Resource):
         self._log_lookups = log_lookups
         self._log = Logger(namespace="nizam.xml")
 
-    def render(self, request: Any) -> bytes:
+    def render(self, request: Any) -> bytes | int:
         """Answer one question."""
         started = perf_counter()
         if request.method != b"POST":
@@ -98,11 +87,50 @@ class XmlCurlResource(Resource):
         question = XmlRequest(body)
         section = question.section
         try:
-            answer = self._answer(section, question)
+            if section == "dialplan":
+                call = call_request(question, node)
+                decision = self._decider.begin(call) if call.context else None
+                if decision is not None and not decision.is_complete:
+                    self._later(request, call, decision, started)
+                    return NOT_DONE_YET
+                answer = NOT_FOUND if decision is None else render(decision, call.context)
+            else:
+                answer = self._answer(section, question)
         except Exception:
-            # The second binding may be an instance that can.
-            self._log.failure("a {section} question could not be answered", section=section)
-            return self._refuse(request, 503, "error", started, section)
+            return self._fault(request, section, started)
+        return self._reply(request, node, section, answer, started)
+
+    def _answer(self, section: str, question: XmlRequest) -> bytes:
+        if section == "directory":
+            return self._directory.answer(question)
+        if section == "configuration":
+            return self._configuration.answer(question)
+        # Phrases too: an answer without every macro would hide the files on the switch's disk.
+        return NOT_FOUND
+
+    def _later(self, request: Any, call: CallRequest, decision: Decision, started: float) -> None:
+        """Answer once what the decision needs was seen to; a call that is counted or changes
+        something goes on doing so when FreeSWITCH does not wait."""
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        async def answer() -> None:
+            try:
+                complete = await self._decider.finish(call, decision)
+                body = render(complete, call.context)
+                if not gone:
+                    body = self._reply(request, call.node, "dialplan", body, started)
+            except Exception:
+                body = b"" if gone else self._fault(request, "dialplan", started)
+            if not gone:
+                request.write(body)
+                request.finish()
+
+        Deferred.fromCoroutine(answer()).addErrback(
+            lambda failure: self._log.failure("an answer could not be written", failure)
+        )
+
+    def _reply(self, request: Any, node: str, section: str, answer: bytes, started: float) -> bytes:
         request.setHeader(b"content-type", b"text/xml; charset=utf-8")
         outcome = "not_found" if answer is NOT_FOUND else "found"
         self._measure(section, outcome, started)
@@ -112,25 +140,10 @@ class XmlCurlResource(Resource):
             )
         return answer
 
-    def _answer(self, section: str, question: XmlRequest) -> bytes:
-        if section == "directory":
-            return self._directory.answer(question)
-        if section == "dialplan":
-            return self._dialplan(question)
-        if section == "configuration":
-            return self._configuration.answer(question)
-        # Phrases too: an answer without every macro would hide the files on the switch's disk.
-        return NOT_FOUND
-
-    def _dialplan(self, question: XmlRequest) -> bytes:
-        call = call_request(question)
-        if not call.context:
-            return NOT_FOUND
-        now = datetime.fromtimestamp(self._clock.seconds(), UTC)
-        decision = decide(self._snapshot, call, now, self._random)
-        if decision.tenant_id is not None and decision.call_id:
-            self._channels.record(call.unique_id, str(decision.tenant_id), decision.call_id)
-        return render(decision, call.context)
+    def _fault(self, request: Any, section: str, started: float) -> bytes:
+        # The second binding may be an instance that can.
+        self._log.failure("a {section} question could not be answered", section=section)
+        return self._refuse(request, 503, "error", started, section)
 
     def _refuse(
         self, request: Any, status: int, outcome: str, started: float, section: str = ""

@@ -16,6 +16,7 @@ from nizam.model.base import Body
 from nizam.model.destination import Destination
 from nizam.model.extension import Extension
 from nizam.model.tenant import Tenant
+from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Fetched, Limit, Notice
 from nizam.routing.plan import Hangup, Plan
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Entry, TenantView
@@ -84,6 +85,11 @@ class Routing:
     route: list[str] = attrs.field(factory=list)
     outcome: str = "routed"
     forwards: int = 0
+    facts: Facts = NO_FACTS
+    limits: list[Limit] = attrs.field(factory=list)
+    commands: list[Command] = attrs.field(factory=list)
+    notices: list[Notice] = attrs.field(factory=list)
+    fetch: Fetch | None = None
     _depth: int = 0
 
     def note(
@@ -118,6 +124,23 @@ class Routing:
         elif found.prompt is not None:
             self.note("prompt", "matched", found.words, found.prompt)
         return found.path
+
+    def take(self, limit: Limit) -> bool:
+        """Count the call under a limit; False if that is reached. `most` 0 is no limit."""
+        if limit.most == 0:
+            return True
+        if limit.key in self.facts.full:
+            return False
+        self.limits.append(limit)
+        return True
+
+    def ask(self, fetch: Fetch) -> Fetched:
+        """What the request was answered; still pending when it has yet to be made."""
+        found = self.facts.fetched.get(fetch.key)
+        if found is None:
+            self.fetch = fetch
+            return Fetched("pending")
+        return found
 
     def follow(self, destination: Destination) -> Plan:
         """The plan of a destination, whatever its type."""

@@ -19,6 +19,7 @@ from nizam.routing.destinations import extension as extension_destination
 from nizam.routing.destinations import ivr as ivr_destination
 from nizam.routing.destinations import parking as parking_destination
 from nizam.routing.emergency import emergency
+from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
 from nizam.routing.outbound import dial_out
 from nizam.routing.plan import (
@@ -50,6 +51,10 @@ class Decision:
     `outcome` is routed, not_found, denied, suspended, unreachable, loop or gone; `route` is the
     way taken in words. An empty plan means that we know nothing of this call: FreeSWITCH goes on
     with its next source, or answers 404. `revision` is that of the tenant's data.
+
+    `limits` are the counters that the call takes, `commands` what has to be changed before it is
+    answered, `fetch` the HTTP request without which it cannot go on: whoever asked sees to them,
+    and decides again with what came of it. `notices` are the events that follow.
     """
 
     plan: Plan
@@ -59,9 +64,24 @@ class Decision:
     tenant_id: UUID | None = None
     route: str = ""
     revision: int | None = None
+    limits: tuple[Limit, ...] = ()
+    commands: tuple[Command, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    fetch: Fetch | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing has to be seen to before it is answered."""
+        return not (self.limits or self.commands or self.fetch)
 
 
-def decide(snapshot: Snapshot, request: CallRequest, now: datetime, random: Random) -> Decision:
+def decide(
+    snapshot: Snapshot,
+    request: CallRequest,
+    now: datetime,
+    random: Random,
+    facts: Facts = NO_FACTS,
+) -> Decision:
     """Route one call. `now` is aware; `random` shuffles members and weighs gateways.
 
     The order is that of the product: emergency numbers, blocked numbers, tenant status, routing
@@ -71,12 +91,12 @@ def decide(snapshot: Snapshot, request: CallRequest, now: datetime, random: Rand
         (it for it in (request.call_id, request.unique_id) if it and _UUID.match(it)), ""
     )
     if request.context == PUBLIC_CONTEXT:
-        return _from_outside(snapshot, request, now, random, call_id)
+        return _from_outside(snapshot, request, now, random, facts, call_id)
     view = snapshot.tenant_by_domain(request.context)
     if view is None:
         trace = TraceStep("tenant", "failed", f"no tenant has the domain {request.context}")
         return Decision((), (trace,), "not_found", call_id)
-    routing = _routing(view, request, now, random)
+    routing = _routing(view, request, now, random, facts)
     if request.own_domain and request.own_domain.lower() != view.tenant.domain:
         other = snapshot.tenant_by_domain(request.own_domain)
         if other is not None:
@@ -94,14 +114,19 @@ def decide(snapshot: Snapshot, request: CallRequest, now: datetime, random: Rand
 
 
 def _from_outside(
-    snapshot: Snapshot, request: CallRequest, now: datetime, random: Random, call_id: str
+    snapshot: Snapshot,
+    request: CallRequest,
+    now: datetime,
+    random: Random,
+    facts: Facts,
+    call_id: str,
 ) -> Decision:
     found = find_did(snapshot, request.destination)
     if found is None:
         trace = TraceStep("did", "failed", f"nobody has the number {request.destination}")
         return Decision((Hangup("UNALLOCATED_NUMBER"),), (trace,), "not_found", call_id)
     view, entry = found
-    routing = _routing(view, attrs.evolve(request, caller_extension=None), now, random)
+    routing = _routing(view, attrs.evolve(request, caller_extension=None), now, random, facts)
     routing.note("did", "matched", f"{request.destination} is {entry.body.number}", entry)
     plan = blocked(routing, inbound=True)
     if plan is None:
@@ -135,11 +160,13 @@ def find_did(snapshot: Snapshot, received: str) -> tuple[TenantView, Entry[Did]]
     return national[0] if len(national) == 1 else None
 
 
-def _routing(view: TenantView, request: CallRequest, now: datetime, random: Random) -> Routing:
+def _routing(
+    view: TenantView, request: CallRequest, now: datetime, random: Random, facts: Facts
+) -> Routing:
     caller = None if request.context == PUBLIC_CONTEXT else _caller(view, request)
     rights = OUTSIDER if caller is None else Rights.of(caller)
     name = request.caller_name or request.caller_number
-    routing = Routing(view, view.tenant, request, now, random, rights, name)
+    routing = Routing(view, view.tenant, request, now, random, rights, name, facts=facts)
     routing.note("tenant", "matched", f"{routing.tenant.domain}, revision {view.revision}")
     routing.note("caller", "matched", f"the call is made by {rights.words}", caller)
     return routing
@@ -225,6 +252,10 @@ def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> De
         tenant_id=routing.view.id,
         route=route,
         revision=routing.view.revision,
+        limits=tuple(routing.limits),
+        commands=tuple(routing.commands),
+        notices=tuple(routing.notices),
+        fetch=routing.fetch,
     )
 
 

@@ -12,6 +12,7 @@ from nizam.errors import NotFound, ValidationFailed
 from nizam.fsxml.dialplan import render
 from nizam.routing.context import Random
 from nizam.routing.decide import decide
+from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import describe
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot
@@ -44,6 +45,7 @@ def explain(
     context: Literal["internal", "public"],
     at: datetime,
     random: Random,
+    facts: Facts = NO_FACTS,
 ) -> Explanation:
     """Decide a call of the tenant from `from_` to `to` as if it came in at `at` (aware).
 
@@ -65,10 +67,10 @@ def explain(
         caller_extension=from_ if context == "internal" else None,
         caller_number=from_,
     )
-    decision = decide(snapshot, request, at, random)
+    decision = decide(snapshot, request, at, random, facts)
     if decision.tenant_id not in {None, tenant_id}:
         unknown = attrs.evolve(request, destination="")
-        decision = decide(snapshot, unknown, at, random)
+        decision = decide(snapshot, unknown, at, random, facts)
     return Explanation(
         outcome=decision.outcome,
         trace=[it.document() for it in decision.trace],

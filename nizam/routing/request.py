@@ -17,7 +17,8 @@ class CallRequest:
     directory put on it. `caller_number` and `caller_name` are what the caller claims, good for
     display only. `call_id` is the one an earlier question of the same call was given.
     `disposition` is how the last attempt to ring somebody ended on this leg. `ivr_misses` counts
-    the numbers without an extension that the caller has dialled in the menu until now.
+    the numbers without an extension that the caller has dialled in the menu until now. `node` is
+    the switch that asks; `question_id` is the same whenever the same question comes again.
     """
 
     context: str
@@ -31,3 +32,5 @@ class CallRequest:
     own_domain: str | None = None
     disposition: str | None = None
     ivr_misses: int = 0
+    node: str = ""
+    question_id: str = ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from twisted.internet.defer import Deferred
@@ -19,18 +20,13 @@ from twisted.logger import Logger
 from nizam.errors import KeyValueUnavailable
 from nizam.events.fields import identifier
 from nizam.kv.interface import IKeyValue
+from nizam.routing.decide import Decision
+from nizam.routing.request import CallRequest
 
 KEPT: Final = 100_000
 KEPT_SECONDS: Final = 6 * 3600.0
 _PREFIX: Final = "nizam:channel:"
 _IN_FLIGHT: Final = 2_000
-
-
-class RecordsChannels(Protocol):
-    """What the dialplan endpoint needs of the index."""
-
-    def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
-        """Remember it; never blocks and never raises."""
 
 
 class ChannelIndex:
@@ -43,6 +39,11 @@ class ChannelIndex:
         self._key_value = key_value
         self._known: OrderedDict[str, tuple[UUID, UUID, float]] = OrderedDict()
         self._in_flight = 0
+
+    def decided(self, call: CallRequest, decision: Decision, now: datetime) -> None:
+        """Remember whose channel it is that was routed."""
+        if decision.tenant_id is not None and decision.call_id:
+            self.record(call.unique_id, str(decision.tenant_id), decision.call_id)
 
     def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
         """Remember that the channel belongs to this tenant and call."""

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from nizam import metrics
 from nizam.errors import KeyValueUnavailable
 from nizam.kv.interface import IKeyValue
+from nizam.switch.live_index import BY, Document, Documents
 
 KINDS: Final = ("calls", "registrations", "gateways", "links")
 MIRROR_SECONDS: Final = 0.2
@@ -33,8 +34,6 @@ MOST: Final = 200_000
 
 _NODES_KEY: Final = "nizam:live:nodes"
 
-Document = dict[str, Any]
-
 
 def _key(kind: str, node: str) -> str:
     return f"nizam:live:{kind}:{node}"
@@ -42,12 +41,24 @@ def _key(kind: str, node: str) -> str:
 
 @attrs.define
 class _Node:
-    """What is known of one node. `mine` when this instance hears it at first hand."""
+    """What is known of one node. `mine` when this instance hears it at first hand; otherwise
+    `read` are the documents as they were read last."""
 
     mine: bool = False
-    documents: dict[str, dict[str, Document]] = attrs.field(
-        factory=lambda: {kind: {} for kind in KINDS}
+    documents: dict[str, Documents] = attrs.field(
+        factory=lambda: {kind: Documents(BY.get(kind)) for kind in KINDS}
     )
+    read: dict[str, dict[bytes, bytes]] = attrs.field(factory=lambda: {kind: {} for kind in KINDS})
+
+    def follow(self, kind: str, read: dict[bytes, bytes]) -> None:
+        """Take over what was read of another instance's; what is as before is not read again."""
+        before, self.read[kind] = self.read[kind], read
+        documents = self.documents[kind]
+        for key in before.keys() - read.keys():
+            documents.remove(key.decode())
+        for key, value in read.items():
+            if before.get(key) != value:
+                documents.put(key.decode(), orjson.loads(value))
 
 
 class LiveState(Service):
@@ -104,7 +115,7 @@ class LiveState(Service):
     def call(self, call_id: UUID | str) -> Document | None:
         """One call under way."""
         for node in self._nodes.values():
-            found = node.documents["calls"].get(str(call_id))
+            found = node.documents["calls"].found.get(str(call_id))
             if found is not None:
                 return found
         return None
@@ -130,15 +141,21 @@ class LiveState(Service):
     def links(self) -> dict[str, Document]:
         """The event-socket link of each node, by its name."""
         return {
-            name: node.documents["links"]["link"]
+            name: node.documents["links"].found["link"]
             for name, node in self._nodes.items()
-            if "link" in node.documents["links"]
+            if "link" in node.documents["links"].found
         }
+
+    def named(self, kind: str, first: str, second: str) -> list[Document]:
+        """The `calls` with legs of an extension, the `registrations` of a user (both by tenant and
+        id or number), or the states of a gateway (by the word gateway and its name)."""
+        nodes = self._nodes.values()
+        return [it for node in nodes for it in node.documents[kind].named((first, second))]
 
     def _of(self, kind: str, tenant_id: UUID | None) -> Iterator[Document]:
         wanted = None if tenant_id is None else str(tenant_id)
         for node in self._nodes.values():
-            for document in node.documents[kind].values():
+            for document in node.documents[kind].found.values():
                 if wanted is None or document.get("tenant_id") == wanted:
                     yield document
 
@@ -147,25 +164,25 @@ class LiveState(Service):
     def put(self, kind: str, node: str, key: str, document: Document) -> None:
         """Show this document under `key`, in place of the one before."""
         known = self._mine(node).documents[kind]
-        if len(known) >= MOST and key not in known:
+        if len(known.found) >= MOST and key not in known.found:
             return
-        known[key] = document
+        known.put(key, document)
         self._dirty.setdefault((kind, node), set()).add(key)
 
     def remove(self, kind: str, node: str, key: str) -> None:
         """Show it no more."""
-        if self._mine(node).documents[kind].pop(key, None) is not None:
+        if self._mine(node).documents[kind].remove(key) is not None:
             self._dirty.setdefault((kind, node), set()).add(key)
 
     def replace(self, kind: str, node: str, documents: Mapping[str, Document]) -> None:
         """Show exactly these of the node: reconciliation has looked."""
-        self._mine(node).documents[kind] = dict(documents)
+        self._mine(node).documents[kind].replace(documents)
         self._whole.add((kind, node))
 
     def get(self, kind: str, node: str, key: str) -> Document | None:
         """What is shown under `key`."""
         found = self._nodes.get(node)
-        return None if found is None else found.documents[kind].get(key)
+        return None if found is None else found.documents[kind].found.get(key)
 
     def forget_node(self, node: str) -> None:
         """The node is no longer one of ours."""
@@ -190,7 +207,8 @@ class LiveState(Service):
                 dirty.pop((kind, node), None)
                 await self._key_value.sadd(_NODES_KEY, node)
                 await self._key_value.delete(_key(kind, node))
-                await self._write(self._key_value, kind, node, self._nodes[node].documents[kind])
+                documents = self._nodes[node].documents[kind]
+                await self._write(self._key_value, kind, node, documents.found)
             for (kind, node), keys in dirty.items():
                 await self._key_value.sadd(_NODES_KEY, node)
                 await self._write(self._key_value, kind, node, keys)
@@ -199,7 +217,7 @@ class LiveState(Service):
             self._whole |= whole | dirty.keys()
 
     async def _write(self, key_value: IKeyValue, kind: str, node: str, keys: Iterable[str]) -> None:
-        documents = self._nodes[node].documents[kind]
+        documents = self._nodes[node].documents[kind].found
         wanted = list(keys)
         for start in range(0, len(wanted), 500):
             chunk = wanted[start : start + 500]
@@ -223,9 +241,7 @@ class LiveState(Service):
                 for kind in KINDS:
                     found = await self._key_value.hgetall(_key(kind, name))
                     if not node.mine:
-                        node.documents[kind] = {
-                            key.decode(): orjson.loads(value) for key, value in found.items()
-                        }
+                        node.follow(kind, found)
         except KeyValueUnavailable as error:
             self._log.debug("the live state of other nodes stays as it was: {e}", e=str(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import random
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +19,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from nizam.http.app import build_root
+from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.provision import EXAMPLE, PATH
 from nizam.http.server import BoundedSite
@@ -26,7 +28,6 @@ from nizam.settings.values import Secret, XmlClient
 from nizam.switch.snapshots import SnapshotService
 from tests.http.conftest import Answer, Server
 from tests.http.people import PASSWORD, log_in, person
-from tests.http.test_xmlcurl import Channels
 
 reactor: Any = installed_reactor
 NODE, NODE_PASSWORD = "fs1", "s3cret"
@@ -475,9 +476,8 @@ async def platform(server: Server) -> AsyncIterator[Platform]:
     xml = XmlCurlResource(
         snapshot,
         NodeCredentials(snapshot, box.decrypt, (client,), ()),
-        Channels(),
+        CallDecider(snapshot, reactor, random.Random(1)),
         box.decrypt,
-        reactor,
         server.api.settings.sip,
         lambda: snapshots.ready,
     )

@@ -14,6 +14,7 @@ from twisted.internet import reactor
 from twisted.web.resource import Resource
 
 from nizam.http.cdr import CdrResource
+from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
@@ -56,12 +57,10 @@ async def exchange() -> AsyncIterator[Exchange]:
     xml = XmlCurlResource(
         tenants.snapshot,
         credentials,
-        channels,
+        CallDecider(tenants.snapshot, clock, random.Random(1), observers=(channels.decided,)),
         reveal,
-        clock,
         SipSettings(None, 5060, None, 5080, None, None),
         lambda: True,
-        random.Random(1),
     )
     root, freeswitch = Resource(), Resource()  # type: ignore[no-untyped-call]
     root.putChild(b"freeswitch", freeswitch)

@@ -21,8 +21,11 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from nizam.errors import InternalError
 from nizam.fsxml.reveal import Reveal
+from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import FAILURES_PER_MINUTE, NodeCredentials
 from nizam.http.xmlcurl import XmlCurlResource
+from nizam.routing.decide import Decision
+from nizam.routing.request import CallRequest
 from nizam.settings.values import Secret, SipSettings, XmlClient
 from tests.recordings import http_requests
 from tests.routing.tenants import (
@@ -38,13 +41,14 @@ SIP = SipSettings("10.0.0.5", 5060, None, 5080, None, "203.0.113.5")
 
 
 class Channels:
-    """Keeps what is recorded of channels."""
+    """Keeps what was decided for channels."""
 
     def __init__(self) -> None:
         self.recorded: dict[str, tuple[str, str]] = {}
 
-    def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
-        self.recorded[channel_id] = (tenant_id, call_id)
+    def decided(self, call: CallRequest, decision: Decision, now: datetime) -> None:
+        if decision.tenant_id is not None and decision.call_id:
+            self.recorded[call.unique_id] = (str(decision.tenant_id), decision.call_id)
 
 
 class Node:
@@ -62,12 +66,15 @@ class Node:
         self.resource = XmlCurlResource(
             tenants.snapshot,
             credentials,
-            self.channels,
+            CallDecider(
+                tenants.snapshot,
+                self.clock,
+                random.Random(1),
+                observers=(self.channels.decided,),
+            ),
             unseal,
-            self.clock,
             SIP,
             lambda: self.ready,
-            random.Random(1),
         )
 
     def at(self, moment: datetime) -> None:
@@ -88,6 +95,7 @@ class Node:
             encoded = base64.b64encode(credentials.encode())
             request.requestHeaders.setRawHeaders(b"authorization", [b"Basic " + encoded])
         answer = self.resource.render(request)
+        assert isinstance(answer, bytes)
         self.headers = request.responseHeaders
         return request.responseCode or 200, answer
 
@@ -338,7 +346,7 @@ def test_without_routing_data_freeswitch_is_sent_to_its_next_binding(node: Node)
 def test_a_fault_of_ours_sends_freeswitch_to_its_next_binding(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nizam.http.xmlcurl.decide", lambda *_: 1 / 0)
+    monkeypatch.setattr("nizam.http.deciding.decide", lambda *_: 1 / 0)
     assert node.post(b"section=dialplan&Hunt-Context=public")[0] == 503
 
 

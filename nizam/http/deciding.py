@@ -1,0 +1,133 @@
+"""Deciding a real call: what a decision needs is seen to, and then it is decided again.
+
+Most calls need nothing, and are answered within the same turn of the reactor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from nizam.routing.context import Random
+from nizam.routing.decide import Decision, decide
+from nizam.routing.facts import NOTHING_LIVE, Command, Facts, Fetch, Fetched, Limit, Live
+from nizam.routing.request import CallRequest
+from nizam.routing.snapshot import Snapshot
+
+ROUNDS: Final = 8
+"""How often a call is decided again: each time something new is known to be full, or answered."""
+
+
+class Limiter(Protocol):
+    """Counts calls."""
+
+    async def take(
+        self, tenant_id: UUID, call: CallRequest, limits: Sequence[Limit]
+    ) -> Mapping[str, int]:
+        """Count the call under all the limits, or under none: then the keys of those that are
+        reached, with their counts. Never raises."""
+
+
+class Commander(Protocol):
+    """Makes changes that were dialled."""
+
+    async def run(
+        self, tenant_id: UUID, call: CallRequest, commands: Sequence[Command]
+    ) -> str | None:
+        """Make the changes, once for each question; None, or words why that was not possible.
+        Never raises."""
+
+
+class Fetcher(Protocol):
+    """Asks servers of tenants."""
+
+    async def fetch(self, tenant_id: UUID, call: CallRequest, fetch: Fetch) -> Fetched:
+        """The answer, or `pending` when there is none yet and the call has to ask again. Never
+        raises."""
+
+
+Observer = Callable[[CallRequest, Decision, datetime], None]
+"""Is told of every decision that a call was given; never blocks."""
+
+
+@attrs.define
+class CallDecider:
+    """Decides calls for FreeSWITCH. What is not given is not done: without a limiter nothing is
+    full, without a commander and a fetcher commands and requests fail."""
+
+    snapshot: Snapshot
+    clock: IReactorTime
+    random: Random
+    live: Live = NOTHING_LIVE
+    limiter: Limiter | None = None
+    commander: Commander | None = None
+    fetcher: Fetcher | None = None
+    observers: Sequence[Observer] = ()
+
+    _log = Logger(namespace="nizam.routing")
+
+    def begin(self, call: CallRequest) -> Decision:
+        """The first decision; if it is complete, it is the one."""
+        decision = self._decide(call, Facts(self.live))
+        if decision.is_complete:
+            self._tell(call, decision)
+        return decision
+
+    async def finish(self, call: CallRequest, decision: Decision) -> Decision:
+        """See to what a decision needs until it is complete."""
+        facts = Facts(self.live)
+        for _ in range(ROUNDS):
+            changed = await self._see_to(call, decision, facts)
+            if changed is None:
+                break
+            facts = changed
+            decision = self._decide(call, facts)
+            if decision.is_complete:
+                break
+        else:
+            self._log.error("a call to {to} is never decided", to=call.destination)
+        self._tell(call, decision)
+        return decision
+
+    def _decide(self, call: CallRequest, facts: Facts) -> Decision:
+        return decide(self.snapshot, call, self._now(), self.random, facts)
+
+    async def _see_to(self, call: CallRequest, decision: Decision, facts: Facts) -> Facts | None:
+        """What is known now that was not; None when the decision stands."""
+        tenant_id = decision.tenant_id
+        if tenant_id is None:
+            return None
+        if decision.fetch is not None:
+            answer = Fetched("failed", words="nothing here asks other servers")
+            if self.fetcher is not None:
+                answer = await self.fetcher.fetch(tenant_id, call, decision.fetch)
+            return attrs.evolve(facts, fetched={**facts.fetched, decision.fetch.key: answer})
+        if decision.limits and self.limiter is not None:
+            full = await self.limiter.take(tenant_id, call, decision.limits)
+            if full:
+                return attrs.evolve(facts, full={**facts.full, **full})
+        if decision.commands:
+            failed: str | None = "nothing here makes changes"
+            if self.commander is not None:
+                failed = await self.commander.run(tenant_id, call, decision.commands)
+            if failed is not None:
+                return attrs.evolve(facts, command_failed=failed)
+        return None
+
+    def _tell(self, call: CallRequest, decision: Decision) -> None:
+        now = self._now()
+        for observer in self.observers:
+            try:
+                observer(call, decision, now)
+            except Exception:
+                # Whoever only listens must not keep a call from being answered.
+                self._log.failure("a decision could not be told")
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.seconds(), UTC)
