@@ -1,0 +1,207 @@
+"""A plan in one line, for people: `ring 1002 for 20s; else answer; voicemail 1002`.
+
+What every plan begins with for the switch's own books (ids, contexts) is left out, and so are
+pauses. Gateways, menus, lots and rooms are called by the tenant's names and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from nizam.model.base import Body
+from nizam.model.conference_room import ConferenceRoom
+from nizam.model.extension import Extension
+from nizam.model.gateway import Gateway
+from nizam.model.ivr import Ivr
+from nizam.model.outbound_route import DEFAULT_FAILOVER_CAUSES
+from nizam.model.parking_lot import ParkingLot
+from nizam.routing.outbound import NEVER_FAILOVER
+from nizam.routing.plan import (
+    Answer,
+    Bridge,
+    Conference,
+    ContinueOn,
+    Echo,
+    Export,
+    GatewayLeg,
+    Hangup,
+    HoldMusic,
+    Leg,
+    Park,
+    ParkInSlot,
+    Plan,
+    Playback,
+    Respond,
+    Ringback,
+    RingReady,
+    RunIvr,
+    Set,
+    Sleep,
+    Step,
+    Transfer,
+    UserLeg,
+    Voicemail,
+    VoicemailCheck,
+    describe,
+)
+from nizam.routing.snapshot import TenantView
+from nizam.routing.tokens import (
+    AfterRinging,
+    IvrChoice,
+    ParkedTooLong,
+    menu_id,
+    read_token,
+    room_id,
+)
+
+_UNSAID = frozenset(
+    {
+        "nizam_tenant_id",
+        "nizam_call_id",
+        "nizam_route",
+        "nizam_revision",
+        "hangup_after_bridge",
+        "domain_name",
+        "user_context",
+        "force_transfer_context",
+        "valet_parking_orbit_exten",
+        "valet_parking_orbit_context",
+        "valet_parking_orbit_dialplan",
+    }
+)
+_SHOWN = {
+    "effective_caller_id_number": "show number",
+    "effective_caller_id_name": "show name",
+    "valet_parking_timeout": "wait at most",
+}
+_CARRIER_FAILS = tuple(it for it in DEFAULT_FAILOVER_CAUSES if it not in NEVER_FAILOVER)
+
+
+def in_words(plan: Plan, view: TenantView | None) -> str:
+    """The plan in one line; `view` is the tenant's, None for a plan of no tenant.
+
+    `; else` stands before what follows a call that was not answered, `; if the carrier fails` and
+    `; on CAUSE` before what follows for some causes only. An empty plan is `not known`.
+    """
+    parts: list[str] = []
+    joint = ""
+    for step in plan:
+        said = _said(step, view)
+        if said is None:
+            continue
+        parts.append(f"{joint}{said}")
+        joint = _joint(step.continue_on) if isinstance(step, Bridge) else "; "
+    return "".join(parts) or "not known"
+
+
+def _joint(continue_on: ContinueOn) -> str:
+    if continue_on == "always":
+        return "; else "
+    if continue_on == "never":
+        return "; "
+    if continue_on == _CARRIER_FAILS:
+        return "; if the carrier fails "
+    return f"; on {' or '.join(continue_on)} "
+
+
+def _said(step: Step, view: TenantView | None) -> str | None:
+    say = _WORDS.get(type(step))
+    if say is not None:
+        return say(step, view)
+    # A step without words of its own is told by its fields.
+    (fields,) = describe((step,))
+    name = str(fields.pop("step")).replace("_", " ")
+    return " ".join([name, *(f"{key}={it}" for key, it in fields.items())])
+
+
+def _variable(step: Set | Export, view: TenantView | None) -> str | None:
+    if step.name in _UNSAID:
+        return None
+    if step.name in _SHOWN:
+        seconds = "s" if step.name == "valet_parking_timeout" else ""
+        return f"{_SHOWN[step.name]} {step.value}{seconds}"
+    return f"{type(step).__name__.lower()} {step.name}={step.value}"
+
+
+def _bridge(step: Bridge, view: TenantView | None) -> str:
+    verb = "ring" if any(isinstance(it, UserLeg) for it in step.legs) else "dial"
+    between = " + " if step.order == "together" else ", then "
+    legs = between.join(_leg(it, view) for it in step.legs)
+    return f"{verb} {legs}{'' if step.ring_seconds is None else f' for {step.ring_seconds}s'}"
+
+
+def _leg(leg: Leg, view: TenantView | None) -> str:
+    more = []
+    if leg.delay_seconds:
+        more.append(f"after {leg.delay_seconds}s")
+    if leg.timeout_seconds is not None:
+        more.append(f"{leg.timeout_seconds}s")
+    if leg.confirm:
+        more.append("confirm")
+    if isinstance(leg, GatewayLeg):
+        name = _named(view, Gateway, UUID(leg.gateway_id), "name")
+        if leg.progress_timeout_seconds is not None:
+            more.append(f"silent {leg.progress_timeout_seconds}s")
+        if leg.asserted_identity:
+            more.append("PAI")
+        words = f"{leg.number} by {name}"
+    else:
+        own = view is not None and leg.domain == view.tenant.domain
+        words = leg.number if own else f"{leg.number}@{leg.domain}"
+    return f"{words} ({', '.join(more)})" if more else words
+
+
+def _voicemail_check(step: VoicemailCheck, view: TenantView | None) -> str:
+    which = "any voicemail" if step.mailbox is None else f"voicemail {step.mailbox}"
+    return f"listen to {which}{' without PIN' if step.authorized else ''}"
+
+
+def token_words(dialled: str, view: TenantView | None) -> str:
+    """A re-entry token in words, such as `after 1002`; any other number as it is."""
+    token = read_token(dialled)
+    if isinstance(token, IvrChoice):
+        menu = _named(view, Ivr, token.ivr_id, "number")
+        return f"menu {menu} {token.kind} {token.digits}".strip()
+    if isinstance(token, AfterRinging):
+        return f"after {_named(view, Extension, token.extension_id, 'number')}"
+    if isinstance(token, ParkedTooLong):
+        return f"parked {_named(view, ParkingLot, token.lot_id, 'number')}"
+    return dialled
+
+
+def _named(view: TenantView | None, kind: type[Body], identifier: UUID | None, field: str) -> str:
+    entry = None if view is None or identifier is None else view.get(kind, identifier)
+    return str(identifier) if entry is None else str(getattr(entry.body, field))
+
+
+def _lot(name: str, view: TenantView | None) -> str:
+    prefix, _, identifier = name.partition("-")
+    known = prefix == "lot" and len(identifier) == 32
+    return _named(view, ParkingLot, UUID(identifier), "number") if known else name
+
+
+_WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
+    Set: _variable,
+    Export: _variable,
+    Answer: lambda it, view: "answer",
+    RingReady: lambda it, view: "ringing",
+    Ringback: lambda it, view: f"ringback {it.sound}",
+    HoldMusic: lambda it, view: f"hold music of {len(it.files)}",
+    Sleep: lambda it, view: None,
+    Bridge: _bridge,
+    Voicemail: lambda it, view: f"voicemail {it.mailbox}",
+    VoicemailCheck: _voicemail_check,
+    RunIvr: lambda it, view: f"menu {_named(view, Ivr, menu_id(it.menu), 'number')}",
+    Conference: lambda it, view: (
+        f"conference {_named(view, ConferenceRoom, room_id(it.room), 'number')}"
+    ),
+    Park: lambda it, view: f"park in {_lot(it.lot, view)} ({it.first}-{it.last})",
+    ParkInSlot: lambda it, view: f"slot {it.slot} of {_lot(it.lot, view)}",
+    Transfer: lambda it, view: f"ask again {token_words(it.destination, view)}",
+    Playback: lambda it, view: f"play {it.sound}",
+    Echo: lambda it, view: "echo",
+    Respond: lambda it, view: f"refuse {it.status} {it.phrase}",
+    Hangup: lambda it, view: f"hang up {it.cause}",
+}

@@ -1,0 +1,1 @@
+"""What an operator expects of calls: tenant documents, calls, and where they go. See README.md."""

@@ -1,0 +1,158 @@
+"""Makes the call of a case on the switch of the cases, as the daemon does for FreeSWITCH."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import attrs
+from lxml import etree
+
+from nizam.fsxml.configuration import Configuration
+from nizam.fsxml.request import XmlRequest
+from nizam.model.registry import resource
+from nizam.routing.decide import Decision, decide
+from nizam.routing.plan import RunIvr, Transfer
+from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
+from nizam.routing.snapshot import Snapshot, TenantView
+from nizam.routing.tokens import AfterRinging, IvrChoice, ParkedTooLong, write_token
+from nizam.settings.values import SipSettings
+from tests.routing.cases.case import Case
+from tests.routing.cases.site import Site, domain, switch, tenant_id, tenants
+from tests.routing.tenants import CALL, reveal
+
+_SIP = SipSettings(
+    internal_ip=None,
+    internal_port=5060,
+    external_ip=None,
+    external_port=5080,
+    rtp_ip=None,
+    advertised_ip=None,
+)
+
+
+def site_of(case: Case) -> Site:
+    """The tenant of the case, changed as it says; CannotBeSaved if that is refused."""
+    site = tenants()[case.tenant].copy()
+    site.save(case.with_, checked=not case.unchecked)
+    site.body["status"] = case.status
+    return site
+
+
+@attrs.define
+class Made:
+    """A call that was made: what was asked, and what was decided."""
+
+    case: Case
+    snapshot: Snapshot
+    request: CallRequest
+    decision: Decision
+
+    @classmethod
+    def of(cls, case: Case) -> Made:
+        """The call of the case."""
+        assert case.call is not None
+        snapshot = switch(site_of(case))
+        view = snapshot.tenant(tenant_id(case.tenant))
+        assert view is not None
+        call = case.call
+        inside = call.context == "internal"
+        own = None if call.extension is None else view.by_number(call.extension)
+        request = CallRequest(
+            context=domain(case.tenant) if inside else PUBLIC_CONTEXT,
+            destination=token(view, call.to),
+            unique_id=CALL,
+            caller_extension=call.from_ if inside else None,
+            caller_extension_id=None if own is None else str(own.id),
+            caller_number=call.number if call.number is not None else call.from_ or "",
+            caller_name=call.name,
+            own_domain=call.domain,
+            disposition=call.after,
+            ivr_misses=call.misses,
+        )
+        return cls(case, snapshot, request, _decide(snapshot, request, case))
+
+    @property
+    def view(self) -> TenantView | None:
+        """The tenant that the call was decided for."""
+        decided = self.decision.tenant_id
+        return None if decided is None else self.snapshot.tenant(decided)
+
+    def again(self, **changes: Any) -> Made:
+        """The switch asks again in this call."""
+        context = self.request.context
+        if context == PUBLIC_CONTEXT and self.view is not None:
+            context = self.view.tenant.domain  # held there by force_transfer_context
+        request = attrs.evolve(self.request, context=context, caller_extension=None, **changes)
+        if self.request.context != PUBLIC_CONTEXT:
+            request = attrs.evolve(request, caller_extension=self.request.caller_extension)
+        return attrs.evolve(
+            self, request=request, decision=_decide(self.snapshot, request, self.case)
+        )
+
+    def after_ringing(self, cause: str) -> Made:
+        """The plan's ringing ended so, and its transfer is followed."""
+        transfer = self.decision.plan[-1]
+        assert isinstance(transfer, Transfer), "the plan does not ask again"
+        return self.again(destination=transfer.destination, disposition=cause)
+
+    def pressing(self, digits: str) -> Made:
+        """The caller does this in the plan's menu, as ivr.conf lets FreeSWITCH understand it."""
+        menu = next(it for it in self.decision.plan if isinstance(it, RunIvr))
+        return self.again(destination=self._choice(menu.menu, digits))
+
+    def _choice(self, menu: str, digits: str) -> str:
+        fields = {
+            "section": "configuration",
+            "key_value": "ivr.conf",
+            "Menu-Name": menu,
+            "variable_nizam_tenant_id": str(self.decision.tenant_id),
+        }
+        answer = Configuration(self.snapshot, _SIP, reveal).answer(
+            XmlRequest(urlencode(fields).encode())
+        )
+        element = etree.fromstring(answer).find(".//menu")
+        assert element is not None
+        ends = {"timeout": "exec-on-max-timeouts", "invalid": "exec-on-max-failures"}
+        if digits in ends:
+            return _destination(element.get(ends[digits], ""))
+        for entry in element.iter("entry"):
+            if entry.get("digits") == digits:
+                return _destination(entry.get("param", ""))
+        for entry in element.iter("entry"):
+            if entry.get("digits", "").startswith("/"):
+                return _destination(entry.get("param", "")).replace("$1", digits)
+        raise AssertionError(f"the menu does not understand {digits}")
+
+
+def _destination(data: str) -> str:
+    application, destination, dialplan, _context = data.split(" ")
+    assert (application, dialplan) == ("transfer", "XML")
+    return destination
+
+
+def _decide(snapshot: Snapshot, request: CallRequest, case: Case) -> Decision:
+    return decide(snapshot, request, case.at, random.Random(1))
+
+
+def token(view: TenantView, words: str) -> str:
+    """The re-entry token that `words` such as `after 1002` stand for; other words as they are."""
+    kind, _, rest = words.partition(" ")
+    if kind not in {"menu", "after", "parked"} or not rest:
+        return words
+    number, *more = rest.split(" ")
+    if kind == "menu":
+        choice: Any = more[0]
+        digits = more[1] if len(more) > 1 else ""
+        return write_token(IvrChoice(_id(view, "ivr", number), choice, digits))
+    if kind == "parked":
+        return write_token(ParkedTooLong(_id(view, "parking_lot", number)))
+    hops = int(more[1]) if more else 0
+    return write_token(AfterRinging(_id(view, "extension", number), hops))
+
+
+def _id(view: TenantView, kind: str, number: str) -> UUID:
+    body = resource(kind).body
+    return next(it.id for it in view.all(body) if str(getattr(it.body, "number", None)) == number)
