@@ -49,6 +49,7 @@ def explain(
         click.echo(f"{from_} -> {to}: {click.style(found['outcome'], bold=True)}")
         for step in found["trace"]:
             click.echo(f"  {_step(step)}")
+        click.echo(f"  {found['summary']}")
         for number, step in enumerate(found["plan"], 1):
             click.echo(f"{number:>3}. {_fields(step)}")
 

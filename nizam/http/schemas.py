@@ -150,6 +150,9 @@ EXPLANATION = object_of(
         },
         "What the switch is told to do.",
     ),
+    summary=text(
+        "The plan in one line, for people.", "ring 1002 for 20s; else answer; voicemail 1002"
+    ),
     xml=text("The XML that FreeSWITCH would get.", "<document/>"),
     revision=or_null(count("The revision of the configuration that decided.", 12)),
     route=text("The way in words.", "extension 1002"),

@@ -16,6 +16,7 @@ from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import describe
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot
+from nizam.routing.words import in_words
 
 NO_CALL = "00000000-0000-0000-0000-000000000000"
 """The call id in a dry run."""
@@ -23,11 +24,13 @@ NO_CALL = "00000000-0000-0000-0000-000000000000"
 
 @attrs.frozen
 class Explanation:
-    """What a dry run gives; `trace` and `plan` are JSON data, `xml` the dialplan document."""
+    """What a dry run gives; `trace` and `plan` are JSON data, `summary` is the plan in one
+    line, `xml` the dialplan document."""
 
     outcome: str
     trace: list[dict[str, object]]
     plan: list[dict[str, object]]
+    summary: str
     xml: str
     revision: int | None
     route: str
@@ -75,6 +78,7 @@ def explain(
         outcome=decision.outcome,
         trace=[it.document() for it in decision.trace],
         plan=describe(decision.plan),
+        summary=in_words(decision.plan, view),
         xml=render(decision, request.context).decode(),
         revision=decision.revision,
         route=decision.route,

@@ -27,6 +27,7 @@ def test_a_dry_run_shows_outcome_trace_plan_and_xml() -> None:
     document: dict[str, Any] = orjson.loads(orjson.dumps(explanation.document()))
     assert document["outcome"] == "routed"
     assert document["route"] == "extension 1002"
+    assert document["summary"] == "ring 1002 for 20s; else answer; voicemail 1002"
     assert document["trace"][2] == {
         "step": "number",
         "result": "matched",

@@ -85,10 +85,12 @@ def check_explained(made: Made) -> None:
         "internal" if inside else "public",
         made.case.at,
         random.Random(1),
+        made.facts,
     )
     decision = made.decision
     assert explanation.outcome == decision.outcome
     assert explanation.route == decision.route
+    assert explanation.summary == made.summary
     assert explanation.trace == [it.document() for it in decision.trace]
     served = render(decision, request.context).decode()
     assert explanation.xml.replace(NO_CALL, CALL) == served

@@ -14,13 +14,16 @@ from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.request import XmlRequest
 from nizam.model.registry import resource
 from nizam.routing.decide import Decision, decide
+from nizam.routing.facts import Facts
 from nizam.routing.plan import RunIvr, Transfer
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.tokens import AfterRinging, IvrChoice, ParkedTooLong, write_token
+from nizam.routing.words import in_words
 from nizam.settings.values import SipSettings
 from tests.routing.cases.case import Case
 from tests.routing.cases.site import Site, domain, switch, tenant_id, tenants
+from tests.routing.cases.state import answered, facts_of
 from tests.routing.tenants import CALL, reveal
 
 _SIP = SipSettings(
@@ -48,6 +51,7 @@ class Made:
     case: Case
     snapshot: Snapshot
     request: CallRequest
+    facts: Facts
     decision: Decision
 
     @classmethod
@@ -72,13 +76,18 @@ class Made:
             disposition=call.after,
             ivr_misses=call.misses,
         )
-        return cls(case, snapshot, request, _decide(snapshot, request, case))
+        return _decided(case, snapshot, request, facts_of(case.facts, view))
 
     @property
     def view(self) -> TenantView | None:
         """The tenant that the call was decided for."""
         decided = self.decision.tenant_id
         return None if decided is None else self.snapshot.tenant(decided)
+
+    @property
+    def summary(self) -> str:
+        """The plan in words."""
+        return in_words(self.decision.plan, self.view)
 
     def again(self, **changes: Any) -> Made:
         """The switch asks again in this call."""
@@ -88,9 +97,7 @@ class Made:
         request = attrs.evolve(self.request, context=context, caller_extension=None, **changes)
         if self.request.context != PUBLIC_CONTEXT:
             request = attrs.evolve(request, caller_extension=self.request.caller_extension)
-        return attrs.evolve(
-            self, request=request, decision=_decide(self.snapshot, request, self.case)
-        )
+        return _decided(self.case, self.snapshot, request, self.facts)
 
     def after_ringing(self, cause: str) -> Made:
         """The plan's ringing ended so, and its transfer is followed."""
@@ -133,8 +140,14 @@ def _destination(data: str) -> str:
     return destination
 
 
-def _decide(snapshot: Snapshot, request: CallRequest, case: Case) -> Decision:
-    return decide(snapshot, request, case.at, random.Random(1))
+def _decided(case: Case, snapshot: Snapshot, request: CallRequest, facts: Facts) -> Made:
+    """Decide, and again with each answer that the decision asks for."""
+    answers = list(case.facts.answers)
+    while True:
+        decision = decide(snapshot, request, case.at, random.Random(1), facts)
+        if decision.fetch is None or not answers:
+            return Made(case, snapshot, request, facts, decision)
+        facts = answered(facts, decision.fetch.key, answers.pop(0))
 
 
 def token(view: TenantView, words: str) -> str:

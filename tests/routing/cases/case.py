@@ -43,6 +43,30 @@ class Call(_Part):
     """How often the caller has dialled what is no extension in this menu."""
 
 
+class State(_Part):
+    """The state of the moment; what is not named is not there."""
+
+    registered: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By extension: the SIP URIs of its phones, each with `@NODE` of the switch after a blank if
+    that is not fs1."""
+    calls: Mapping[str, int] = Field(default_factory=dict)
+    """By extension: how many legs of it are up or ringing."""
+    ringing: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By extension: the ids of the legs that ring at it, the longest first."""
+    down: tuple[str, ...] = ()
+    """Gateways that do not answer."""
+    up: tuple[str, ...] = ()
+    """Gateways that answer."""
+    nodes: Mapping[str, str] = Field(default_factory=dict)
+    """By switch: where other switches reach it."""
+    full: Mapping[str, int] = Field(default_factory=dict)
+    """By limit (`concurrent extension 1001`): how high it stands, which is the most."""
+    answers: tuple[Any, ...] = ()
+    """What HTTP requests are answered, in their order: an object; or text, why there is none."""
+    changes_fail: str | None = None
+    """Why what was dialled cannot be changed."""
+
+
 class Case(_Part):
     """A call and where it goes."""
 
@@ -61,12 +85,20 @@ class Case(_Part):
     call: Call | None = None
     at: AwareDatetime = TUESDAY
     """When the call is made."""
+    facts: State = State()
+    """The state of the moment."""
     outcome: str = "routed"
     route: str | None = None
     plan: str | None = None
     """The plan in the words of nizam.routing.words."""
     explains: tuple[str, ...] = ()
     """What the explanation says, each as (part of) one of its lines, in this order."""
+    changes: tuple[str, ...] = ()
+    """What the call changes: `extension 1001 {"do_not_disturb":true}`."""
+    counts: tuple[str, ...] | None = None
+    """The limits that the call counts under: `concurrent extension 1001 of 2`; any without it."""
+    tells: tuple[str, ...] | None = None
+    """The types of the events that follow from the decision; any without it."""
     then: Mapping[str, str] = Field(default_factory=dict)
     """By how the ringing ended: the plan when the switch asks again, as the last plan told it."""
     presses: Mapping[str, str] = Field(default_factory=dict)

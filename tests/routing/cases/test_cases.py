@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nizam.routing.words import in_words
+from tests.routing.cases import said
 from tests.routing.cases.agreement import check
 from tests.routing.cases.calling import Made, site_of
 from tests.routing.cases.case import Case, cases
@@ -26,20 +26,25 @@ def test_a_call_goes_where_the_case_says(case: Case) -> None:
     check(made)
     found = _report(made)
     assert made.decision.outcome == case.outcome, found
-    assert _plan(made) == case.plan, found
+    assert made.summary == case.plan, found
     if case.route is not None:
         assert made.decision.route == case.route, found
+    assert tuple(said.changes(made)) == case.changes, found
+    if case.counts is not None:
+        assert tuple(said.counts(made)) == case.counts, found
+    if case.tells is not None:
+        assert tuple(it.type for it in made.decision.notices) == case.tells, found
     lines = iter(it.detail for it in made.decision.trace)
     for wanted in case.explains:
         assert any(wanted in line for line in lines), f"not explained: {wanted}\n{found}"
     for cause, plan in case.then.items():
         later = made.after_ringing(cause)
         check(later)
-        assert _plan(later) == plan, f"after {cause}:{_report(later)}"
+        assert later.summary == plan, f"after {cause}:{_report(later)}"
     for digits, plan in case.presses.items():
         later = made.pressing(digits)
         check(later)
-        assert _plan(later) == plan, f"pressing {digits}:{_report(later)}"
+        assert later.summary == plan, f"pressing {digits}:{_report(later)}"
 
 
 @_table(refused=True)
@@ -54,13 +59,11 @@ def test_there_are_as_many_cases_as_promised() -> None:
     assert len(_CASES) >= 40
 
 
-def _plan(made: Made) -> str:
-    return in_words(made.decision.plan, made.view)
-
-
 def _report(made: Made) -> str:
     """What came of the call, as its case would say it."""
     decision = made.decision
-    lines = [f"outcome: {decision.outcome}", f"route: {decision.route}", f"plan: {_plan(made)}"]
+    lines = [f"outcome: {decision.outcome}", f"route: {decision.route}", f"plan: {made.summary}"]
+    lines += [f"changes: {list(said.changes(made))}", f"counts: {list(said.counts(made))}"]
+    lines += [f"tells: {[it.type for it in decision.notices]}"]
     lines += ["explains:", *(f"  - {it.detail}" for it in decision.trace)]
     return "\n    " + "\n    ".join(lines)
