@@ -70,6 +70,12 @@ ESL_EVENT_LAG_SECONDS = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+NOTICES_TOTAL = Counter(
+    "nizam_notices_total",
+    "Events that followed from decisions themselves, such as calls for help and blocked fraud.",
+    ("type",),
+    registry=REGISTRY,
+)
 EVENTS_STORED_TOTAL = Counter(
     "nizam_events_stored_total",
     "Events committed to PostgreSQL.",

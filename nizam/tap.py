@@ -51,6 +51,7 @@ from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
 from nizam.switch.live_facts import LiveFacts
 from nizam.switch.nodes import SwitchNodes
+from nizam.switch.notices import NoticeTeller
 from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.queue import DeliveryQueue
@@ -320,7 +321,7 @@ class _Parts:
                 reactor,
                 SystemRandom(),
                 LiveFacts(live, snapshot),
-                observers=(index.decided,),
+                observers=(index.decided, NoticeTeller(intake.tell).decided),
             )
             mounted["/freeswitch/xml"] = XmlCurlResource(
                 snapshot,

@@ -7,12 +7,14 @@ in the raw bytes when they are asked for. Values are percent-encoded except comm
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from urllib.parse import unquote_plus
 
 from nizam.routing.destinations.ivr import IVR_MISSES
 from nizam.routing.request import CallRequest
 
+_MICROSECONDS = re.compile(r"\A[0-9]{1,17}\Z")
 _COUNTS = frozenset(map(str, range(100)))
 
 
@@ -60,6 +62,7 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
     username = field("variable_sip_auth_username")
     authorized = field("variable_sip_authorized") == "true"
     misses = field(f"variable_{IVR_MISSES}")
+    asked_at = field("Event-Date-Timestamp")
     return CallRequest(
         context=field("Hunt-Context"),
         destination=field("Hunt-Destination-Number"),
@@ -74,4 +77,5 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         ivr_misses=int(misses) if misses in _COUNTS else 0,
         node=node,
         question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
+        asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
     )

@@ -37,6 +37,11 @@ SWITCH_EVENT_TYPES: frozenset[str] = CALL_EVENT_TYPES | {
 }
 """Types made from what FreeSWITCH says, or from the state of the link to it."""
 
+DECISION_EVENT_TYPES: frozenset[str] = frozenset(
+    {"emergency.dialled", "fraud.blocked", "limit.reached"}
+)
+"""Types that follow from how a call was routed."""
+
 OTHER_EVENT_TYPES: frozenset[str] = frozenset({"webhook.disabled", "webhook.test"})
 
 
@@ -50,7 +55,7 @@ def event_types() -> frozenset[str]:
         for name in registry.resources()
         for change in ("created", "updated", "deleted")
     }
-    return SWITCH_EVENT_TYPES | OTHER_EVENT_TYPES | changes
+    return SWITCH_EVENT_TYPES | DECISION_EVENT_TYPES | OTHER_EVENT_TYPES | changes
 
 
 def is_subscription(value: str) -> bool:

@@ -18,7 +18,8 @@ class CallRequest:
     display only. `call_id` is the one an earlier question of the same call was given.
     `disposition` is how the last attempt to ring somebody ended on this leg. `ivr_misses` counts
     the numbers without an extension that the caller has dialled in the menu until now. `node` is
-    the switch that asks; `question_id` is the same whenever the same question comes again.
+    the switch that asks; `question_id` (its core uuid and Event-Sequence) and `asked_at`, in
+    microseconds since 1970 by its clock, are the same whenever the same question comes again.
     """
 
     context: str
@@ -34,3 +35,4 @@ class CallRequest:
     ivr_misses: int = 0
     node: str = ""
     question_id: str = ""
+    asked_at: int | None = None

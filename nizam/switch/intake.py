@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -151,6 +151,10 @@ class Intake(Service):
             data=dict(data),
         )
         self.writer.add(Batch([event]))
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Store events that follow from decisions."""
+        self.writer.add(Batch(list(events)))
 
     async def durable_until(self, node: str, heard_until: datetime) -> datetime:
         """Wait until what the node has said so far is in PostgreSQL or Redis; the moment until
