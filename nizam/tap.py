@@ -22,6 +22,7 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.http.api import Api
 from nizam.http.app import build_root
 from nizam.http.cdr import CdrResource
+from nizam.http.commanding import StoreCommander
 from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
@@ -321,6 +322,7 @@ class _Parts:
                 reactor,
                 SystemRandom(),
                 LiveFacts(live, snapshot),
+                commander=StoreCommander(store),
                 observers=(index.decided, NoticeTeller(intake.tell).decided),
             )
             mounted["/freeswitch/xml"] = XmlCurlResource(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +53,9 @@ def explain(
         click.echo(f"  {found['summary']}")
         for number, step in enumerate(found["plan"], 1):
             click.echo(f"{number:>3}. {_fields(step)}")
+        for it in found["commands"]:
+            changes = json.dumps(it["changes"], sort_keys=True)
+            click.echo(f"would change {it['resource']} {it['id']}: {changes}")
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -34,14 +34,20 @@ class Limiter(Protocol):
         reached, with their counts. Never raises."""
 
 
+@attrs.frozen
+class Ran:
+    """What came of commands: those that were `done`, or words why none was."""
+
+    done: tuple[Command, ...] = ()
+    failed: str | None = None
+
+
 class Commander(Protocol):
     """Makes changes that were dialled."""
 
-    async def run(
-        self, tenant_id: UUID, call: CallRequest, commands: Sequence[Command]
-    ) -> str | None:
-        """Make the changes, once for each question; None, or words why that was not possible.
-        Never raises."""
+    async def run(self, tenant_id: UUID, call: CallRequest, decision: Decision) -> Ran:
+        """Make the changes of the decision, all or none, and once for each question: the same
+        question again gets what was done the first time. Never raises."""
 
 
 class Fetcher(Protocol):
@@ -113,11 +119,13 @@ class CallDecider:
             if full:
                 return attrs.evolve(facts, full={**facts.full, **full})
         if decision.commands:
-            failed: str | None = "nothing here makes changes"
+            ran = Ran(failed="nothing here makes changes")
             if self.commander is not None:
-                failed = await self.commander.run(tenant_id, call, decision.commands)
-            if failed is not None:
-                return attrs.evolve(facts, command_failed=failed)
+                ran = await self.commander.run(tenant_id, call, decision)
+            if ran.failed is not None:
+                return attrs.evolve(facts, command_failed=ran.failed)
+            if ran.done != decision.commands:
+                return attrs.evolve(facts, done=ran.done)
         return None
 
     def _tell(self, call: CallRequest, decision: Decision) -> None:

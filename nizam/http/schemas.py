@@ -156,6 +156,19 @@ EXPLANATION = object_of(
     xml=text("The XML that FreeSWITCH would get.", "<document/>"),
     revision=or_null(count("The revision of the configuration that decided.", 12)),
     route=text("The way in words.", "extension 1002"),
+    commands=array(
+        object_of(
+            "A change of one object.",
+            resource=text("The type of the object.", "extension"),
+            id=identifier("Its id."),
+            changes={
+                "type": "object",
+                "description": "The fields that change, as a JSON Merge Patch.",
+                "examples": [{"do_not_disturb": True}],
+            },
+        ),
+        "What the call would change; a dry run changes nothing.",
+    ),
 )
 
 SCHEMAS: Mapping[str, Schema] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -81,6 +81,7 @@ class Routing:
     random: Random
     rights: Rights
     caller_name: str
+    caller: Entry[Extension] | None = None
     trace: list[TraceStep] = attrs.field(factory=list)
     route: list[str] = attrs.field(factory=list)
     outcome: str = "routed"
@@ -133,6 +134,21 @@ class Routing:
             return False
         self.limits.append(limit)
         return True
+
+    def change(self, command: Command) -> Mapping[str, Any] | None:
+        """Have an object changed before the call is answered: the changes that are made.
+
+        They are those of the first time when the same question was asked before, whatever has
+        become of the object since. None, with a line in the trace, when they cannot be made.
+        """
+        if self.facts.command_failed is not None:
+            self.note("command", "failed", self.facts.command_failed)
+            return None
+        same = (command.resource, command.id)
+        earlier = (it for it in self.facts.done if (it.resource, it.id) == same)
+        command = next(earlier, command)
+        self.commands.append(command)
+        return command.changes
 
     def ask(self, fetch: Fetch) -> Fetched:
         """What the request was answered; still pending when it has yet to be made."""

@@ -50,7 +50,8 @@ class Decision:
 
     `outcome` is routed, not_found, denied, suspended, unreachable, loop or gone; `route` is the
     way taken in words. An empty plan means that we know nothing of this call: FreeSWITCH goes on
-    with its next source, or answers 404. `revision` is that of the tenant's data.
+    with its next source, or answers 404. `revision` is that of the tenant's data, `caller` the
+    extension whose call it is.
 
     `limits` are the counters that the call takes, `commands` what has to be changed before it is
     answered, `fetch` the HTTP request without which it cannot go on: whoever asked sees to them,
@@ -64,6 +65,7 @@ class Decision:
     tenant_id: UUID | None = None
     route: str = ""
     revision: int | None = None
+    caller: Entry[Extension] | None = None
     limits: tuple[Limit, ...] = ()
     commands: tuple[Command, ...] = ()
     notices: tuple[Notice, ...] = ()
@@ -166,7 +168,9 @@ def _routing(
     caller = None if request.context == PUBLIC_CONTEXT else _caller(view, request)
     rights = OUTSIDER if caller is None else Rights.of(caller)
     name = request.caller_name or request.caller_number
-    routing = Routing(view, view.tenant, request, now, random, rights, name, facts=facts)
+    routing = Routing(
+        view, view.tenant, request, now, random, rights, name, caller=caller, facts=facts
+    )
     routing.note("tenant", "matched", f"{routing.tenant.domain}, revision {view.revision}")
     routing.note("caller", "matched", f"the call is made by {rights.words}", caller)
     return routing
@@ -252,6 +256,7 @@ def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> De
         tenant_id=routing.view.id,
         route=route,
         revision=routing.view.revision,
+        caller=routing.caller,
         limits=tuple(routing.limits),
         commands=tuple(routing.commands),
         notices=tuple(routing.notices),

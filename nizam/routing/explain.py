@@ -25,7 +25,8 @@ NO_CALL = "00000000-0000-0000-0000-000000000000"
 @attrs.frozen
 class Explanation:
     """What a dry run gives; `trace` and `plan` are JSON data, `summary` is the plan in one
-    line, `xml` the dialplan document."""
+    line, `xml` the dialplan document. `commands` are the changes that the call would make, which
+    a dry run does not."""
 
     outcome: str
     trace: list[dict[str, object]]
@@ -34,6 +35,7 @@ class Explanation:
     xml: str
     revision: int | None
     route: str
+    commands: list[dict[str, object]]
 
     def document(self) -> dict[str, Any]:
         """The explanation as JSON data."""
@@ -82,4 +84,8 @@ def explain(
         xml=render(decision, request.context).decode(),
         revision=decision.revision,
         route=decision.route,
+        commands=[
+            {"resource": it.resource, "id": str(it.id), "changes": dict(it.changes)}
+            for it in decision.commands
+        ],
     )

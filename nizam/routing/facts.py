@@ -153,13 +153,14 @@ class Facts:
 
     `full` maps the keys of limits that are reached to how high they stand; `fetched` the keys of
     HTTP requests to their answers; `command_failed` says why the commands of an earlier attempt
-    could not be run.
+    could not be run; `done` are the commands that were run when the same question was asked before.
     """
 
     live: Live = NOTHING_LIVE
     full: Mapping[str, int] = MappingProxyType({})
     fetched: Mapping[str, Fetched] = MappingProxyType({})
     command_failed: str | None = None
+    done: tuple[Command, ...] = ()
 
 
 NO_FACTS = Facts()

@@ -37,6 +37,12 @@ def find_sound(view: TenantView, sound: Sound) -> FoundSound:
     return FoundSound(path, f"prompt {prompt.name}", entry)
 
 
+def prompt_file(view: TenantView, entry: Entry[Prompt]) -> str | None:
+    """The file of a prompt as FreeSWITCH reads it; None while it has none that can be played."""
+    audio = entry.body.audio
+    return None if audio is None else _path(view, "prompts", entry.id, audio.id)
+
+
 def hold_music(view: TenantView) -> tuple[Entry[MusicOnHold], tuple[str, ...]] | None:
     """The tenant's music on hold with its files as FreeSWITCH reads them; None without any."""
     for entry in view.all(MusicOnHold):

@@ -55,6 +55,7 @@ from nizam.routing.tokens import (
     read_token,
     room_id,
 )
+from nizam.routing.tones import NAMES
 
 _UNSAID = frozenset(
     {
@@ -200,7 +201,9 @@ _WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
     Park: lambda it, view: f"park in {_lot(it.lot, view)} ({it.first}-{it.last})",
     ParkInSlot: lambda it, view: f"slot {it.slot} of {_lot(it.lot, view)}",
     Transfer: lambda it, view: f"ask again {token_words(it.destination, view)}",
-    Playback: lambda it, view: f"play {it.sound}",
+    Playback: lambda it, view: (
+        f"tone {NAMES[it.sound]}" if it.sound in NAMES else f"play {it.sound}"
+    ),
     Echo: lambda it, view: "echo",
     Respond: lambda it, view: f"refuse {it.status} {it.phrase}",
     Hangup: lambda it, view: f"hang up {it.cause}",

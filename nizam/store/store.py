@@ -143,7 +143,8 @@ class Store:
         deadline: float | None = None,
     ) -> T:
         """Run `work` on a unit of work of the tenant, or of the platform, and commit it within
-        `deadline` seconds, by default those of the pool.
+        `deadline` seconds, by default those of the pool. It waits for earlier changes of the same
+        owner for as long again at most.
 
         With an idempotency key in `context` a repeated request does nothing and gets the first
         one's result again.
@@ -176,7 +177,7 @@ class Store:
             return result
 
         try:
-            async with self._turns.of(tenant_id):
+            async with self._turns.of(tenant_id, deadline):
                 result = await self.primary.transaction(run, deadline)
         except psycopg2.errors.UniqueViolation as error:
             conflict = conflict_of(error)

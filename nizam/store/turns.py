@@ -28,15 +28,15 @@ class Turns:
     _locks: dict[UUID | None, defer.DeferredLock] = attrs.field(factory=dict, init=False)
 
     @asynccontextmanager
-    async def of(self, owner: UUID | None) -> AsyncIterator[None]:
-        """Have the owner's turn inside; DatabaseUnavailable if it does not come in time."""
+    async def of(self, owner: UUID | None, deadline: float | None = None) -> AsyncIterator[None]:
+        """Have the owner's turn inside; DatabaseUnavailable if it does not come in time, which is
+        within `deadline` seconds if that is less."""
         lock = self._locks.setdefault(owner, defer.DeferredLock())
+        seconds = self.seconds if deadline is None else min(deadline, self.seconds)
         try:
-            await lock.acquire().addTimeout(self.seconds, self.reactor)
+            await lock.acquire().addTimeout(seconds, self.reactor)
         except defer.TimeoutError:
-            raise DatabaseUnavailable(
-                f"earlier changes took longer than {self.seconds:g} s"
-            ) from None
+            raise DatabaseUnavailable(f"earlier changes took longer than {seconds:g} s") from None
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from nizam.http import deciding
-from nizam.http.deciding import CallDecider
+from nizam.http.deciding import CallDecider, Ran
 from nizam.routing.decide import Decision
 from nizam.routing.facts import Command, Facts, Fetch, Fetched, Limit
 from nizam.routing.plan import Answer, Echo, Hangup
@@ -34,6 +34,7 @@ class Helpers:
 
     full: dict[str, int] = attrs.field(factory=dict)
     fails: str | None = None
+    done: tuple[Command, ...] | None = None
     asked: list[object] = attrs.field(factory=list)
 
     async def take(
@@ -42,11 +43,10 @@ class Helpers:
         self.asked.append(tuple(limits))
         return {it.key: self.full[it.key] for it in limits if it.key in self.full}
 
-    async def run(
-        self, tenant_id: UUID, call: CallRequest, commands: Sequence[Command]
-    ) -> str | None:
-        self.asked.append(tuple(commands))
-        return self.fails
+    async def run(self, tenant_id: UUID, call: CallRequest, decision: Decision) -> Ran:
+        self.asked.append(decision.commands)
+        done = decision.commands if self.done is None else self.done
+        return Ran(done) if self.fails is None else Ran(failed=self.fails)
 
     async def fetch(self, tenant_id: UUID, call: CallRequest, fetch: Fetch) -> Fetched:
         self.asked.append(fetch)
@@ -126,6 +126,21 @@ async def test_commands_are_run_before_the_answer_and_a_failure_changes_it(
     assert (await whole(decider(helpers, []))).plan == (Answer(),)
     helpers.fails = "PostgreSQL is away"
     assert (await whole(decider(helpers, []))).plan == (Echo(),)
+
+
+async def test_a_question_that_comes_again_is_answered_by_what_was_done_the_first_time(
+    monkeypatch: pytest.MonkeyPatch, helpers: Helpers
+) -> None:
+    earlier = attrs.evolve(COMMAND, changes={"do_not_disturb": False})
+
+    def route(decision: Decision, facts: Facts) -> Decision:
+        plan = (Echo(),) if facts.done == (earlier,) else decision.plan
+        return attrs.evolve(decision, plan=plan, commands=facts.done or (COMMAND,))
+
+    routes(monkeypatch, route)
+    helpers.done = (earlier,)
+    assert (await whole(decider(helpers, []))).plan == (Echo(),)
+    assert helpers.asked == [(COMMAND,), (earlier,)]
 
 
 async def test_an_answer_from_elsewhere_is_known_in_the_next_decision(

@@ -68,7 +68,7 @@ def check_explained(made: Made) -> None:
     """
     request = made.request
     dry = (request.caller_name, request.own_domain, request.disposition, request.ivr_misses)
-    if any(dry) or request.caller_extension_id is not None:
+    if any(dry) or request.call_id is not None or request.caller_extension_id is not None:
         return
     inside = request.context != PUBLIC_CONTEXT
     from_ = request.caller_extension if inside else request.caller_number

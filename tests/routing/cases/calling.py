@@ -68,6 +68,7 @@ class Made:
             context=domain(case.tenant) if inside else PUBLIC_CONTEXT,
             destination=token(view, call.to),
             unique_id=CALL,
+            call_id=call.call_id,
             caller_extension=call.from_ if inside else None,
             caller_extension_id=None if own is None else str(own.id),
             caller_number=call.number if call.number is not None else call.from_ or "",

@@ -37,6 +37,8 @@ class Call(_Part):
     """The domain of the tenant to which the switch says that the call belongs."""
     extension: str | None = None
     """The extension that our directory put on the leg: one that did not sign in for this call."""
+    call_id: str | None = None
+    """The id that an earlier question of the same call was given."""
     after: str | None = None
     """How the last attempt to ring somebody ended, such as USER_BUSY."""
     misses: int = 0

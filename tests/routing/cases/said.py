@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from uuid import UUID
 
 import orjson
 
 from nizam.document.keys import key_text
-from nizam.model.registry import resource
+from nizam.model.registry import resource, resources
+from nizam.routing.snapshot import TenantView
 from tests.routing.cases.calling import Made
 
 
@@ -16,9 +19,10 @@ def changes(made: Made) -> Iterator[str]:
     for it in made.decision.commands:
         view = made.view
         entry = None if view is None else view.find(it.resource, it.id)
+        assert view is not None
         assert entry is not None, "what is changed must be the tenant's"
         name = key_text(resource(it.resource), entry.body.model_dump(mode="json", by_alias=True))
-        yield f"{it.resource} {name} {orjson.dumps(dict(it.changes)).decode()}"
+        yield f"{it.resource} {name} {_named(view, orjson.dumps(dict(it.changes)).decode())}"
 
 
 def counts(made: Made) -> Iterator[str]:
@@ -33,3 +37,16 @@ def counts(made: Made) -> Iterator[str]:
             fields = entry.body.model_dump(mode="json", by_alias=True)
             name = f" {key_text(resource(kind), fields)}"
         yield f"{it.kind} {it.scope}{name} of {it.most}"
+
+
+def _named(view: TenantView, text: str) -> str:
+    """The text with the names of the tenant's objects in the place of their ids."""
+
+    def name(match: re.Match[str]) -> str:
+        for kind, declared in resources().items():
+            entry = view.find(kind, UUID(match[0])) if declared.scope == "tenant" else None
+            if entry is not None:
+                return key_text(declared, entry.body.model_dump(mode="json", by_alias=True))
+        return match[0]
+
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name, text)

@@ -8,6 +8,7 @@ from nizam.model.feature_code import ARGUMENT, Feature, FeatureCode
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.context import Routing, destination_to
 from nizam.routing.destinations import parking
+from nizam.routing.features import settings
 from nizam.routing.plan import Answer, Echo, Hangup, Plan, Sleep, VoicemailCheck
 from nizam.routing.snapshot import Entry
 
@@ -110,5 +111,10 @@ _ACTS: Mapping[Feature, Act] = {
     "retrieve": _retrieve,
     "echo": _echo,
     "speed_dial": _speed_dial,
+    "dnd": settings.do_not_disturb,
+    "forward_always": settings.forward_always,
+    "forward_busy": settings.forward_busy,
+    "forward_no_answer": settings.forward_no_answer,
+    "forward_off": settings.forward_off,
+    "night_mode": settings.night_mode,
 }
-"""What can be done by dialling. The others change settings or touch other calls."""
