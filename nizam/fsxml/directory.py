@@ -108,6 +108,8 @@ class Directory:
                 ("effective_caller_id_name", shown_name),
                 ("effective_caller_id_number", shown_number),
                 ("callgroup", extension.pickup_group),
+                # In which voicemail tells when a message was left.
+                ("timezone", extension.time_zone or view.tenant.time_zone),
             ),
         )
 

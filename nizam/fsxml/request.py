@@ -12,7 +12,7 @@ from functools import cache
 from urllib.parse import unquote_plus
 
 from nizam.routing.destinations.ivr import IVR_MISSES
-from nizam.routing.request import CallRequest
+from nizam.routing.request import ZONE_DID, CallRequest
 
 _MICROSECONDS = re.compile(r"\A[0-9]{1,17}\Z")
 _COUNTS = frozenset(map(str, range(100)))
@@ -78,4 +78,5 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         node=node,
         question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
+        zone_did_id=field(f"variable_{ZONE_DID}") or None,
     )

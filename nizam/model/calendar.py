@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -13,6 +14,8 @@ from nizam.model.resource import Column, Resource, Unique
 from nizam.model.values import Label, Text
 
 _LEAP_YEAR = 2000
+MAX_DAYS = 1000
+"""How many days a calendar may have."""
 
 
 class CalendarDay(Value):
@@ -39,11 +42,13 @@ class CalendarDay(Value):
                 raise PydanticCustomError("no_such_day", "no year has this day", {}) from None
         return self
 
-    def falls_on(self, date: datetime.date) -> bool:
-        """Whether it is this day; 29 February is one in leap years only."""
+    @property
+    def key(self) -> datetime.date | tuple[int, int]:
+        """Which day it is, whatever its label: its date, or its month and day."""
         if self.date is not None:
-            return self.date == date
-        return (self.month, self.day) == (date.month, date.day)
+            return self.date
+        assert self.month is not None and self.day is not None  # noqa: S101, PT018 - see _one_of
+        return self.month, self.day
 
 
 class Calendar(Body):
@@ -51,8 +56,20 @@ class Calendar(Body):
 
     name: Label
     """Its name; no other calendar of the tenant has it."""
-    days: Annotated[tuple[CalendarDay, ...], Field(max_length=1000)] = ()
+    days: Annotated[tuple[CalendarDay, ...], Field(max_length=MAX_DAYS)] = ()
     """The days on which it is a holiday."""
+
+    def on(self, date: datetime.date) -> CalendarDay | None:
+        """The day of the calendar that this date is; one of this year before one of every year.
+
+        29 February is a day of leap years only.
+        """
+        return self._by_key.get(date) or self._by_key.get((date.month, date.day))
+
+    @cached_property
+    def _by_key(self) -> dict[datetime.date | tuple[int, int], CalendarDay]:
+        # The first of those alike, since that is what its people see first.
+        return {it.key: it for it in reversed(self.days)}
 
 
 RESOURCE = Resource(

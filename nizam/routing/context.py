@@ -14,6 +14,7 @@ import attrs
 from nizam.model.audio import Sound
 from nizam.model.base import Body
 from nizam.model.destination import Destination
+from nizam.model.did import Did
 from nizam.model.extension import Extension
 from nizam.model.tenant import Tenant
 from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Fetched, Limit, Notice
@@ -72,7 +73,11 @@ def destination_to(kind: str, identifier: UUID) -> Destination:
 
 @attrs.define
 class Routing:
-    """One call on its way through a tenant's configuration; trace and route grow as it goes."""
+    """One call on its way through a tenant's configuration; trace and route grow as it goes.
+
+    `caller` is the extension that makes the call, `zone_did` the DID whose time zone counts for
+    what has none of its own.
+    """
 
     view: TenantView
     tenant: Tenant
@@ -91,6 +96,7 @@ class Routing:
     commands: list[Command] = attrs.field(factory=list)
     notices: list[Notice] = attrs.field(factory=list)
     fetch: Fetch | None = None
+    zone_did: Entry[Did] | None = None
     _depth: int = 0
 
     def note(

@@ -21,6 +21,7 @@ from nizam.routing.destinations import parking as parking_destination
 from nizam.routing.emergency import emergency
 from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
+from nizam.routing.hours import came_in_by
 from nizam.routing.outbound import dial_out
 from nizam.routing.plan import (
     Bridge,
@@ -35,7 +36,7 @@ from nizam.routing.plan import (
     Step,
 )
 from nizam.routing.policies import apply_policies
-from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
+from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import hold_music
 from nizam.routing.tokens import IvrChoice, ParkedTooLong, read_token
@@ -130,6 +131,7 @@ def _from_outside(
     view, entry = found
     routing = _routing(view, attrs.evolve(request, caller_extension=None), now, random, facts)
     routing.note("did", "matched", f"{request.destination} is {entry.body.number}", entry)
+    came_in_by(routing, entry.id)
     plan = blocked(routing, inbound=True)
     if plan is None:
         plan = _refused(routing, inbound=True)
@@ -171,6 +173,7 @@ def _routing(
     routing = Routing(
         view, view.tenant, request, now, random, rights, name, caller=caller, facts=facts
     )
+    came_in_by(routing, request.zone_did_id)
     routing.note("tenant", "matched", f"{routing.tenant.domain}, revision {view.revision}")
     routing.note("caller", "matched", f"the call is made by {rights.words}", caller)
     return routing
@@ -284,6 +287,9 @@ def _preamble(
         steps.append(Export("nizam_call_id", call_id))
     steps.append(Set("nizam_route", route))
     steps.append(Set("nizam_revision", str(routing.view.revision)))
+    if routing.zone_did is not None:
+        # What the call asks for next has to know it, too.
+        steps.append(Set(ZONE_DID, str(routing.zone_did.id)))
     if inbound:
         steps.append(Set("domain_name", domain))
         steps.append(Set("user_context", domain))

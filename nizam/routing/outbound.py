@@ -10,6 +10,7 @@ from nizam.model.tenant import DiallingPolicy
 from nizam.model.time_condition import TimeCondition
 from nizam.routing import numbers
 from nizam.routing.context import TOLL_CLASSES, Routing
+from nizam.routing.hours import is_matched
 from nizam.routing.plan import Bridge, GatewayLeg, Hangup, Plan, Set, Step
 from nizam.routing.snapshot import Entry
 
@@ -107,8 +108,6 @@ def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
 
 
 def _open(routing: Routing, entry: Entry[OutboundRoute]) -> bool:
-    from nizam.routing.destinations.time_condition import is_matched
-
     if entry.body.time_condition_id is None:
         return True
     condition = routing.object(TimeCondition, entry.body.time_condition_id)

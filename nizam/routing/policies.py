@@ -18,9 +18,9 @@ from nizam.routing import numbers
 from nizam.routing.blocked import caller_is_listed
 from nizam.routing.callers import caller_forms, fits
 from nizam.routing.context import Routing
+from nizam.routing.hours import clock, is_holiday, is_matched, rule_holds
 from nizam.routing.plan import Hangup, Plan, Set
 from nizam.routing.snapshot import Entry
-from nizam.routing.time import local_time, matching_rule
 
 
 def apply_policies(routing: Routing, did: Entry[Did] | None) -> tuple[Plan, Plan | None]:
@@ -96,13 +96,11 @@ def holds(routing: Routing, condition: Condition, did: Entry[Did] | None) -> boo
 
 
 def _time(routing: Routing, leaf: conditions.TimeLeaf) -> bool:
-    from nizam.routing.destinations.time_condition import is_holiday, is_matched
-
     if leaf.time_condition_id is not None:
         entry = routing.object(TimeCondition, leaf.time_condition_id)
         return entry is not None and is_matched(routing, entry)
-    local = local_time(routing.now, leaf.time_zone or routing.tenant.time_zone)
+    its = clock(routing, leaf.time_zone, "the policy")
     if leaf.calendar_id is not None:
         calendar = routing.object(Calendar, leaf.calendar_id)
-        return calendar is not None and is_holiday(calendar.body, local.date())
-    return matching_rule(leaf.rules, local) is not None
+        return calendar is not None and is_holiday(routing, calendar, its)
+    return rule_holds(routing, leaf.rules, its)

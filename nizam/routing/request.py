@@ -7,6 +7,9 @@ import attrs
 PUBLIC_CONTEXT = "public"
 """The context in which calls from outside arrive; a tenant's own context is its domain."""
 
+ZONE_DID = "nizam_zone_did_id"
+"""The channel variable that keeps the DID whose time zone counts for the call."""
+
 
 @attrs.frozen
 class CallRequest:
@@ -20,6 +23,7 @@ class CallRequest:
     the numbers without an extension that the caller has dialled in the menu until now. `node` is
     the switch that asks; `question_id` (its core uuid and Event-Sequence) and `asked_at`, in
     microseconds since 1970 by its clock, are the same whenever the same question comes again.
+    `zone_did_id` is the DID whose time zone counts for this call.
     """
 
     context: str
@@ -36,3 +40,4 @@ class CallRequest:
     node: str = ""
     question_id: str = ""
     asked_at: int | None = None
+    zone_did_id: str | None = None

@@ -46,6 +46,7 @@ from nizam.routing.plan import (
     VoicemailCheck,
     describe,
 )
+from nizam.routing.request import ZONE_DID
 from nizam.routing.snapshot import TenantView
 from nizam.routing.tokens import (
     AfterRinging,
@@ -63,6 +64,7 @@ _UNSAID = frozenset(
         "nizam_call_id",
         "nizam_route",
         "nizam_revision",
+        ZONE_DID,
         "hangup_after_bridge",
         "domain_name",
         "user_context",

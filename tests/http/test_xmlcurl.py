@@ -201,6 +201,7 @@ def _assert_user(
     assert variables == {
         "user_context": domain,
         "domain_name": domain,
+        "timezone": "America/New_York",
         "nizam_tenant_id": str(identifier(slug)),
         "nizam_extension_id": str(identifier(f"{slug}/{number}")),
         "effective_caller_id_name": f"{slug.title()} {number}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from nizam.model.time_condition import Rule
 from nizam.routing.plan import Hangup, Playback
-from nizam.routing.time import holds, local_time
+from nizam.routing.time import begun, local_time
 from tests.routing.tenants import Tenants, identifier, recorded_tenants
 
 OFFICE = {"weekdays": ["mon", "tue", "wed", "thu", "fri"], "from": "09:00", "to": "17:30"}
@@ -72,13 +73,8 @@ def _utc(text: str) -> datetime:
     ],
 )
 def test_when_a_rule_holds(rule: dict[str, Any], zone: str, moment: str, expected: bool) -> None:
-    assert holds(Rule.model_validate_json(_json(rule)), local_time(_utc(moment), zone)) is expected
-
-
-def _json(rule: dict[str, Any]) -> bytes:
-    import orjson
-
-    return orjson.dumps(rule)
+    local = local_time(_utc(moment), zone)
+    assert (begun(Rule.model_validate_json(orjson.dumps(rule)), local) is not None) is expected
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nizam.model.destination import Destination
 from nizam.model.did import Did
 from nizam.routing.context import Routing
+from nizam.routing.hours import came_in_by
 from nizam.routing.plan import Plan, Set
 from nizam.routing.snapshot import Entry
 
@@ -19,6 +20,7 @@ def arrive(routing: Routing, entry: Entry[Did]) -> Plan:
     """What happens to a call for this DID, from outside or from inside."""
     did = entry.body
     routing.enter(entry, f"did {did.number}")
+    came_in_by(routing, entry.id)
     if not did.caller_name_prefix:
         return routing.follow_configured(did.destination)
     routing.caller_name = f"{did.caller_name_prefix} {routing.caller_name}".strip()

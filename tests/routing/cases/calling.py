@@ -15,8 +15,8 @@ from nizam.fsxml.request import XmlRequest
 from nizam.model.registry import resource
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import Facts
-from nizam.routing.plan import RunIvr, Transfer
-from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
+from nizam.routing.plan import RunIvr, Set, Transfer
+from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.tokens import AfterRinging, IvrChoice, ParkedTooLong, write_token
 from nizam.routing.words import in_words
@@ -95,7 +95,15 @@ class Made:
         context = self.request.context
         if context == PUBLIC_CONTEXT and self.view is not None:
             context = self.view.tenant.domain  # held there by force_transfer_context
-        request = attrs.evolve(self.request, context=context, caller_extension=None, **changes)
+        plan = self.decision.plan
+        zone = [it.value for it in plan if isinstance(it, Set) and it.name == ZONE_DID]
+        request = attrs.evolve(
+            self.request,
+            context=context,
+            caller_extension=None,
+            zone_did_id=zone[0] if zone else None,
+            **changes,
+        )
         if self.request.context != PUBLIC_CONTEXT:
             request = attrs.evolve(request, caller_extension=self.request.caller_extension)
         return _decided(self.case, self.snapshot, request, self.facts)
