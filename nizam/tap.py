@@ -286,6 +286,7 @@ class _Parts:
                 box,
                 self.key_value,
                 settings.nodes,
+                sip=settings.sip,
                 ready=lambda: snapshots.ready,
             )
             snapshots.on_change(nodes.changed)

@@ -38,7 +38,7 @@ class Configuration:
             case "conference.conf":
                 return conference_conf(self.snapshot, request, self.reveal)
             case "post_load_switch.conf":
-                return post_load_switch_conf()
+                return post_load_switch_conf(self.sip)
             case _:
                 return NOT_FOUND
 
@@ -67,8 +67,9 @@ def acl_conf(snapshot: Snapshot) -> bytes:
     return to_bytes(root)
 
 
-def post_load_switch_conf() -> bytes:
-    """Core settings after the modules are loaded: dialplan data must run no API commands."""
+def post_load_switch_conf(sip: SipSettings) -> bytes:
+    """Core settings after the modules are loaded: dialplan data must run no API commands, and the
+    ports of audio are those of the settings."""
     root, section = document("configuration")
     configuration = child(
         section, "configuration", name="post_load_switch.conf", description="Core settings"
@@ -80,6 +81,8 @@ def post_load_switch_conf() -> bytes:
             ("api-expansion", "false"),
             ("max-sessions", "4000"),
             ("sessions-per-second", "500"),
+            ("rtp-start-port", str(sip.rtp_port_first)),
+            ("rtp-end-port", str(sip.rtp_port_last)),
         ),
     )
     return to_bytes(root)

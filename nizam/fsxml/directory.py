@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 
 from nizam.fsxml import values
+from nizam.fsxml.profiles import declared_profile, srtp_variable
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
@@ -78,13 +79,15 @@ class Directory:
         voicemail = extension.voicemail
         mailto = voicemail.email
         yes_no = {True: "true", False: "false"}
+        profile = declared_profile(self.snapshot, "internal")
+        srtp = None if profile is None else srtp_variable(profile.srtp)
         params = child(user, "params")
         pairs(
             params,
             "param",
             (
                 ("a1-hash", a1_hash),
-                ("dial-string", dial_string(view.id, entry)),
+                ("dial-string", dial_string(view.id, entry, srtp)),
                 ("vm-password", pin or _unguessable(a1_hash)),
                 ("vm-enabled", yes_no[voicemail.enabled]),
                 ("vm-mailto", mailto),
@@ -110,6 +113,7 @@ class Directory:
                 ("callgroup", extension.pickup_group),
                 # In which voicemail tells when a message was left.
                 ("timezone", extension.time_zone or view.tenant.time_zone),
+                ("rtp_secure_media", srtp),
             ),
         )
 
@@ -138,9 +142,15 @@ class Directory:
         domain = child(section, "domain", name=values.domain(view.tenant.domain))
         group = child(child(domain, "groups"), "group", name=values.word(name))
         users = child(group, "users")
+        profile = declared_profile(self.snapshot, "internal")
+        srtp = None if profile is None else srtp_variable(profile.srtp)
         for entry in members:
             user = child(users, "user", id=values.word(entry.body.number))
-            pairs(child(user, "params"), "param", (("dial-string", dial_string(view.id, entry)),))
+            pairs(
+                child(user, "params"),
+                "param",
+                (("dial-string", dial_string(view.id, entry, srtp)),),
+            )
         return to_bytes(root)
 
     def _networks(self, view: TenantView) -> bytes:
@@ -184,8 +194,8 @@ def digest_a1(user: str, realm: str, password: str) -> str:
     return hashlib.md5(f"{user}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
 
 
-def dial_string(tenant_id: UUID, entry: Entry[Extension]) -> str:
-    """By what `user/` dials the phone.
+def dial_string(tenant_id: UUID, entry: Entry[Extension], srtp: str | None) -> str:
+    """By what `user/` dials the phone; `srtp` is the value of `rtp_secure_media` if it has one.
 
     The ids are in the dial-string because the variables of the user reach the leg too late. The
     callee's name and number are what the caller's phone shows: without them FreeSWITCH writes
@@ -193,10 +203,11 @@ def dial_string(tenant_id: UUID, entry: Entry[Extension]) -> str:
     `${sofia_contact(...)}` would ring every contact, but is an API call, which is switched off.
     """
     name, number = _shown(entry.body)
+    secure = "" if srtp is None else f":rtp_secure_media={values.word(srtp)}"
     return (
         "{^^:sip_invite_domain=${dialed_domain}:presence_id=${dialed_user}@${dialed_domain}"
         f":origination_callee_id_name={name}:origination_callee_id_number={number}"
-        f":nizam_tenant_id={tenant_id}:nizam_extension_id={entry.id}}}"
+        f":nizam_tenant_id={tenant_id}:nizam_extension_id={entry.id}{secure}}}"
         "sofia/internal/${dialed_user}%${dialed_domain}"
     )
 

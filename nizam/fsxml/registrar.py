@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from nizam.fsxml.sofia import internal_profile
+from nizam.fsxml.profiles import sip_profile
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
@@ -27,7 +27,7 @@ def registrars(snapshot: Snapshot, sip: SipSettings) -> list[Registrar]:
     """The addresses of the nodes in service, those with the greatest weight first; of nodes that
     say none, what the profile says of itself. Empty if nothing does: then the domain's own DNS has
     to lead to them."""
-    profile = internal_profile(snapshot, sip)
+    profile = sip_profile(snapshot, sip, "internal")
     nodes = [it.body for it in snapshot.platform(SwitchNode)]
     there = [it for it in nodes if it.enabled and it.status == "in_service" and it.sip_address]
     ordered = sorted(there, key=lambda it: (-it.weight, it.name))
@@ -36,7 +36,8 @@ def registrars(snapshot: Snapshot, sip: SipSettings) -> list[Registrar]:
     found: list[Registrar] = []
     for text in hosts:
         host, port = _host_and_port(text)
-        found += [Registrar(host, port or profile.sip_port, it) for it in ("udp", "tcp")]
+        if not profile.tls_only:
+            found += [Registrar(host, port or profile.sip_port, it) for it in ("udp", "tcp")]
         if profile.tls and profile.tls_port is not None:
             found.append(Registrar(host, profile.tls_port, "tls"))
     return found

@@ -7,16 +7,24 @@ share one namespace of names.
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
+from typing import get_args
 
 from twisted.logger import Logger
 
 from nizam.errors import InternalError
+from nizam.fsxml.profiles import (
+    PROFILES,
+    served_gateways,
+    sip_profile,
+    srtp_variable,
+    start_mark,
+)
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
 from nizam.model.acl import Acl
 from nizam.model.gateway import Gateway
-from nizam.model.sip_profile import SipProfile
+from nizam.model.sip_profile import SipProfile, TlsVersion
 from nizam.routing.request import PUBLIC_CONTEXT
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.settings.values import SipSettings
@@ -56,68 +64,46 @@ _EXTERNAL = (
 
 
 def sofia_conf(snapshot: Snapshot, request: XmlRequest, sip: SipSettings, reveal: Reveal) -> bytes:
-    """All profiles, or the one that `profile` names; not found for any other."""
+    """All profiles, or the one that `profile` names; not found for any other.
+
+    With `gateway` FreeSWITCH means to start that one alone, but it looks for it itself.
+    """
     wanted = request.field("profile")
-    if wanted not in {"", "internal", "external"}:
+    if wanted not in {"", *PROFILES}:
         return NOT_FOUND
     root, section = document("configuration")
     configuration = child(section, "configuration", name="sofia.conf", description="SIP")
     pairs(child(configuration, "global_settings"), "param", (("log-level", "0"),))
     profiles = child(configuration, "profiles")
-    if wanted != "external":
-        _internal(profiles, snapshot, sip)
-    if wanted != "internal":
-        _external(profiles, snapshot, sip, reveal)
+    for name in PROFILES:
+        if wanted in {"", name}:
+            profile = sip_profile(snapshot, sip, name)
+            element = child(profiles, "profile", name=name)
+            if name == "internal":
+                _internal(element)
+            else:
+                _external(element, snapshot, profile, reveal)
+            settings = child(element, "settings")
+            pairs(settings, "param", _COMMON)
+            pairs(settings, "param", _of_profile(snapshot, profile))
+            pairs(settings, "param", _INTERNAL if name == "internal" else _EXTERNAL)
     return to_bytes(root)
 
 
-def _internal(profiles: Element, snapshot: Snapshot, sip: SipSettings) -> None:
-    profile = child(profiles, "profile", name="internal")
+def _internal(profile: Element) -> None:
     child(profile, "gateways")
     child(child(profile, "domains"), "domain", name="all", alias="true", parse="false")
-    settings = child(profile, "settings")
-    pairs(settings, "param", _COMMON)
-    pairs(settings, "param", _of_profile(snapshot, internal_profile(snapshot, sip)))
-    pairs(settings, "param", _INTERNAL)
 
 
-def internal_profile(snapshot: Snapshot, sip: SipSettings) -> SipProfile:
-    """The profile at which phones register: the one that is declared, else that of the settings."""
-    return _declared(snapshot, "internal") or SipProfile.model_construct(
-        name="internal", sip_ip=sip.internal_ip, sip_port=sip.internal_port, rtp_ip=sip.rtp_ip
-    )
-
-
-def _external(profiles: Element, snapshot: Snapshot, sip: SipSettings, reveal: Reveal) -> None:
-    profile = child(profiles, "profile", name="external")
+def _external(profile: Element, snapshot: Snapshot, body: SipProfile, reveal: Reveal) -> None:
     gateways = child(profile, "gateways")
-    for view in snapshot.tenants():
-        if view.tenant.status != "terminated":
-            for entry in view.all(Gateway):
-                if entry.body.enabled:
-                    try:
-                        _gateway(gateways, view, entry, reveal)
-                    except InternalError as error:
-                        # The gateways of every tenant are in this document.
-                        _log.error("no gateway {id}: {error}", id=str(entry.id), error=str(error))
+    for view, entry in served_gateways(snapshot, body):
+        try:
+            _gateway(gateways, view, entry, body, reveal)
+        except InternalError as error:
+            # The gateways of every tenant are in this document.
+            _log.error("no gateway {id}: {error}", id=str(entry.id), error=str(error))
     child(child(profile, "domains"), "domain", name="none", alias="false", parse="false")
-    settings = child(profile, "settings")
-    pairs(settings, "param", _COMMON)
-    declared = _declared(snapshot, "external") or SipProfile.model_construct(
-        name="external",
-        sip_ip=sip.external_ip,
-        sip_port=sip.external_port,
-        rtp_ip=sip.rtp_ip,
-        advertised_ip=sip.advertised_ip,
-    )
-    pairs(settings, "param", _of_profile(snapshot, declared))
-    pairs(settings, "param", _EXTERNAL)
-
-
-def _declared(snapshot: Snapshot, name: str) -> SipProfile | None:
-    """The platform's profile of this name, if one is declared and enabled."""
-    found = (it.body for it in snapshot.platform(SipProfile))
-    return next((it for it in found if it.name == name and it.enabled), None)
 
 
 def _of_profile(snapshot: Snapshot, profile: SipProfile) -> tuple[tuple[str, str | None], ...]:
@@ -127,26 +113,55 @@ def _of_profile(snapshot: Snapshot, profile: SipProfile) -> tuple[tuple[str, str
     return (
         ("sip-ip", profile.sip_ip),
         ("sip-port", str(profile.sip_port)),
+        ("bind-params", f"transport=udp,tcp;nizam={start_mark(profile)}"),
         ("rtp-ip", profile.rtp_ip),
         ("ext-sip-ip", profile.advertised_ip),
         ("ext-rtp-ip", profile.advertised_ip),
         ("inbound-codec-prefs", profile.codecs_in),
         ("outbound-codec-prefs", profile.codecs_out),
         ("rtp-timeout-sec", str(profile.rtp_timeout_seconds)),
-        ("tls", "true" if profile.tls else "false"),
-        ("tls-sip-port", str(profile.tls_port) if profile.tls else None),
         # Written when they are off, too: a rescan keeps what it is not told of.
         ("session-timeout", str(timeout or 0)),
         ("nat-options-ping", "true" if profile.nat_ping else "false"),
+        ("enable-rfc-5626", "true" if profile.rfc_5626 else "false"),
         ("user-agent-string", profile.user_agent),
         ("apply-inbound-acl", None if acl is None else acl.body.name),
+        *_tls(profile),
     )
 
 
-def _gateway(parent: Element, view: TenantView, entry: Entry[Gateway], reveal: Reveal) -> None:
+def _tls(profile: SipProfile) -> tuple[tuple[str, str | None], ...]:
+    if not profile.tls:
+        return (("tls", "false"),)
+    versions = get_args(TlsVersion)
+    spoken = versions[versions.index(profile.tls_minimum_version) :]
+    return (
+        ("tls", "true"),
+        ("tls-sip-port", str(profile.tls_port)),
+        ("tls-only", "true" if profile.tls_only else "false"),
+        ("tls-cert-dir", profile.tls_certificate_directory),
+        ("tls-version", ",".join(f"tlsv{it}".removesuffix(".0") for it in spoken)),
+        ("tls-ciphers", profile.tls_ciphers),
+        ("tls-verify-policy", _VERIFY[profile.tls_verify]),
+        ("tls-verify-date", "true"),
+    )
+
+
+_VERIFY = {"none": "none", "inbound": "in", "outbound": "out", "all": "all"}
+
+
+def _gateway(
+    parent: Element,
+    view: TenantView,
+    entry: Entry[Gateway],
+    external: SipProfile,
+    reveal: Reveal,
+) -> None:
     gateway = entry.body
     encrypted = entry.secrets.get("password")
     password = None if encrypted is None else reveal(encrypted, "gateway", entry.id, "password")
+    proxy = None if gateway.proxy is None else _via(gateway.proxy, gateway.transport)
+    srtp = srtp_variable(gateway.srtp or external.srtp)
     element = child(parent, "gateway", name=str(entry.id))
     ping = str(gateway.ping_seconds) if gateway.ping_seconds else None
     pairs(
@@ -154,14 +169,23 @@ def _gateway(parent: Element, view: TenantView, entry: Entry[Gateway], reveal: R
         "param",
         (
             ("username", gateway.username or "not-used"),
+            ("auth-username", gateway.auth_username),
             ("password", password or ""),
             ("realm", gateway.realm or gateway.host),
             ("from-user", gateway.from_user),
             ("from-domain", gateway.from_domain),
-            ("proxy", gateway.proxy or _address(gateway)),
+            ("proxy", _address(gateway.host, gateway.port, gateway.transport)),
+            ("register-proxy", proxy),
+            ("outbound-proxy", proxy),
             ("register", "true" if gateway.register_ else "false"),
             ("register-transport", gateway.transport),
             ("expire-seconds", str(gateway.expire_seconds)),
+            ("retry-seconds", str(gateway.retry_seconds)),
+            ("contact-host", gateway.contact_host),
+            ("contact-params", gateway.contact_params),
+            # Both are needed, or FreeSWITCH writes "(null)" into the Contact.
+            ("rfc-5626", "true" if gateway.rfc_5626 else None),
+            ("reg-id", "1" if gateway.rfc_5626 else None),
             ("caller-id-in-from", "true" if gateway.caller_id_in == "from" else "false"),
             # The number that was called, not the one that we registered with.
             ("extension", "auto_to_user"),
@@ -176,16 +200,19 @@ def _gateway(parent: Element, view: TenantView, entry: Entry[Gateway], reveal: R
         ("nizam_gateway_id", str(entry.id)),
         ("nizam_tenant_id", str(view.id)),
         ("absolute_codec_string", gateway.codecs),
+        ("rtp_secure_media", srtp),
     ]
     pairs(child(element, "variables"), "variable", variables)
 
 
-def _address(gateway: Gateway) -> str:
-    host = gateway.host
+def _address(host: str, port: int, transport: str) -> str:
     try:
         if isinstance(ip_address(host), IPv6Address):
             host = f"[{host}]"
     except ValueError:
         pass
-    transport = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
-    return f"{host}:{gateway.port}{transport}"
+    return _via(f"{host}:{port}", transport)
+
+
+def _via(address: str, transport: str) -> str:
+    return address if transport == "udp" else f"{address};transport={transport}"

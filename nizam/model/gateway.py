@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from nizam.model.base import Body
 from nizam.model.resource import Column, Resource, Secret, Unique
+from nizam.model.sip_profile import Srtp
 from nizam.model.tenant import CodecList
 from nizam.model.values import Host, Label, Port, SipToken
 
@@ -16,6 +17,10 @@ Proxy = Annotated[str, StringConstraints(max_length=260, pattern=r"^[A-Za-z0-9.:
 GatewayPassword = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")
 ]
+_CONTACT_PARAMETERS = (
+    r"^[A-Za-z0-9.!*_+~-]+(=[A-Za-z0-9.!*_+~:-]+)?"
+    r"(;[A-Za-z0-9.!*_+~-]+(=[A-Za-z0-9.!*_+~:-]+)?)*$"
+)
 
 
 class Gateway(Body):
@@ -36,6 +41,8 @@ class Gateway(Body):
     """What to sign in with."""
     password: GatewayPassword | None = None
     """What to sign in with; never shown but by reveal."""
+    auth_username: SipToken | None = None
+    """What to sign in with, where that is not the username of the registration."""
     realm: Host | None = None
     """The realm of the credentials; the host without it."""
     from_user: SipToken | None = None
@@ -46,6 +53,20 @@ class Gateway(Body):
     """An outbound proxy."""
     expire_seconds: Annotated[int, Field(ge=60, le=86400)] = 3600
     """How long a registration holds."""
+    retry_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    """How long after a failed registration it is tried again."""
+    contact_host: Host | None = None
+    """The host in Contact; the node's own without it."""
+    contact_params: (
+        Annotated[str, StringConstraints(max_length=200, pattern=_CONTACT_PARAMETERS)] | None
+    ) = Field(default=None, examples=["tport=tcp;line=4711"])
+    """Parameters of the Contact."""
+    rfc_5626: bool = False
+    """Whether the connection of the registration is kept and used for calls that come in (SIP
+    outbound); the SIP profile `external` needs it too."""
+    srtp: Srtp | None = None
+    """Whether audio is encrypted: `off` answers with SRTP and offers none, `optional` offers it,
+    `required` refuses calls without it; as the SIP profile `external` says without it."""
     ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
     """How often it is asked whether it is there; 0 is never."""
     codecs: CodecList | None = None

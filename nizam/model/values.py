@@ -127,7 +127,8 @@ HangupCause = Annotated[
 ]
 
 
-def _stays_below(value: str) -> str:
+def stays_below(value: str) -> str:
+    """Return a path unchanged; raise ValueError for one that leads up again."""
     if ".." in value:
         raise ValueError("holds '..'")
     return value
@@ -138,7 +139,7 @@ SoundPath = Annotated[
     StringConstraints(
         max_length=255, pattern=r"^(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)$"
     ),
-    AfterValidator(_stays_below),
+    AfterValidator(stays_below),
     Field(examples=["ivr/ivr-welcome.wav"]),
 ]
 """A sound as FreeSWITCH reads it: a path without `..`, or a tone_stream."""

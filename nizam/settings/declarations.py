@@ -331,6 +331,15 @@ SETTINGS: tuple[Setting, ...] = (
         example="203.0.113.5",
     ),
     Setting(
+        "NIZAM_SIP_RTP_PORT_FIRST",
+        "sip.rtp_port_first",
+        p.port,
+        16384,
+        _PORT,
+        "The first UDP port of audio; a node takes it over when it starts.",
+    ),
+    Setting("NIZAM_SIP_RTP_PORT_LAST", "sip.rtp_port_last", p.port, 32768, _PORT, "The last one."),
+    Setting(
         "NIZAM_SIP_DOMAIN_SUFFIX",
         "sip.domain_suffix",
         p.host,

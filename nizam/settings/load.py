@@ -37,6 +37,7 @@ from nizam.settings.values import (
     XmlClient,
 )
 
+MIN_RTP_PORTS = 100
 _MAX_FILE_BYTES = 1 << 20
 _UNSET = ("", "null", "(null)")
 
@@ -310,6 +311,12 @@ class _Reader:
             self._problem("APP_DEBUG", "true in production", "false while APP_ENV is production")
         for name, _ in self._numbered(CLUSTER_SEED_PREFIX):
             self._problem(name, "Redis Cluster is not supported yet", "REDIS_HOST instead")
+        if values["NIZAM_SIP_RTP_PORT_LAST"] - values["NIZAM_SIP_RTP_PORT_FIRST"] < MIN_RTP_PORTS:
+            self._problem(
+                "NIZAM_SIP_RTP_PORT_LAST",
+                f"leaves fewer than {MIN_RTP_PORTS} ports from NIZAM_SIP_RTP_PORT_FIRST on",
+                "a higher port: each leg of a call takes two",
+            )
         names = [node.name for node in nodes]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._problem("nodes", f"two nodes are called {name!r}", "a name of its own for each")

@@ -140,7 +140,8 @@ class SipSettings:
     """Addresses and ports of the SIP profiles that every node is given.
 
     None lets FreeSWITCH choose; `advertised_ip` is what it tells peers on the external profile.
-    `domain_suffix` ends the domains of tenants that name none.
+    `domain_suffix` ends the domains of tenants that name none. Audio uses the UDP ports from
+    `rtp_port_first` to `rtp_port_last`.
     """
 
     internal_ip: str | None
@@ -150,6 +151,8 @@ class SipSettings:
     rtp_ip: str | None
     advertised_ip: str | None
     domain_suffix: str | None = None
+    rtp_port_first: int = 16384
+    rtp_port_last: int = 32768
 
 
 @attrs.frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -56,8 +56,9 @@ class NodeSpec:
 class Node(Service):
     """Both links of one node, from startService to stopService.
 
-    `gateways` gives the ids of the gateways that it should have; `ready` says whether the routing
-    data is there, without which nothing that is found on the switch would have a tenant.
+    `gateways` gives the ids of the gateways that it should have, `marks` what its SIP profiles are
+    started with; `ready` says whether the routing data is there, without which nothing that is
+    found on the switch would have a tenant.
     """
 
     _log = Logger()
@@ -70,6 +71,7 @@ class Node(Service):
         key_value: IKeyValue | None = None,
         *,
         gateways: Callable[[], Iterable[UUID]] = tuple,
+        marks: Callable[[], Mapping[str, str]] = dict,
         ready: Callable[[], bool] = lambda: True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -101,9 +103,10 @@ class Node(Service):
             on_refused=self._refused,
             name=f"{spec.name} commands",
         )
-        self._profiles = SipProfiles(reactor, self._commands, spec.name, gateways)
+        self._profiles = SipProfiles(reactor, self._commands, spec.name, gateways, marks)
         self._aligning: Deferred[Any] | None = None
         self._ever_up = False
+        self._behind = False
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
         self._heard_until: datetime | None = None
@@ -148,9 +151,14 @@ class Node(Service):
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _done: None)
 
     async def flush_directory(self, number: str | None, domain: str | None) -> None:
-        """Make FreeSWITCH ask again for a user that it may have cached, or for all of them."""
+        """Make FreeSWITCH ask again for a user that it may have cached, or for all of them.
+
+        Twice, since the instance that it asks may learn of the change later than this one.
+        """
         what = f" id {number} {domain}" if number and domain else ""
         try:
+            await self._commands.api(f"xml_flush_cache{what}", COMMAND_SECONDS)
+            await deferLater(self._reactor, BETWEEN_LOOKS_SECONDS)
             await self._commands.api(f"xml_flush_cache{what}", COMMAND_SECONDS)
         except NizamError as error:
             # Users are cached for a bounded time only.
@@ -237,6 +245,7 @@ class Node(Service):
         self._show()
 
     def _commands_up(self) -> None:
+        self._behind = True
         self._reconcile()
 
     def _refused(self, refusal: Refusal, detail: str) -> None:
@@ -293,10 +302,19 @@ class Node(Service):
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
             delay = RECONCILE_RETRY_SECONDS
         else:
+            if self._behind:
+                self._behind = False
+                self._catch_up()
             self._align()
         finally:
             # A link that came up meanwhile asked for another one.
             self._later("reconcile", 0.0 if self._reconcile_due else delay, self._reconcile_again)
+
+    def _catch_up(self) -> None:
+        """Make FreeSWITCH read again what may have changed while nobody could tell it."""
+        self._profiles.settings_changed()
+        for work in (self.flush_directory(None, None), self.reload_lists()):
+            Deferred.fromCoroutine(work).addErrback(self._failed)
 
     def _reconciled(self, _: object) -> None:
         self._reconciling = None

@@ -13,12 +13,14 @@ from twisted.logger import Logger
 
 from nizam.errors import InternalError, SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
+from nizam.fsxml.profiles import served_gateways, sip_profile, start_marks
 from nizam.kv.interface import IKeyValue
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import NodeSettings
+from nizam.settings.values import SipSettings
 from nizam.switch.intake import Intake
 from nizam.switch.node import Node, NodeSpec
 
@@ -52,6 +54,7 @@ class SwitchNodes(Service):
         key_value: IKeyValue | None = None,
         static: Sequence[NodeSettings] = (),
         *,
+        sip: SipSettings,
         ready: Callable[[], bool] = lambda: True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -62,6 +65,7 @@ class SwitchNodes(Service):
         self._secret_box = secret_box
         self._key_value = key_value
         self._static = tuple(static)
+        self._sip = sip
         self._now = now
         self._nodes: dict[str, Node] = {}
         self._numbers: dict[UUID, str] = {}
@@ -118,6 +122,7 @@ class SwitchNodes(Service):
                     self._intake,
                     self._key_value,
                     gateways=self._gateways,
+                    marks=lambda: start_marks(self._snapshot, self._sip),
                     ready=self._ready,
                     now=self._now,
                 )
@@ -139,17 +144,18 @@ class SwitchNodes(Service):
                 lists_changed = True
             elif resource == "sip_profile":
                 profiles_changed = True
+                flush.add((None, None))  # users have its policy on SRTP
             elif resource == "tenant" and operation != "created":
                 flush.add((None, None))
                 self._tenant_changed(identifier)
         if (None, None) in flush:
             flush = {(None, None)}
         for node in self._nodes.values():
+            if profiles_changed:
+                node.profile_changed()
             if node.commands.connected:
                 if lists_changed:
                     Deferred.fromCoroutine(node.reload_lists()).addErrback(self._failed)
-                if profiles_changed:
-                    node.profile_changed()
                 for number, domain in flush:
                     Deferred.fromCoroutine(node.flush_directory(number, domain))
 
@@ -166,9 +172,8 @@ class SwitchNodes(Service):
 
     def _gateways(self) -> Iterator[UUID]:
         """The gateways that sofia.conf has."""
-        for view in self._snapshot.tenants():
-            if view.tenant.status != "terminated":
-                yield from (entry.id for entry in view.all(Gateway) if entry.body.enabled)
+        external = sip_profile(self._snapshot, self._sip, "external")
+        return (entry.id for _, entry in served_gateways(self._snapshot, external))
 
     def _stale(
         self, tenant_id: UUID, identifier: UUID, operation: str
@@ -181,6 +186,8 @@ class SwitchNodes(Service):
             # Gone, and with it its number: what is cached cannot be named any more.
             return {(before, tenant.tenant.domain)} if tenant and before else {(None, None)}
         self._numbers[identifier] = found.body.number
+        if before is None and operation != "created":
+            return {(None, None)}  # it may have had another number
         numbers = {found.body.number, before or found.body.number}
         return {(number, tenant.tenant.domain) for number in numbers}
 

@@ -274,7 +274,7 @@ def test_the_name_of_an_extension_is_shown_to_callers_and_is_only_a_name(name: s
     caller_id = CallerId(internal_number="7777")
     body = Extension.model_construct(number="1001", display_name=name, caller_id=caller_id)
     entry: Entry[Extension] = Entry("extension", identifier("acme/1001"), 1, body, {})
-    (branch,) = parse_dial_string(dial_string(identifier("acme"), entry))
+    (branch,) = parse_dial_string(dial_string(identifier("acme"), entry, None))
     (((leg,),),) = (branch.attempts,)
     assert leg.address == "internal/${dialed_user}%${dialed_domain}"
     assert set(branch.variables) == {

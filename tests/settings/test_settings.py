@@ -120,6 +120,7 @@ def test_every_kind_of_host_survives_the_dsn(host: str) -> None:
         ("DB_PORT", "54x2", "'54x2' is not a whole number"),
         ("DB_PORT", "9" * 5000, "is not a whole number"),
         ("DB_PORT", "tcp://10.0.0.1:5432", "enableServiceLinks"),
+        ("NIZAM_SIP_RTP_PORT_LAST", "16400", "fewer than 100 ports"),
         ("DB_HOST", "a host", "is not a host name or an IP address"),
         ("DB_READ_HOST_1", "a b", "is not a host name"),
         ("DB_READ_HOST_x", "replica", "there is no number at its end"),

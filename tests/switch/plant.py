@@ -17,6 +17,7 @@ from nizam.errors import NizamError
 from nizam.kv.single import SingleRedis
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import NodeSettings, Secret, SecretKey
+from nizam.settings.values import SipSettings
 from nizam.sim.settings import Dialable, Durations, Scenery, User
 from nizam.sim.switch import SimulatedSwitch
 from nizam.store.pool import Pool
@@ -62,6 +63,9 @@ class CdrEndpoint(Resource):
         except NizamError as error:
             request.setResponseCode(error.status)
         request.finish()  # type: ignore[no-untyped-call]
+
+
+SIP = SipSettings(None, 5060, None, 5080, None, None)
 
 
 @attrs.define
@@ -128,7 +132,13 @@ async def build_plant(
     )
     static = [NodeSettings("fs1", "127.0.0.1", esl_port(), Secret(password))]
     nodes = SwitchNodes(
-        reactor, intake, Snapshot(), SecretBox([SecretKey("k1", bytes(32))]), key_value, static
+        reactor,
+        intake,
+        Snapshot(),
+        SecretBox([SecretKey("k1", bytes(32))]),
+        key_value,
+        static,
+        sip=SIP,
     )
     return Plant(reactor, pool, key_value, live, index, intake, nodes, delivered)
 

@@ -21,7 +21,8 @@ from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
 from nizam.switch.node import NOT_READY_SECONDS, REORDERED, Node, NodeSpec
 from nizam.switch.nodes import SwitchNodes
-from tests.routing.tenants import Tenants, identifier, reveal
+from tests.routing.tenants import Tenants, identifier, recorded_tenants, reveal
+from tests.switch.plant import SIP
 
 FS2 = identifier("fs2")
 
@@ -54,7 +55,7 @@ def intake_of(reactor: Any) -> Intake:
 
 def nodes_of(tenants: Tenants, static: list[NodeSettings]) -> SwitchNodes:
     reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
-    return SwitchNodes(reactor, intake_of(reactor), tenants.snapshot, Box(), None, static)
+    return SwitchNodes(reactor, intake_of(reactor), tenants.snapshot, Box(), None, static, sip=SIP)
 
 
 def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
@@ -69,20 +70,58 @@ def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "told"), [("acl", "reload_lists"), ("sip_profile", "profile_changed")]
+    ("resource", "told"),
+    [
+        ("acl", {"reload_lists"}),
+        ("sip_profile", {"profile_changed", "flush_directory"}),
+        ("gateway", {"gateway_changed"}),
+        ("extension", {"flush_directory"}),
+        ("ivr", set()),
+    ],
 )
-@pytest.mark.parametrize("connected", [True, False])
-def test_nodes_are_told_of_changed_lists_and_profiles(
-    resource: str, told: str, connected: bool
-) -> None:
+def test_nodes_are_told_of_what_they_hold(resource: str, told: set[str]) -> None:
+    tenant_id = identifier("acme") if resource in {"gateway", "extension", "ivr"} else None
     nodes, node = nodes_of(Tenants(), []), Mock()
-    node.commands.connected = connected
-    node.reload_lists = AsyncMock()
+    node.reload_lists, node.flush_directory = AsyncMock(), AsyncMock()
     nodes._nodes["fs1"] = node
-    nodes.changed([(resource, None, identifier("changed"), "updated")])
-    assert getattr(node, told).called is connected
-    others = {"reload_lists", "profile_changed", "gateway_changed"} - {told}
-    assert not any(getattr(node, it).called for it in others)
+    nodes.changed([(resource, tenant_id, identifier("changed"), "updated")])
+    everything = ("reload_lists", "profile_changed", "gateway_changed", "flush_directory")
+    assert {it for it in everything if getattr(node, it).called} == told
+
+
+def test_a_node_that_is_away_is_told_of_profiles_and_gateways_when_it_is_back() -> None:
+    nodes, node = nodes_of(Tenants(), []), Mock()
+    node.commands.connected = False
+    nodes._nodes["fs1"] = node
+    nodes.changed(
+        [
+            ("acl", None, identifier("a"), "updated"),
+            ("sip_profile", None, identifier("p"), "updated"),
+            ("gateway", identifier("acme"), identifier("g"), "updated"),
+        ]
+    )
+    assert node.profile_changed.called
+    assert node.gateway_changed.called
+    assert not node.reload_lists.called
+    assert not node.flush_directory.called
+
+
+def test_an_extension_that_was_renumbered_is_flushed_under_both_numbers() -> None:
+    tenants, node = recorded_tenants(), Mock()
+    nodes = nodes_of(tenants, [])
+    node.flush_directory = AsyncMock()
+    nodes._nodes["fs1"] = node
+    body = {"number": "1009", "display_name": "Renumbered"}
+    changed = tenants.put("extension", "acme/1001", body, {"sip_password": "x"})
+    change = ("extension", identifier("acme"), changed, "updated")
+    nodes.changed([change])
+    # Which number it had is not known yet: everything that is cached goes.
+    node.flush_directory.assert_called_once_with(None, None)
+    node.flush_directory.reset_mock()
+    tenants.put("extension", "acme/1001", body | {"number": "1010"}, {"sip_password": "x"})
+    nodes.changed([change])
+    flushed = {call.args for call in node.flush_directory.call_args_list}
+    assert flushed == {(it, "acme.example.test") for it in ("1009", "1010")}
 
 
 def test_nodes_that_are_loaded_later_are_connected_to() -> None:

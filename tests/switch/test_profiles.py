@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from uuid import UUID
 
 import pytest
@@ -35,6 +36,10 @@ class Switch:
         self.connected = True
         self.profiles, self.gateways, self.configured = profiles, gateways, configured
         self.dying: set[UUID] = set()
+        self.mark = "0a"
+        self.configured_mark = "0a"
+        self.calls: list[str] = []
+        self.up_long_enough = True
         self.commands: list[str] = []
 
     async def api(self, command: str, timeout: float) -> str:
@@ -45,14 +50,26 @@ class Switch:
             self.gateways -= self.dying
             self.dying = set()
             return "\n".join(lines)
+        if command.startswith("sofia status profile "):
+            return f"Name\tx\nBIND-URL         \tsip:x:5060;transport=udp,tcp;nizam={self.mark}\n"
+        if command == "show channels as json":
+            return json.dumps({"rows": [{"name": it} for it in self.calls]})
         self.commands.append(command.removeprefix("sofia profile "))
         _, _, profile, action, *rest = command.split()
         if action == "killgw":
             if UUID(rest[0]) not in self.gateways:
                 raise SwitchError("no such gateway.")
             self.dying.add(UUID(rest[0]))
+        elif action == "startgw":
+            self.gateways.add(UUID(rest[0]))
+        elif action == "restart" and not self.up_long_enough:
+            self.up_long_enough = True
+            return "Profile external must be up for at least 10 seconds to stop/restart."
         elif profile == "external":
             self.gateways |= self.configured
+        if action == "restart":
+            self.mark = self.configured_mark
+            return "Reload XML [Success]\nrestarting: external"
         if action == "start":
             self.profiles.add(profile)
         return "+OK"
@@ -63,12 +80,16 @@ class Switch:
 
 
 def align(
-    switch: Switch, *changed: UUID, wanted: set[UUID] | None = None, settings: bool = False
+    switch: Switch,
+    *changed: UUID,
+    wanted: set[UUID] | None = None,
+    settings: bool = False,
+    marks: dict[str, str] | None = None,
 ) -> list[str]:
     """The commands that bring the switch in line."""
     clock = Clock()
     wanted = switch.configured if wanted is None else wanted
-    profiles = SipProfiles(clock, switch, "fs1", lambda: wanted)
+    profiles = SipProfiles(clock, switch, "fs1", lambda: wanted, lambda: marks or {})
     for identifier in changed:
         profiles.changed(identifier)
     if settings:
@@ -139,3 +160,51 @@ def test_looking_ends_when_the_switch_does_not_do_it(answer: SwitchError | None)
 
     switch.api = refuse  # type: ignore[method-assign]
     assert align(switch, wanted={ONE}) == []
+
+
+MARK = {"external": "0b"}
+"""What `external` should have been started with, while it runs with another mark."""
+
+
+def outdated(calls: list[str], configured_mark: str = "0b") -> Switch:
+    switch = Switch(set(BOTH), set(), set())
+    switch.calls, switch.configured_mark = calls, configured_mark
+    return switch
+
+
+def test_a_profile_with_new_addresses_is_restarted_and_not_told_to_look_again_before() -> None:
+    assert align(outdated([]), settings=True, marks=MARK) == [
+        "external restart",
+        "internal rescan",
+        "internal rescan",
+        "external rescan",
+    ]
+
+
+def test_a_profile_is_not_restarted_while_a_call_is_on_it() -> None:
+    switch = outdated(["sofia/external/+12025550123"])
+    assert align(switch, settings=True, marks=MARK) == ["internal rescan"] * 2
+    switch = outdated(["sofia/internal/1001@acme.example.test"])
+    assert align(switch, marks=MARK) == ["external restart"]
+
+
+def test_gateways_are_started_one_by_one_while_their_profile_waits_for_a_restart() -> None:
+    switch = outdated(["sofia/external/+12025550123"])
+    assert align(switch, wanted={ONE}, marks=MARK) == [f"external startgw {ONE}"]
+
+
+def test_a_profile_that_has_just_started_is_restarted_a_little_later() -> None:
+    switch = outdated([])
+    switch.up_long_enough = False
+    assert align(switch, marks=MARK) == ["external restart"] * 2
+
+
+def test_a_profile_that_reads_something_else_than_it_should_is_not_restarted_again() -> None:
+    switch = outdated([], configured_mark="0c")
+    assert align(switch, marks=MARK) == ["external restart"]
+
+
+def test_a_profile_that_says_nothing_of_its_start_is_left_alone() -> None:
+    switch = outdated([])
+    switch.mark = ""
+    assert align(switch, marks=MARK) == []
