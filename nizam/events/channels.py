@@ -53,6 +53,7 @@ class Channel:
     context: str | None
     started_at: datetime
     extension_id: UUID | None = None
+    originator_id: UUID | None = None
     gateway: str | None = None
     ringing: bool = False
     answered_at: datetime | None = None
@@ -138,6 +139,8 @@ class Calls:
             call.tenant_id = self._tenant(event, unique_id, call)
         if channel.extension_id is None:
             channel.extension_id = identifier(event.get("variable_nizam_extension_id"))
+        if channel.originator_id is None:
+            channel.originator_id = next((it for it in self._links(event) if it != leg_id), None)
         if channel.gateway is None:
             channel.gateway = event.get("variable_sip_gateway_name")
         return call, channel

@@ -24,6 +24,7 @@ from nizam.routing.plan import (
     GatewayLeg,
     Hangup,
     HoldMusic,
+    Intercept,
     Leg,
     Park,
     ParkInSlot,
@@ -79,6 +80,10 @@ def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
             yield from _bridge(step)
         elif isinstance(step, VoicemailCheck):
             yield from _voicemail_check(step)
+        elif isinstance(step, Intercept):
+            # A call that somebody has answered meanwhile is not taken from them.
+            yield _set("intercept_unbridged_only", "true")
+            yield "intercept", values.word(step.leg_id)
         elif isinstance(step, Answer):
             if not answered:
                 yield "answer", ""

@@ -78,6 +78,7 @@ LIVE_CALL = object_of(
             extension_id=_EXTENSION_ID,
             number=or_null(text("Its number.", "1001")),
             direction=_LEG_DIRECTION,
+            originator_id=or_null(identifier("The leg that made it.")),
             state=_STATE,
         ),
         "Its legs: one for each phone or line.",

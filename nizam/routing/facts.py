@@ -28,13 +28,22 @@ class Contact:
 
 @attrs.frozen
 class RingingLeg:
-    """A leg that rings at an extension's phone, on the switch `node`."""
+    """A leg that rings at an extension's phone, on the switch `node`.
+
+    `originator_id` is the leg that makes it ring, where that is known.
+    """
 
     leg_id: str
     call_id: str
     extension_id: UUID
     node: str
     started_at: str
+    originator_id: str | None = None
+
+    @property
+    def caller_leg(self) -> str:
+        """The leg of the one who waits for an answer: the call's first unless told otherwise."""
+        return self.originator_id or self.call_id
 
 
 class Live(Protocol):

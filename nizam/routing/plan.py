@@ -152,6 +152,14 @@ class ParkInSlot:
 
 
 @attrs.frozen
+class Intercept:
+    """Be connected with the leg that waits for somebody else to answer, unless that has happened:
+    then the plan goes on."""
+
+    leg_id: str
+
+
+@attrs.frozen
 class Transfer:
     """Ask again, for another number or re-entry token in the same tenant's context."""
 
@@ -201,6 +209,7 @@ Step = (
     | Conference
     | Park
     | ParkInSlot
+    | Intercept
     | Transfer
     | Playback
     | Echo

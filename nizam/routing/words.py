@@ -28,6 +28,7 @@ from nizam.routing.plan import (
     GatewayLeg,
     Hangup,
     HoldMusic,
+    Intercept,
     Leg,
     Park,
     ParkInSlot,
@@ -202,6 +203,7 @@ _WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
     ),
     Park: lambda it, view: f"park in {_lot(it.lot, view)} ({it.first}-{it.last})",
     ParkInSlot: lambda it, view: f"slot {it.slot} of {_lot(it.lot, view)}",
+    Intercept: lambda it, view: f"take over {it.leg_id}",
     Transfer: lambda it, view: f"ask again {token_words(it.destination, view)}",
     Playback: lambda it, view: (
         f"tone {NAMES[it.sound]}" if it.sound in NAMES else f"play {it.sound}"

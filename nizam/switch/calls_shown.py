@@ -54,5 +54,6 @@ def _leg(channel: Channel) -> dict[str, Any]:
         "extension_id": str(channel.extension_id) if channel.extension_id else None,
         "number": channel.number,
         "direction": channel.direction,
+        "originator_id": str(channel.originator_id) if channel.originator_id else None,
         "state": state,
     }

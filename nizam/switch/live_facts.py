@@ -39,7 +39,12 @@ class LiveFacts:
         wanted = str(extension_id)
         found = [
             RingingLeg(
-                leg["leg_id"], call["call_id"], extension_id, call["node"], call["started_at"]
+                leg["leg_id"],
+                call["call_id"],
+                extension_id,
+                call["node"],
+                call["started_at"],
+                leg.get("originator_id"),
             )
             for call in self._live.named("calls", str(tenant_id), wanted)
             for leg in call["legs"]

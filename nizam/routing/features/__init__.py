@@ -8,7 +8,7 @@ from nizam.model.feature_code import ARGUMENT, Feature, FeatureCode
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.context import Routing, destination_to
 from nizam.routing.destinations import parking
-from nizam.routing.features import settings
+from nizam.routing.features import pickup, settings
 from nizam.routing.plan import Answer, Echo, Hangup, Plan, Sleep, VoicemailCheck
 from nizam.routing.snapshot import Entry
 
@@ -111,6 +111,8 @@ _ACTS: Mapping[Feature, Act] = {
     "retrieve": _retrieve,
     "echo": _echo,
     "speed_dial": _speed_dial,
+    "pickup": pickup.directed,
+    "group_pickup": pickup.of_group,
     "dnd": settings.do_not_disturb,
     "forward_always": settings.forward_always,
     "forward_busy": settings.forward_busy,

@@ -24,6 +24,7 @@ APPLICATIONS = frozenset(
         "echo",
         "export",
         "hangup",
+        "intercept",
         "ivr",
         "playback",
         "respond",
