@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -35,6 +35,7 @@ from nizam.switch.batch import Batch
 from nizam.switch.calls_shown import call_document
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.live import LiveState
+from nizam.switch.live_index import Document
 from nizam.switch.writer import Deliveries, Transactions, Writer
 
 TICK_SECONDS: Final = 0.25
@@ -119,6 +120,8 @@ class Intake(Service):
 
     def switch_event(self, node: str, event: SwitchEvent) -> None:
         """An event of a node has come."""
+        if event.subclass == "sofia::gateway_delete":
+            self.live.remove("gateways", node, event.get("Gateway") or "")
         output = self.normaliser(node).feed(event, self._clock.seconds())
         self.take(output, node)
 
@@ -305,31 +308,44 @@ class Intake(Service):
         elif event.type in ("gateway.up", "gateway.down"):
             self.show_gateway(node, data, event.tenant_id, event.type == "gateway.up")
 
-    def gateway_seen(self, node: str, data: Mapping[str, Any], up: bool | None) -> None:
-        """Reconciliation has seen a gateway; a change since we last knew is an event too."""
-        name = str(data["gateway"])
-        owner = self._gateway_owner(name)
-        if up is None:
-            return
-        if self.normaliser(node).gateway_changed(name, up):
-            self.node_event("gateway.up" if up else "gateway.down", node, data, owner)
-        self.show_gateway(node, data, owner, up)
+    def gateways_seen(
+        self, node: str, seen: Iterable[tuple[Mapping[str, Any], bool | None]]
+    ) -> None:
+        """Reconciliation has seen these gateways and no others; a change since we last knew is an
+        event too. One that is between two states stays as it was known."""
+        shown: dict[str, Document] = {}
+        for data, up in seen:
+            name = str(data["gateway"])
+            known = self.live.get("gateways", node, name)
+            if up is None:
+                shown |= {name: known} if known else {}
+                continue
+            owner = self._gateway_owner(name)
+            shown[name] = self._gateway(node, data, owner, up)
+            if self.normaliser(node).gateway_changed(name, up):
+                self.node_event("gateway.up" if up else "gateway.down", node, data, owner)
+        self.live.replace("gateways", node, shown)
 
     def show_gateway(
         self, node: str, data: Mapping[str, Any], tenant_id: UUID | None, up: bool
     ) -> None:
         """Show the state of a gateway."""
+        document = self._gateway(node, data, tenant_id, up)
+        self.live.put("gateways", node, str(data["gateway"]), document)
+
+    def _gateway(
+        self, node: str, data: Mapping[str, Any], tenant_id: UUID | None, up: bool
+    ) -> Document:
         name = str(data["gateway"])
         metrics.GATEWAY_UP.labels(name).set(up)
         known = self.live.get("gateways", node, name)
-        changed = known is None or known["up"] != up
-        document = dict(data) | {
+        same = known is not None and known["up"] == up
+        return dict(data) | {
             "tenant_id": str(tenant_id) if tenant_id else None,
             "node": node,
             "up": up,
-            "changed_at": timestamp(self._now()) if changed or not known else known["changed_at"],
+            "changed_at": known["changed_at"] if known and same else timestamp(self._now()),
         }
-        self.live.put("gateways", node, name, document)
 
 
 def registration_key(data: Mapping[str, Any]) -> str:

@@ -159,7 +159,7 @@ async def _registrations(link: ISwitchLink, intake: Intake, node: str) -> int:
 async def _gateways(link: ISwitchLink, intake: Intake, node: str) -> int:
     text = await link.api("sofia status", COMMAND_SECONDS)
     names = [name for _, name in _GATEWAY_LINE.findall(text)]
-    intake.live.replace("gateways", node, {})
+    seen: list[tuple[dict[str, Any], bool | None]] = []
     for name in names:
         try:
             detail = await link.api(f"sofia status gateway {name}", COMMAND_SECONDS)
@@ -174,7 +174,8 @@ async def _gateways(link: ISwitchLink, intake: Intake, node: str) -> int:
             "state": fields.get("State"),
             "ping_status": fields.get("Status"),
         }
-        intake.gateway_seen(node, data, up)
+        seen.append((data, up))
+    intake.gateways_seen(node, seen)
     return len(names)
 
 
