@@ -324,7 +324,7 @@ class _Parts:
                 SystemRandom(),
                 LiveFacts(live, snapshot),
                 commander=StoreCommander(store),
-                observers=(index.decided, NoticeTeller(intake.tell).decided),
+                observers=(index.served, intake.served, NoticeTeller(intake.tell).served),
             )
             mounted["/freeswitch/xml"] = XmlCurlResource(
                 snapshot,

@@ -9,6 +9,7 @@ import click
 
 from nizam.cli.access import Access, api_options
 from nizam.cli.events import line
+from nizam.cli.explain import print_decision
 from nizam.cli.output import json_option, print_json, print_object, print_rows
 from nizam.cli.resources import filter_option, parsed_filter
 from nizam.cli.tables import add_export
@@ -81,3 +82,24 @@ def trace(access: Access, as_json: bool, call_id: str) -> None:
     else:
         for event in found["events"]:
             click.echo(line(event))
+
+
+@call.command()
+@click.argument("call_id")
+@click.option("--xml", is_flag=True, help="Print the XML that FreeSWITCH was given, nothing else.")
+@api_options(tenant=True)
+@json_option
+def explain(access: Access, as_json: bool, call_id: str, xml: bool) -> None:
+    """Show why one call went where it went, also a past one."""
+    with access.in_tenant() as tenant:
+        found = tenant.calls.explain(call_id)
+    if as_json:
+        print_json(found)
+        return
+    for decision in found["decisions"]:
+        if xml:
+            click.echo(decision["xml"])
+            continue
+        revision = decision["revision"]
+        click.echo(f"{decision['decided_at']} at {decision['node']}, revision {revision}")
+        print_decision(decision, decision["from"], decision["to"])

@@ -47,15 +47,20 @@ def explain(
     elif xml:
         click.echo(found["xml"])
     else:
-        click.echo(f"{from_} -> {to}: {click.style(found['outcome'], bold=True)}")
-        for step in found["trace"]:
-            click.echo(f"  {_step(step)}")
-        click.echo(f"  {found['summary']}")
-        for number, step in enumerate(found["plan"], 1):
-            click.echo(f"{number:>3}. {_fields(step)}")
-        for it in found["commands"]:
-            changes = json.dumps(it["changes"], sort_keys=True)
-            click.echo(f"would change {it['resource']} {it['id']}: {changes}")
+        print_decision(found, from_, to)
+
+
+def print_decision(found: Mapping[str, Any], from_: str, to: str) -> None:
+    """A decision for people: what was looked at, then what is done."""
+    click.echo(f"{from_} -> {to}: {click.style(found['outcome'], bold=True)}")
+    for step in found["trace"]:
+        click.echo(f"  {_step(step)}")
+    click.echo(f"  {found['summary']}")
+    for number, step in enumerate(found["plan"], 1):
+        click.echo(f"{number:>3}. {_fields(step)}")
+    for it in found["commands"]:
+        changes = json.dumps(it["changes"], sort_keys=True)
+        click.echo(f"changes {it['resource']} {it['id']}: {changes}")
 
 
 def _step(step: Mapping[str, Any]) -> str:

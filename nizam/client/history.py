@@ -53,6 +53,10 @@ class Calls(Documents):
         """Every event of one call, in order, also of a past one."""
         return self._get(call_id, "trace")
 
+    def explain(self, call_id: UUID | str) -> Document:
+        """Why one call went where it went: every answer that the switch was given."""
+        return self._get(call_id, "explain")
+
 
 @attrs.frozen(eq=False)
 class Cdrs(Documents, Exports):

@@ -14,6 +14,8 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from nizam.fsxml.dialplan import render
+from nizam.fsxml.served import Served
 from nizam.routing.context import Random
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import NOTHING_LIVE, Command, Facts, Fetch, Fetched, Limit, Live
@@ -58,8 +60,8 @@ class Fetcher(Protocol):
         raises."""
 
 
-Observer = Callable[[CallRequest, Decision, datetime], None]
-"""Is told of every decision that a call was given; never blocks."""
+Observer = Callable[[Served], None]
+"""Is told of every answer that a call was given; never blocks."""
 
 
 @attrs.define
@@ -78,15 +80,13 @@ class CallDecider:
 
     _log = Logger(namespace="nizam.routing")
 
-    def begin(self, call: CallRequest) -> Decision:
-        """The first decision; if it is complete, it is the one."""
+    def begin(self, call: CallRequest) -> Served | Decision:
+        """The answer; a decision that has to be finished first when it is not complete."""
         decision = self._decide(call, Facts(self.live))
-        if decision.is_complete:
-            self._tell(call, decision)
-        return decision
+        return self._serve(call, decision) if decision.is_complete else decision
 
-    async def finish(self, call: CallRequest, decision: Decision) -> Decision:
-        """See to what a decision needs until it is complete."""
+    async def finish(self, call: CallRequest, decision: Decision) -> Served:
+        """See to what a decision needs until it is complete, and answer."""
         facts = Facts(self.live)
         for _ in range(ROUNDS):
             changed = await self._see_to(call, decision, facts)
@@ -98,8 +98,7 @@ class CallDecider:
                 break
         else:
             self._log.error("a call to {to} is never decided", to=call.destination)
-        self._tell(call, decision)
-        return decision
+        return self._serve(call, decision)
 
     def _decide(self, call: CallRequest, facts: Facts) -> Decision:
         return decide(self.snapshot, call, self._now(), self.random, facts)
@@ -128,14 +127,18 @@ class CallDecider:
                 return attrs.evolve(facts, done=ran.done)
         return None
 
-    def _tell(self, call: CallRequest, decision: Decision) -> None:
-        now = self._now()
+    def _serve(self, call: CallRequest, decision: Decision) -> Served:
+        tenant_id = decision.tenant_id
+        view = None if tenant_id is None else self.snapshot.tenant(tenant_id)
+        xml = render(decision, call.context)
+        served = Served(call, decision, self._now(), xml, view)
         for observer in self.observers:
             try:
-                observer(call, decision, now)
+                observer(served)
             except Exception:
                 # Whoever only listens must not keep a call from being answered.
-                self._log.failure("a decision could not be told")
+                self._log.failure("an answer could not be told")
+        return served
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.clock.seconds(), UTC)

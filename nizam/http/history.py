@@ -13,6 +13,7 @@ from nizam.http.schemas import list_of, ref
 from nizam.store.history import (
     CALL_EVENT_FIELDS,
     CDR_FIELDS,
+    call_decisions,
     call_trace,
     get_call_event,
     get_cdr,
@@ -53,6 +54,14 @@ class History:
         if not events:
             raise NotFound
         return Reply({"call_id": call_id, "events": events})
+
+    async def explain(self, call: Call) -> Reply:
+        """Why one call went where it went."""
+        tenant, call_id = call.tenant, call.id("call_id")
+        found = await self.store.read(lambda pool: call_decisions(pool, tenant, call_id))
+        if not found:
+            raise NotFound("nothing is kept of how this call was routed")
+        return Reply({"call_id": call_id, "decisions": found})
 
     async def list_cdrs(self, call: Call) -> Reply:
         """Summaries of calls, the newest first."""
@@ -99,6 +108,16 @@ class History:
                 tag="calls",
                 permission="call_events:read",
                 response=ref("CallTrace"),
+            ),
+            Route(
+                method="GET",
+                path=f"{TENANT}/calls/{{call_id}}/explain",
+                handler=self.explain,
+                summary="Why one call went where it went, also a past one.",
+                operation="explain_call",
+                tag="calls",
+                permission="routing:explain",
+                response=ref("CallExplanation"),
             ),
             Route(
                 method="GET",

@@ -122,10 +122,9 @@ WEBHOOK_STATS = object_of(
     failing_since=or_null(time("Since when every attempt fails.")),
 )
 
-EXPLANATION = object_of(
-    "Where a call would go, and why.",
-    outcome=text("What becomes of the call, in a word.", "extension"),
-    trace=array(
+_DECISION: Mapping[str, Schema] = {
+    "outcome": text("What becomes of the call, in a word.", "routed"),
+    "trace": array(
         object_of(
             step=text("What was looked at.", "extension"),
             result=words("How it ended.", "matched", "passed", "denied", "chosen", "failed"),
@@ -140,7 +139,7 @@ EXPLANATION = object_of(
         ),
         "What was looked at, in order.",
     ),
-    plan=array(
+    "plan": array(
         {
             "type": "object",
             "description": "A step's name, and what it holds.",
@@ -150,13 +149,10 @@ EXPLANATION = object_of(
         },
         "What the switch is told to do.",
     ),
-    summary=text(
+    "summary": text(
         "The plan in one line, for people.", "ring 1002 for 20s; else answer; voicemail 1002"
     ),
-    xml=text("The XML that FreeSWITCH would get.", "<document/>"),
-    revision=or_null(count("The revision of the configuration that decided.", 12)),
-    route=text("The way in words.", "extension 1002"),
-    commands=array(
+    "commands": array(
         object_of(
             "A change of one object.",
             resource=text("The type of the object.", "extension"),
@@ -164,10 +160,34 @@ EXPLANATION = object_of(
             changes={
                 "type": "object",
                 "description": "The fields that change, as a JSON Merge Patch.",
+                "additionalProperties": True,
                 "examples": [{"do_not_disturb": True}],
             },
         ),
-        "What the call would change; a dry run changes nothing.",
+        "What the call changes; a dry run changes nothing.",
+    ),
+    "xml": text("The XML that FreeSWITCH gets.", "<document/>"),
+    "revision": or_null(count("The revision of the configuration that decided.", 12)),
+    "route": text("The way in words.", "extension 1002"),
+}
+
+EXPLANATION = object_of("Where a call would go, and why.", **_DECISION)
+
+CALL_EXPLANATION = object_of(
+    "Why a call went where it went: every answer that the switch was given for it.",
+    call_id=identifier("FreeSWITCH's id of the call."),
+    decisions=array(
+        object_of(
+            decided_at=time("When the switch asked.", "2026-11-28T09:30:00.000000Z"),
+            node=text("The switch node that asked.", "fs1"),
+            channel_id=text("FreeSWITCH's id of the leg that was routed."),
+            from_=text("Who called.", "1001"),
+            to=text("What was asked for: a number, or where a running call goes on.", "1002"),
+            context=text("The dialplan context.", "acme.example.test"),
+            disposition=or_null(text("How the phones rung before had ended.", "USER_BUSY")),
+            **_DECISION,
+        ),
+        "The answers, in order.",
     ),
 )
 
@@ -177,6 +197,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Attempt": ATTEMPT,
     "WebhookStats": WEBHOOK_STATS,
     "Explanation": EXPLANATION,
+    "CallExplanation": CALL_EXPLANATION,
     "TenantStats": TENANT_STATS,
     **CALL_SCHEMAS,
 }

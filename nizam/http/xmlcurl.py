@@ -17,7 +17,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from nizam.fsxml.configuration import Configuration
-from nizam.fsxml.dialplan import render
 from nizam.fsxml.directory import Directory
 from nizam.fsxml.request import XmlRequest, call_request
 from nizam.fsxml.reveal import Reveal
@@ -89,11 +88,11 @@ class XmlCurlResource(Resource):
         try:
             if section == "dialplan":
                 call = call_request(question, node)
-                decision = self._decider.begin(call) if call.context else None
-                if decision is not None and not decision.is_complete:
-                    self._later(request, call, decision, started)
+                served = self._decider.begin(call) if call.context else None
+                if isinstance(served, Decision):
+                    self._later(request, call, served, started)
                     return NOT_DONE_YET
-                answer = NOT_FOUND if decision is None else render(decision, call.context)
+                answer = NOT_FOUND if served is None else served.xml
             else:
                 answer = self._answer(section, question)
         except Exception:
@@ -116,10 +115,12 @@ class XmlCurlResource(Resource):
 
         async def answer() -> None:
             try:
-                complete = await self._decider.finish(call, decision)
-                body = render(complete, call.context)
-                if not gone:
-                    body = self._reply(request, call.node, "dialplan", body, started)
+                served = await self._decider.finish(call, decision)
+                body = (
+                    b""
+                    if gone
+                    else self._reply(request, call.node, "dialplan", served.xml, started)
+                )
             except Exception:
                 body = b"" if gone else self._fault(request, "dialplan", started)
             if not gone:

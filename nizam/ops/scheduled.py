@@ -35,6 +35,9 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))
     if keep.cdr_days:
         found.append(Task("cdrs", HOUR, _months(keep.cdr_days, "cdr_legs", "cdrs")))
+    if keep.explanation_days:
+        months = _months(keep.explanation_days, "call_decisions")
+        found.append(Task("explanations", HOUR, months))
     if keep.delivery_days:
         work = _days(retention.prune_deliveries, keep.delivery_days)
         found.append(Task("webhook-deliveries", HOUR, work))

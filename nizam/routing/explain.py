@@ -11,11 +11,11 @@ import attrs
 from nizam.errors import NotFound, ValidationFailed
 from nizam.fsxml.dialplan import render
 from nizam.routing.context import Random
-from nizam.routing.decide import decide
+from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import describe
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
-from nizam.routing.snapshot import Snapshot
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.words import in_words
 
 NO_CALL = "00000000-0000-0000-0000-000000000000"
@@ -24,9 +24,9 @@ NO_CALL = "00000000-0000-0000-0000-000000000000"
 
 @attrs.frozen
 class Explanation:
-    """What a dry run gives; `trace` and `plan` are JSON data, `summary` is the plan in one
-    line, `xml` the dialplan document. `commands` are the changes that the call would make, which
-    a dry run does not."""
+    """Why a call goes where it goes; `trace` and `plan` are JSON data, `summary` is the plan in one
+    line, `xml` the dialplan document. `commands` are the changes that the call makes, and a dry run
+    does not."""
 
     outcome: str
     trace: list[dict[str, object]]
@@ -76,12 +76,17 @@ def explain(
     if decision.tenant_id not in {None, tenant_id}:
         unknown = attrs.evolve(request, destination="")
         decision = decide(snapshot, unknown, at, random, facts)
+    return explained(decision, view, render(decision, request.context))
+
+
+def explained(decision: Decision, view: TenantView, xml: bytes) -> Explanation:
+    """What can be said of a decision of the tenant, and of the XML that FreeSWITCH gets."""
     return Explanation(
         outcome=decision.outcome,
         trace=[it.document() for it in decision.trace],
         plan=describe(decision.plan),
         summary=in_words(decision.plan, view),
-        xml=render(decision, request.context).decode(),
+        xml=xml.decode(),
         revision=decision.revision,
         route=decision.route,
         commands=[

@@ -400,6 +400,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Call detail records; whole months are dropped.",
     ),
     Setting(
+        "NIZAM_RETENTION_EXPLANATION_DAYS",
+        "retention.explanation_days",
+        p.integer(0, 3650),
+        30,
+        _DAYS,
+        "Why calls went where they went; whole months are dropped.",
+    ),
+    Setting(
         "NIZAM_RETENTION_DELIVERY_DAYS",
         "retention.delivery_days",
         p.integer(0, 3650),

@@ -171,6 +171,7 @@ class RetentionSettings:
     tenant_grace_days: int
     event_days: int
     cdr_days: int
+    explanation_days: int
     delivery_days: int
     change_days: int
     revision_days: int

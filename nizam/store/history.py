@@ -14,6 +14,7 @@ from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
 from nizam.store.listing import Field, Listing, Page, page_of, page_statement
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
+from nizam.store.tables.call_decisions import CALL_DECISIONS
 from nizam.store.tables.cdrs import CDR_LEGS, CDRS
 from nizam.store.tables.deliveries import WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES
 from nizam.store.tables.events import CALL_EVENTS
@@ -163,6 +164,20 @@ async def call_trace(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dict[st
     )
     rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
     return [_envelope(dict(zip(_EVENT_COLUMNS, row, strict=True))) for row in rows]
+
+
+async def call_decisions(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dict[str, Any]]:
+    """Every answer that the switch was given for one call, in order."""
+    names = ("decided_at", "node", "channel_id", "revision", "document")
+    statement = (
+        select(*(CALL_DECISIONS.c[name] for name in names))
+        .where(CALL_DECISIONS.c.tenant_id == tenant_id, CALL_DECISIONS.c.call_id == call_id)
+        .order_by(CALL_DECISIONS.c.decided_at, CALL_DECISIONS.c.question)
+        .limit(_TRACE_EVENTS)
+    )
+    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return [it.pop("document") | it for it in found]
 
 
 async def list_cdrs(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:

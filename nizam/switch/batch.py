@@ -1,4 +1,5 @@
-"""What waits to be stored: events and legs, and whoever waits for them; as bytes for a buffer."""
+"""What waits to be stored: events, legs and decisions, and whoever waits for them; as bytes for a
+buffer."""
 
 from __future__ import annotations
 
@@ -12,20 +13,24 @@ import orjson
 from twisted.internet.defer import Deferred
 
 from nizam.events.legs import Leg
+from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event
+from nizam.store.system.call_decisions import decision_row
 from nizam.store.system.cdrs import leg_bytes, leg_from_json
 
 
 @attrs.define(eq=False)
 class Batch:
-    """Events and legs that are stored together; `waiters` are told when they are safe."""
+    """Events, legs and how calls were routed, stored together; `waiters` are told when they are
+    safe."""
 
     events: list[Event] = attrs.field(factory=list)
     legs: list[Leg] = attrs.field(factory=list)
     waiters: list[Deferred[None]] = attrs.field(factory=list)
+    decisions: list[CallDecision] = attrs.field(factory=list)
 
     def __len__(self) -> int:
-        return len(self.events) + len(self.legs)
+        return len(self.events) + len(self.legs) + len(self.decisions)
 
     def take(self, most: int) -> Batch:
         """The first `most` items of this batch, removed from it; waiters go with the last."""
@@ -34,6 +39,9 @@ class Batch:
         room = most - len(first.events)
         first.legs = self.legs[:room]
         del self.legs[:room]
+        room -= len(first.legs)
+        first.decisions = self.decisions[:room]
+        del self.decisions[:room]
         if not len(self):
             first.waiters, self.waiters = self.waiters, []
         return first
@@ -42,6 +50,7 @@ class Batch:
         """Undo a `take`."""
         self.events[:0] = first.events
         self.legs[:0] = first.legs
+        self.decisions[:0] = first.decisions
         self.waiters[:0] = first.waiters
 
     def safe(self) -> None:
@@ -60,7 +69,7 @@ class Batch:
 
 
 def encode(batch: Batch) -> bytes:
-    """The events and legs of a batch as JSON bytes."""
+    """The events, legs and decisions of a batch as JSON bytes."""
     events = [
         {
             "type": event.type,
@@ -76,15 +85,26 @@ def encode(batch: Batch) -> bytes:
         for event in batch.events
     ]
     legs = [orjson.Fragment(leg_bytes(leg)) for leg in batch.legs]
-    return orjson.dumps({"events": events, "legs": legs})
+    decisions = [decision_row(it) for it in batch.decisions]
+    return orjson.dumps({"events": events, "legs": legs, "decisions": decisions})
 
 
 def decode(document: bytes) -> Batch:
     """The batch of `encode`."""
     content = orjson.loads(document)
     return Batch(
-        [_event(it) for it in content["events"]], [leg_from_json(it) for it in content["legs"]]
+        [_event(it) for it in content["events"]],
+        [leg_from_json(it) for it in content["legs"]],
+        # A process of an older version has left none.
+        decisions=[_decision(it) for it in content.get("decisions", ())],
     )
+
+
+def _decision(document: dict[str, Any]) -> CallDecision:
+    moment = datetime.fromisoformat(document["decided_at"]).astimezone(UTC)
+    kept = document.pop("document")
+    ids = {name: UUID(document[name]) for name in ("tenant_id", "call_id")}
+    return CallDecision(**(document | ids | {"decided_at": moment, "document": lambda: kept}))
 
 
 def _event(document: dict[str, Any]) -> Event:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,9 +18,8 @@ from twisted.logger import Logger
 
 from nizam.errors import KeyValueUnavailable
 from nizam.events.fields import identifier
+from nizam.fsxml.served import Served
 from nizam.kv.interface import IKeyValue
-from nizam.routing.decide import Decision
-from nizam.routing.request import CallRequest
 
 KEPT: Final = 100_000
 KEPT_SECONDS: Final = 6 * 3600.0
@@ -40,10 +38,10 @@ class ChannelIndex:
         self._known: OrderedDict[str, tuple[UUID, UUID, float]] = OrderedDict()
         self._in_flight = 0
 
-    def decided(self, call: CallRequest, decision: Decision, now: datetime) -> None:
+    def served(self, it: Served) -> None:
         """Remember whose channel it is that was routed."""
-        if decision.tenant_id is not None and decision.call_id:
-            self.record(call.unique_id, str(decision.tenant_id), decision.call_id)
+        if it.decision.tenant_id is not None and it.decision.call_id:
+            self.record(it.call.unique_id, str(it.decision.tenant_id), it.decision.call_id)
 
     def record(self, channel_id: str, tenant_id: str, call_id: str) -> None:
         """Remember that the channel belongs to this tenant and call."""

@@ -26,9 +26,12 @@ from nizam import metrics
 from nizam.errors import DatabaseUnavailable, MalformedJson
 from nizam.esl.event import SwitchEvent
 from nizam.events.channels import TenantOfDomain
+from nizam.events.fields import identifier
 from nizam.events.legs import Leg, leg_from_json_cdr
 from nizam.events.normalise import Normaliser, Output
+from nizam.fsxml.served import Served
 from nizam.kv.interface import IKeyValue
+from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event, timestamp
 from nizam.model.identifiers import new_id
 from nizam.switch.batch import Batch
@@ -158,6 +161,23 @@ class Intake(Service):
     def tell(self, events: Sequence[Event]) -> None:
         """Store events that follow from decisions."""
         self.writer.add(Batch(list(events)))
+
+    def served(self, it: Served) -> None:
+        """Keep how a call was routed, for whoever asks later why."""
+        decision, call_id = it.decision, identifier(it.decision.call_id)
+        if decision.tenant_id is None or call_id is None or it.view is None:
+            return
+        kept = CallDecision(
+            decided_at=it.at,
+            channel_id=it.call.unique_id,
+            question=it.call.question_id,
+            tenant_id=decision.tenant_id,
+            call_id=call_id,
+            node=it.call.node,
+            revision=decision.revision,
+            document=it.document,
+        )
+        self.writer.add(Batch(decisions=[kept]))
 
     async def durable_until(self, node: str, heard_until: datetime) -> datetime:
         """Wait until what the node has said so far is in PostgreSQL or Redis; the moment until

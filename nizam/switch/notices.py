@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from nizam import metrics
 from nizam.events.fields import channel_id, identifier, moment
+from nizam.fsxml.served import Served
 from nizam.model.events import Event
 from nizam.routing.decide import Decision
 from nizam.routing.request import CallRequest
@@ -51,9 +52,9 @@ class NoticeTeller:
     def __init__(self, tell: Callable[[list[Event]], None]) -> None:
         self._tell = tell
 
-    def decided(self, call: CallRequest, decision: Decision, now: datetime) -> None:
-        """A call was decided: store what follows from it."""
-        found = notices(call, decision, now)
+    def served(self, it: Served) -> None:
+        """A call was answered: store what follows from it."""
+        found = notices(it.call, it.decision, it.at)
         if found:
             self._tell(found)
             for event in found:

@@ -23,6 +23,7 @@ from nizam import metrics
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.kv.interface import IKeyValue
 from nizam.store.pool import Transaction
+from nizam.store.system.call_decisions import write_call_decisions
 from nizam.store.system.cdrs import write_legs
 from nizam.store.system.events import WriteResult, write_events
 from nizam.switch.batch import Batch, decode, encode
@@ -130,6 +131,7 @@ class Writer:
         """Take a batch over; it is stored within milliseconds when all is well."""
         self._pending.events += batch.events
         self._pending.legs += batch.legs
+        self._pending.decisions += batch.decisions
         self._pending.waiters += batch.waiters
         if len(self._pending) > self._capacity:
             self._shed()
@@ -279,7 +281,7 @@ class Writer:
     async def _store_in_parts(self, batch: Batch, error: Exception) -> None:
         """Find the item that PostgreSQL refuses, store the others, keep it for a person to see."""
         if len(batch) > 1:
-            rest = Batch(list(batch.events), list(batch.legs))
+            rest = Batch(list(batch.events), list(batch.legs), decisions=list(batch.decisions))
             half = rest.take(len(batch) // 2)
             await self._store(half)
             await self._store(rest)
@@ -297,10 +299,14 @@ class Writer:
             await self._key_value.ltrim(REJECTED_KEY, -_MOST_REJECTED, -1)
 
     def _shed(self) -> None:
-        """Make room: the least important events first, then the oldest, legs last of all."""
+        """Make room: how calls were routed and the least important events first, then the oldest
+        events, legs last of all."""
         events = self._pending.events
         kept = [event for event in events if event.type not in _LEAST]
         shed = Counter(event.type for event in events if event.type in _LEAST)
+        if self._pending.decisions:
+            shed["decision"] = len(self._pending.decisions)
+            self._pending.decisions = []
         surplus = len(kept) + len(self._pending.legs) - self._capacity
         if surplus > 0:
             shed.update(event.type for event in kept[:surplus])
@@ -320,6 +326,7 @@ class Writer:
 async def _write(transaction: Transaction, batch: Batch) -> WriteResult:
     stored = await write_events(transaction, batch.events)
     repaired = await write_legs(transaction, batch.legs)
+    await write_call_decisions(transaction, batch.decisions)
     return WriteResult(
         stored.event_ids + repaired.event_ids, stored.deliveries + repaired.deliveries
     )

@@ -172,6 +172,7 @@ MATRIX: dict[str, Row] = {
     "list_cdrs": Row("cdrs:read", LOOK),
     "get_cdr": Row("cdrs:read", LOOK),
     "explain_routing": Row("routing:explain", LOOK),
+    "explain_call": Row("routing:explain", LOOK),
     "list_audit_logs": Row("audit_logs:read", INSPECT),
     "get_document": Row("document:read", INSPECT),
     "reveal_document": Row("document:reveal", ADMIN),

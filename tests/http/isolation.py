@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -88,8 +90,24 @@ def _of_tenants() -> list[Resource]:
     return [it for it in ALL if it.scope == "tenant"]
 
 
+_DECISION: Mapping[str, Any] = {
+    "from": "1001",
+    "to": "1002",
+    "context": "acme.example.test",
+    "disposition": None,
+    "outcome": "routed",
+    "route": "extension 1002",
+    "trace": [],
+    "plan": [],
+    "summary": "",
+    "commands": [],
+    "xml": "<document/>",
+}
+
+
 def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
-    """A call of the tenant, and an attempt to deliver, as the intake and the worker write them."""
+    """A call of the tenant, how it was routed, and an attempt to deliver, as the intake and the
+    worker write them."""
     call_id = str(new_id())
     with psycopg2.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -102,6 +120,11 @@ def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
             "insert into cdr_legs (leg_id, started_at, call_id, call_known, tenant_id, from_events,"
             " from_cdr, reconciled) values (%s, now(), %s, true, %s, true, false, false)",
             (call_id, call_id, str(tenant_id)),
+        )
+        cursor.execute(
+            "insert into call_decisions (decided_at, channel_id, question, tenant_id, call_id,"
+            " node, document) values (now(), %s, 'core 1', %s, %s, 'fs1', %s)",
+            (call_id, str(tenant_id), call_id, json.dumps(_DECISION)),
         )
         cursor.execute(
             "insert into webhook_attempts (delivery_id, webhook_id, tenant_id, number, started_at,"

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from twisted.internet.task import Clock
 
+from nizam.fsxml.served import Served
 from nizam.http import deciding
 from nizam.http.deciding import CallDecider, Ran
 from nizam.routing.decide import Decision
@@ -59,8 +60,8 @@ def helpers() -> Helpers:
 
 
 def decider(helpers: Helpers, told: list[str]) -> CallDecider:
-    def observe(call: CallRequest, decision: Decision, now: datetime) -> None:
-        told.append(decision.outcome)
+    def observe(served: Served) -> None:
+        told.append(served.decision.outcome)
 
     return CallDecider(
         Snapshot(),
@@ -83,7 +84,7 @@ def routes(monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
 
 async def whole(it: CallDecider) -> Decision:
     first = it.begin(CALL)
-    return first if first.is_complete else await it.finish(CALL, first)
+    return (first if isinstance(first, Served) else await it.finish(CALL, first)).decision
 
 
 async def test_a_call_that_needs_nothing_is_decided_once(

@@ -57,7 +57,7 @@ async def exchange() -> AsyncIterator[Exchange]:
     xml = XmlCurlResource(
         tenants.snapshot,
         credentials,
-        CallDecider(tenants.snapshot, clock, random.Random(1), observers=(channels.decided,)),
+        CallDecider(tenants.snapshot, clock, random.Random(1), observers=(channels.served,)),
         reveal,
         SipSettings(None, 5060, None, 5080, None, None),
         lambda: True,

@@ -21,11 +21,10 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from nizam.errors import InternalError
 from nizam.fsxml.reveal import Reveal
+from nizam.fsxml.served import Served
 from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import FAILURES_PER_MINUTE, NodeCredentials
 from nizam.http.xmlcurl import XmlCurlResource
-from nizam.routing.decide import Decision
-from nizam.routing.request import CallRequest
 from nizam.settings.values import Secret, SipSettings, XmlClient
 from tests.recordings import http_requests
 from tests.routing.tenants import (
@@ -46,9 +45,10 @@ class Channels:
     def __init__(self) -> None:
         self.recorded: dict[str, tuple[str, str]] = {}
 
-    def decided(self, call: CallRequest, decision: Decision, now: datetime) -> None:
+    def served(self, it: Served) -> None:
+        decision = it.decision
         if decision.tenant_id is not None and decision.call_id:
-            self.recorded[call.unique_id] = (str(decision.tenant_id), decision.call_id)
+            self.recorded[it.call.unique_id] = (str(decision.tenant_id), decision.call_id)
 
 
 class Node:
@@ -70,7 +70,7 @@ class Node:
                 tenants.snapshot,
                 self.clock,
                 random.Random(1),
-                observers=(self.channels.decided,),
+                observers=(self.channels.served,),
             ),
             unseal,
             SIP,

@@ -31,9 +31,18 @@ def tasks(yard: Yard, keep: RetentionSettings) -> list[Any]:
 
 async def test_what_is_kept_for_ever_has_no_task(yard: Yard) -> None:
     names = {it.name for it in tasks(yard, attrs.evolve(KEEP, audit_days=1))}
-    days = ("event_days", "cdr_days", "delivery_days", "revision_days", "audit_days")
-    for_ever = {it.name for it in tasks(yard, attrs.evolve(KEEP, **dict.fromkeys(days, 0)))}
-    assert names - for_ever == {"events", "cdrs", "webhook-deliveries", "revisions", "audit-log"}
+    days = ("event", "cdr", "explanation", "delivery", "revision", "audit")
+    for_ever = {
+        it.name for it in tasks(yard, attrs.evolve(KEEP, **{f"{it}_days": 0 for it in days}))
+    }
+    assert names - for_ever == {
+        "events",
+        "cdrs",
+        "explanations",
+        "webhook-deliveries",
+        "revisions",
+        "audit-log",
+    }
     assert {"purge", "partitions"} <= for_ever
 
 

@@ -9,6 +9,7 @@ import attrs
 import orjson
 import pytest
 
+from nizam.fsxml.served import Served
 from nizam.routing.decide import Decision
 from nizam.routing.facts import Notice
 from nizam.routing.request import CallRequest
@@ -79,7 +80,7 @@ async def test_they_are_stored_and_delivered_once_though_two_instances_were_aske
         (uuid4(), ACME, orjson.dumps(body).decode()),
     )
     for _ in range(2):
-        NoticeTeller(plant.intake.tell).decided(CALL, DECISION, NOW)
+        NoticeTeller(plant.intake.tell).served(Served(CALL, DECISION, NOW, b"", None))
         await plant.intake.writer.settled()
     stored = "select count(*) from call_events where type in ('emergency.dialled', 'fraud.blocked')"
     assert await plant.count(stored) == 3

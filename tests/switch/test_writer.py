@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.events.legs import Leg
 from nizam.kv.single import SingleRedis
+from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event
 from nizam.store.pool import Pool, Transaction
 from nizam.switch.batch import Batch, encode
@@ -255,4 +256,40 @@ async def test_what_was_added_is_settled_when_it_can_no_longer_be_lost(bench: Be
     bench.database.away = False
     await settled
     assert await bench.stored() == [1, 2, 3]
+    await writer.stop()
+
+
+async def test_how_calls_were_routed_waits_in_redis_with_everything_else(bench: Bench) -> None:
+    def decision(number: int) -> CallDecision:
+        return CallDecision(
+            decided_at=datetime(2026, 11, 24, tzinfo=UTC),
+            channel_id="c",
+            question=f"core {number}",
+            tenant_id=uuid4(),
+            call_id=uuid4(),
+            node="fs1",
+            revision=7,
+            document=lambda: {"outcome": "routed", "xml": f"<d>{number}</d>"},
+        )
+
+    async def stored() -> list[str]:
+        rows = await bench.database.pool.query(
+            "select document ->> 'xml' from call_decisions order by question"
+        )
+        return [row[0] for row in rows]
+
+    bench.database.away = True
+    writer = bench.writer(bench.key_value, batch_items=2)
+    writer.start()
+    safe: Deferred[None] = Deferred()
+    writer.add(Batch(waiters=[safe], decisions=[decision(it) for it in range(3)]))
+    await safe
+    assert await stored() == []
+    bench.database.away = False
+    writer.add(events(0, 1))
+
+    async def all_there() -> bool:
+        return await stored() == ["<d>0</d>", "<d>1</d>", "<d>2</d>"]
+
+    await bench.until(all_there)
     await writer.stop()

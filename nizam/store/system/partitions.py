@@ -1,4 +1,5 @@
-"""The monthly partitions of events and call detail records: made ahead, dropped by age."""
+"""The monthly partitions of events, call detail records and decisions on calls: made ahead, dropped
+by age."""
 
 from __future__ import annotations
 
@@ -7,7 +8,12 @@ from typing import Any, Final, Protocol
 
 from nizam.store.pool import Transaction
 
-PARTITIONED: Final = {"call_events": "occurred_at", "cdr_legs": "started_at", "cdrs": "started_at"}
+PARTITIONED: Final = {
+    "call_events": "occurred_at",
+    "cdr_legs": "started_at",
+    "cdrs": "started_at",
+    "call_decisions": "decided_at",
+}
 """Their names, and the column whose month they are divided by."""
 MONTHS_AHEAD: Final = 3
 """This month and the following two."""
