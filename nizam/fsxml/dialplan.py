@@ -17,6 +17,7 @@ from nizam.routing.decide import Decision
 from nizam.routing.plan import (
     Answer,
     Bridge,
+    CollectDigits,
     Conference,
     ContinueOn,
     Echo,
@@ -29,12 +30,15 @@ from nizam.routing.plan import (
     Park,
     ParkInSlot,
     Playback,
+    Record,
     Respond,
     Ringback,
     RingReady,
     RunIvr,
+    SayDigits,
     Set,
     Sleep,
+    Speak,
     Step,
     Transfer,
     UserLeg,
@@ -46,6 +50,9 @@ Action = tuple[str, str]
 
 # A tone, because it needs no sound files; in a leg's variables a comma separates.
 _CONFIRM = ("group_confirm_key=1", r"group_confirm_file=tone_stream://%(300\,100\,700);loops=5")
+
+_SILENCE = "silence_stream://250"
+_DIGITS = "[0-9*#]+"
 
 
 def render(decision: Decision, context: str) -> bytes:
@@ -78,6 +85,8 @@ def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
                 continue_on = step.continue_on
                 yield _set("continue_on_fail", _causes(continue_on))
             yield from _bridge(step)
+        elif isinstance(step, Record):
+            yield from _record(step)
         elif isinstance(step, VoicemailCheck):
             yield from _voicemail_check(step)
         elif isinstance(step, Intercept):
@@ -140,6 +149,28 @@ def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:
     yield "voicemail", f"check default {values.domain(step.domain)}{mailbox}"
 
 
+def _collect(step: CollectDigits) -> Action:
+    """See play_and_get_digits_function in FreeSWITCH's mod_dptools.c: its arguments stand between
+    blanks, and a file there must be one."""
+    sound = _SILENCE if step.sound is None else values.argument(values.sound(step.sound))
+    numbers = f"{step.min_digits:d} {step.max_digits:d} {step.attempts:d} {step.timeout:d}"
+    # No key is called "none", so that nothing ends what is pressed.
+    terminator = values.word(step.terminator or "none")
+    return (
+        "play_and_get_digits",
+        f"{numbers} {terminator} {sound} {_SILENCE} {values.word(step.variable)} {_DIGITS}"
+        f" {step.digit_timeout:d}",
+    )
+
+
+def _record(step: Record) -> Iterator[Action]:
+    yield _set("playback_terminators", "#")
+    path = values.argument(values.sound(step.path))
+    # The energy below which it is silent is that of FreeSWITCH's own examples.
+    yield "record", f"{path} {step.max_seconds:d} 200 {step.silence_seconds:d}"
+    yield _set("playback_terminators", "")
+
+
 _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
     Set: lambda it: _set(it.name, values.text(it.value)),
     Export: lambda it: ("export", f"{values.word(it.name)}={values.text(it.value)}"),
@@ -165,6 +196,15 @@ _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
         f"{values.word(it.destination)} XML {values.domain(it.context)}",
     ),
     Playback: lambda it: ("playback", values.sound(it.sound)),
+    CollectDigits: _collect,
+    Speak: lambda it: (
+        "speak",
+        f"{values.word(it.engine)}|{values.word(it.voice)}|{values.speech(it.text)}",
+    ),
+    SayDigits: lambda it: (
+        "say",
+        f"{values.word(it.language)} number iterated {values.word(it.digits)}",
+    ),
     Echo: lambda it: ("echo", ""),
     Respond: lambda it: ("respond", f"{it.status:d} {values.text(it.phrase)}"),
     Hangup: lambda it: ("hangup", values.cause(it.cause)),

@@ -12,10 +12,13 @@ from functools import cache
 from urllib.parse import unquote_plus
 
 from nizam.routing.destinations.ivr import IVR_MISSES
-from nizam.routing.request import ZONE_DID, CallRequest
+from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
+from nizam.routing.request import NO_FLOW, ZONE_DID, CallRequest, FlowState
 
 _MICROSECONDS = re.compile(r"\A[0-9]{1,17}\Z")
-_COUNTS = frozenset(map(str, range(100)))
+_COUNTS = frozenset(map(str, range(1000)))
+_FLOW_VARIABLE = re.compile(rb"&variable_%b([a-z][a-z0-9_]{0,39})=([^&]*)" % VARIABLE.encode())
+_MOST_VARIABLES = 200
 
 
 @cache
@@ -44,6 +47,16 @@ class XmlRequest:
             return unquote_plus(value, "utf-8", "replace")
         return value
 
+    def flow_variables(self) -> dict[str, str]:
+        """The variables of a call flow that the channel has, at most 200."""
+        found: dict[str, str] = {}
+        for match in _FLOW_VARIABLE.finditer(self._body):
+            if len(found) == _MOST_VARIABLES:
+                break
+            value = match[2].decode("utf-8", "replace")
+            found.setdefault(match[1].decode(), unquote_plus(value, "utf-8", "replace"))
+        return found
+
     @property
     def section(self) -> str:
         """directory, dialplan, configuration, languages, phrases, chatplan ..."""
@@ -63,9 +76,11 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
     authorized = field("variable_sip_authorized") == "true"
     misses = field(f"variable_{IVR_MISSES}")
     asked_at = field("Event-Date-Timestamp")
+    destination = field("Hunt-Destination-Number")
+    hops = field(f"variable_{HOPS}")
     return CallRequest(
         context=field("Hunt-Context"),
-        destination=field("Hunt-Destination-Number"),
+        destination=destination,
         unique_id=field("Unique-ID"),
         call_id=field("variable_nizam_call_id") or None,
         caller_extension=username if username and authorized else None,
@@ -79,4 +94,18 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
         zone_did_id=field(f"variable_{ZONE_DID}") or None,
+        answered=field("Answer-State") == "answered",
+        hops=int(hops) if hops in _COUNTS else 0,
+        flow=_flow_state(request),
+    )
+
+
+def _flow_state(request: XmlRequest) -> FlowState:
+    following = request.field(f"variable_{FLOW_NEXT}")
+    if not following:
+        return NO_FLOW
+    return FlowState(
+        following,
+        request.field(f"variable_{FLOW_TO}"),
+        request.flow_variables(),
     )

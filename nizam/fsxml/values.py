@@ -18,6 +18,10 @@ _WITH_MEANING = re.compile(
 )
 _BLANKS = re.compile(r"\s{2,}")
 _MAX_TEXT = 200
+_NOT_SPOKEN = re.compile(
+    r"[$\\{}\[\]|\"`<>\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+"
+)
+_MAX_SPEECH = 2000
 
 _WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,260}\Z")
 _DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
@@ -41,6 +45,22 @@ def text(value: str) -> str:
     cleaned = _WITH_MEANING.sub(" ", value) if _WITH_MEANING.search(value) else value
     cleaned = _BLANKS.sub(" ", cleaned) if "  " in cleaned else cleaned
     return cleaned.strip()[:_MAX_TEXT]
+
+
+def speech(value: str) -> str:
+    """A text to be spoken: free text that keeps its punctuation, and is not longer than 2000
+    characters.
+
+    Never raises: what has a meaning to FreeSWITCH leaves a blank.
+    """
+    cleaned = _NOT_SPOKEN.sub(" ", value)
+    return _BLANKS.sub(" ", cleaned).strip()[:_MAX_SPEECH]
+
+
+def argument(value: str) -> str:
+    """What a builder of this module has made, as one argument of an application that separates
+    them by blanks (switch_separate_string in switch_utils.c)."""
+    return f"'{value}'" if " " in value else value
 
 
 def word(value: str) -> str:

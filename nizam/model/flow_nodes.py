@@ -45,7 +45,8 @@ class PlayNode(_Node):
 
 
 class SayNode(_Node):
-    """Speak a text."""
+    """Speak a text. `{name}` stands for a variable. What is nothing but digits is said with the
+    sounds of the language, all else by the text-to-speech engine of the switch."""
 
     type: Literal["say"]
     """The kind of node."""
@@ -128,7 +129,7 @@ class BranchNode(_Node):
 
 
 class SetNode(_Node):
-    """Set a variable."""
+    """Set a variable. `{name}` in the value stands for another one."""
 
     type: Literal["set"]
     """The kind of node."""
@@ -141,8 +142,9 @@ class SetNode(_Node):
 
 
 class HttpNode(_Node):
-    """Ask a server of the tenant's own; the answer's JSON object becomes the variable. Goes to
-    `error_next` (or `next`) when there is no good answer in time."""
+    """Ask a server of the tenant's own. Each member of the JSON object in its answer that is a
+    text, a number or a boolean becomes a variable, named after `variable`: `response_vip`. Goes
+    to `error_next` (or `next`) when there is no good answer in time."""
 
     type: Literal["http"]
     """The kind of node."""
@@ -153,7 +155,9 @@ class HttpNode(_Node):
     timeout_seconds: Annotated[int, Field(ge=1, le=15)] = 5
     """How long its answer is waited for."""
     variable: Variable = "response"
-    """Where the answer goes."""
+    """What the names of the variables begin with, before an underscore."""
+    webhook_id: Annotated[UUID, RefersTo("webhook")] | None = None
+    """The webhook whose secret signs the request, as it does deliveries; not signed without it."""
     next: NodeId
     """Where a good answer leads."""
     error_next: NodeId | None = None
@@ -161,7 +165,9 @@ class HttpNode(_Node):
 
 
 class BridgeNode(_Node):
-    """Send the call to a destination; on to `next`, if there is one, when nobody answers."""
+    """Send the call to a destination; on to `next`, if there is one, when nobody answers. With it
+    an extension is rung without its own voicemail and forwards on no answer, and a ring group
+    without its fallback."""
 
     type: Literal["bridge"]
     """The kind of node."""
@@ -172,7 +178,7 @@ class BridgeNode(_Node):
 
 
 class RecordNode(_Node):
-    """Record what the caller says."""
+    """Record what the caller says, until `#`, silence or the longest time."""
 
     type: Literal["record"]
     """The kind of node."""

@@ -97,6 +97,10 @@ class Routing:
     notices: list[Notice] = attrs.field(factory=list)
     fetch: Fetch | None = None
     zone_did: Entry[Did] | None = None
+    hops: int = 0
+    comes_back: bool = False
+    """Whether whoever sends the call on goes on with it when nobody answers: what a destination
+    does of its own in that case, such as its voicemail, is left out then."""
     _depth: int = 0
 
     def note(
@@ -219,6 +223,15 @@ class Routing:
             yield
         finally:
             del self.route[before:]
+
+    @contextmanager
+    def coming_back(self) -> Iterator[None]:
+        """Send the call on for a while, and take it back when nobody answers."""
+        before, self.comes_back = self.comes_back, True
+        try:
+            yield
+        finally:
+            self.comes_back = before
 
     def unreachable(self) -> Plan:
         """The plan for a destination that is configured but not there."""

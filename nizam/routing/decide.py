@@ -14,6 +14,7 @@ from nizam.model.registry import resource
 from nizam.routing import numbers
 from nizam.routing.blocked import blocked
 from nizam.routing.context import OUTSIDER, Random, Rights, Routing, destination_to
+from nizam.routing.destinations import call_flow as flow_destination
 from nizam.routing.destinations import did as did_destination
 from nizam.routing.destinations import extension as extension_destination
 from nizam.routing.destinations import ivr as ivr_destination
@@ -21,6 +22,7 @@ from nizam.routing.destinations import parking as parking_destination
 from nizam.routing.emergency import emergency
 from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
+from nizam.routing.flow_state import HOPS, MAX_HOPS
 from nizam.routing.hours import came_in_by
 from nizam.routing.outbound import dial_out
 from nizam.routing.plan import (
@@ -39,7 +41,7 @@ from nizam.routing.policies import apply_policies
 from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import hold_music
-from nizam.routing.tokens import IvrChoice, ParkedTooLong, read_token
+from nizam.routing.tokens import FlowStep, IvrChoice, ParkedTooLong, read_token
 from nizam.routing.trace import TraceStep
 
 _UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
@@ -90,9 +92,7 @@ def decide(
     The order is that of the product: emergency numbers, blocked numbers, tenant status, routing
     policies, feature codes, the tenant's own numbers, its own DIDs, outbound routes, not found.
     """
-    call_id = next(
-        (it for it in (request.call_id, request.unique_id) if it and _UUID.match(it)), ""
-    )
+    call_id = request.known_id
     if request.context == PUBLIC_CONTEXT:
         return _from_outside(snapshot, request, now, random, facts, call_id)
     view = snapshot.tenant_by_domain(request.context)
@@ -171,7 +171,16 @@ def _routing(
     rights = OUTSIDER if caller is None else Rights.of(caller)
     name = request.caller_name or request.caller_number
     routing = Routing(
-        view, view.tenant, request, now, random, rights, name, caller=caller, facts=facts
+        view,
+        view.tenant,
+        request,
+        now,
+        random,
+        rights,
+        name,
+        caller=caller,
+        facts=facts,
+        hops=request.hops,
     )
     came_in_by(routing, request.zone_did_id)
     routing.note("tenant", "matched", f"{routing.tenant.domain}, revision {view.revision}")
@@ -210,10 +219,17 @@ def _refused(routing: Routing, *, inbound: bool) -> Plan | None:
 def _dialled(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
     token = read_token(dialled)
     if token is not None:
+        routing.hops += 1
+        if routing.hops > MAX_HOPS:
+            routing.outcome = "loop"
+            routing.note("loop", "failed", f"the call has come back {MAX_HOPS} times")
+            return (Hangup("EXCHANGE_ROUTING_ERROR"),)
         if isinstance(token, IvrChoice):
             return ivr_destination.chosen(routing, token)
         if isinstance(token, ParkedTooLong):
             return parking_destination.too_long(routing, token)
+        if isinstance(token, FlowStep):
+            return flow_destination.go_on(routing, token)
         return extension_destination.after_ringing(routing, token)
     first, plan = apply_policies(routing, None)
     return (*first, *(plan if plan is not None else _looked_up(snapshot, routing, dialled)))
@@ -290,6 +306,8 @@ def _preamble(
     if routing.zone_did is not None:
         # What the call asks for next has to know it, too.
         steps.append(Set(ZONE_DID, str(routing.zone_did.id)))
+    if routing.hops != routing.request.hops:
+        steps.append(Set(HOPS, str(routing.hops)))
     if inbound:
         steps.append(Set("domain_name", domain))
         steps.append(Set("user_context", domain))

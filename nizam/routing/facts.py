@@ -117,7 +117,7 @@ class Fetch:
     """An HTTP request that must be answered before the call can go on.
 
     `key` names it among the answers of the call; `url`, `method` and `timeout_seconds` are the
-    tenant's, `body` the JSON object that is sent.
+    tenant's, `body` the JSON object that is sent. `signed_by` is the webhook whose secret signs it.
     """
 
     key: str
@@ -125,6 +125,7 @@ class Fetch:
     method: Literal["GET", "POST"]
     timeout_seconds: int
     body: Mapping[str, Any]
+    signed_by: UUID | None = None
 
 
 @attrs.frozen

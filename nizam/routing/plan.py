@@ -175,6 +175,51 @@ class Playback:
 
 
 @attrs.frozen
+class CollectDigits:
+    """Play a sound, if there is one, and take digits into a channel variable.
+
+    What is pressed counts from `min_digits` on; `terminator` ends it early, none when it is empty.
+    Times in milliseconds: until the first digit, and until each further one. The variable is unset
+    when nothing counts in any of the attempts.
+    """
+
+    variable: str
+    min_digits: int
+    max_digits: int
+    attempts: int
+    timeout: int
+    digit_timeout: int
+    terminator: str = "#"
+    sound: str | None = None
+
+
+@attrs.frozen
+class Speak:
+    """Speak a text with a text-to-speech engine of the switch."""
+
+    engine: str
+    voice: str
+    text: str
+
+
+@attrs.frozen
+class SayDigits:
+    """Say digits one after the other, with the sounds of a language (two letters)."""
+
+    language: str
+    digits: str
+
+
+@attrs.frozen
+class Record:
+    """Record the caller into a file, until `#`, some silence or the longest time, in seconds."""
+
+    path: str
+    max_seconds: int
+    silence_seconds: int
+
+
+@attrs.frozen
 class Echo:
     """Send the caller's audio back."""
 
@@ -212,6 +257,10 @@ Step = (
     | Intercept
     | Transfer
     | Playback
+    | CollectDigits
+    | Speak
+    | SayDigits
+    | Record
     | Echo
     | Respond
     | Hangup

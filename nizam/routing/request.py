@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import attrs
 
 PUBLIC_CONTEXT = "public"
@@ -9,6 +12,24 @@ PUBLIC_CONTEXT = "public"
 
 ZONE_DID = "nizam_zone_did_id"
 """The channel variable that keeps the DID whose time zone counts for the call."""
+_UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+
+
+@attrs.frozen
+class FlowState:
+    """Where a call is in a call flow, as its channel remembers it.
+
+    `next` is the token that the flow itself last sent the call to, which nobody but NIZAM puts on a
+    channel; `to` is what was dialled when the flow began. `variables` are the flow's own: callers
+    and other people's servers have chosen the values.
+    """
+
+    next: str = ""
+    to: str = ""
+    variables: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+
+
+NO_FLOW = FlowState()
 
 
 @attrs.frozen
@@ -24,6 +45,8 @@ class CallRequest:
     the switch that asks; `question_id` (its core uuid and Event-Sequence) and `asked_at`, in
     microseconds since 1970 by its clock, are the same whenever the same question comes again.
     `zone_did_id` is the DID whose time zone counts for this call.
+    `answered` says whether the caller's call is; `hops` counts the re-entries of the call until
+    now.
     """
 
     context: str
@@ -41,3 +64,12 @@ class CallRequest:
     question_id: str = ""
     asked_at: int | None = None
     zone_did_id: str | None = None
+    answered: bool = False
+    hops: int = 0
+    flow: FlowState = NO_FLOW
+
+    @property
+    def known_id(self) -> str:
+        """The id of the call: the one that it was given before, or that of this leg; empty when
+        neither is one."""
+        return next((it for it in (self.call_id, self.unique_id) if it and _UUID.match(it)), "")

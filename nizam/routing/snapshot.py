@@ -134,11 +134,15 @@ class Snapshot:
     """The routing data of every tenant and of the platform, as of the last change seen.
 
     `media_root` is where the files of prompts and music on hold lie, on this machine as on every
-    switch; without one they are not played.
+    switch; without one they are not played. `speech` is the text-to-speech engine that every switch
+    has, and its voice; without one, texts are not spoken.
     """
 
-    def __init__(self, media_root: Path | None = None) -> None:
+    def __init__(
+        self, media_root: Path | None = None, speech: tuple[str, str] | None = None
+    ) -> None:
         self.media_root = media_root
+        self.speech = speech
         self._tenants: dict[UUID, _TenantRows] = {}
         self._platform = _no_rows()
         self._domains: dict[str, UUID] = {}
@@ -360,6 +364,11 @@ class TenantView:
     def media_root(self) -> Path | None:
         """Where the tenant's files lie, below a folder of its own; see Snapshot."""
         return self._snapshot.media_root
+
+    @property
+    def speech(self) -> tuple[str, str] | None:
+        """The text-to-speech engine of the switches and its voice; see Snapshot."""
+        return self._snapshot.speech
 
     @property
     def revision(self) -> int:

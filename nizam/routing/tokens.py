@@ -3,7 +3,8 @@
 A menu entry can lead to a destination without a number, and what follows an unanswered phone can
 depend on why it was not answered. FreeSWITCH then asks again for a token. It names a place in the
 tenant's own configuration, so that somebody who dials one by hand reaches what the menu or the
-extension would have led to and gains no right by it.
+extension would have led to and gains no right by it. One of a call flow opens nothing at all to
+him: it counts only on a channel that the flow itself has sent to it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import attrs
 _IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
 _AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
 _PARKED = re.compile(r"\Aparked-([0-9a-f]{32})\Z")
+_FLOW = re.compile(
+    r"\Aflow-([0-9a-f]{32})-([0-9]{1,9})-(?:(at|after)|(?:wait([0-9]{1,4})))-([A-Za-z0-9_-]{1,40})\Z"
+)
 _TO_LETTERS = str.maketrans("*#", "sh")
 _FROM_LETTERS = str.maketrans("sh", "*#")
 
@@ -45,13 +49,28 @@ class ParkedTooLong:
     lot_id: UUID
 
 
-Token = IvrChoice | AfterRinging | ParkedTooLong
+@attrs.frozen
+class FlowStep:
+    """A node of a version of a call flow: the call comes to it (`at`), has been through it
+    (`after`), or waits there for an answer that it asked for in its re-entry `hop` (`wait`)."""
+
+    flow_id: UUID
+    version: int
+    node: str
+    kind: Literal["at", "after", "wait"] = "at"
+    hop: int = 0
+
+
+Token = IvrChoice | AfterRinging | ParkedTooLong | FlowStep
 
 
 def write_token(token: Token) -> str:
     """The token as a destination number: letters, digits and hyphens."""
     if isinstance(token, ParkedTooLong):
         return f"parked-{token.lot_id.hex}"
+    if isinstance(token, FlowStep):
+        kind = f"wait{token.hop}" if token.kind == "wait" else token.kind
+        return f"flow-{token.flow_id.hex}-{token.version}-{kind}-{token.node}"
     if isinstance(token, AfterRinging):
         return f"after-{token.extension_id.hex}-{token.hops}"
     rest = {
@@ -101,4 +120,9 @@ def read_token(destination: str) -> Token | None:
         return AfterRinging(UUID(match[1]), int(match[2]))
     if (match := _PARKED.match(destination)) is not None:
         return ParkedTooLong(UUID(match[1]))
+    if (match := _FLOW.match(destination)) is not None:
+        flow_id, version, node = UUID(match[1]), int(match[2]), match[5]
+        if match[4] is not None:
+            return FlowStep(flow_id, version, node, "wait", int(match[4]))
+        return FlowStep(flow_id, version, node, "at" if match[3] == "at" else "after")
     return None

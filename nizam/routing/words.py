@@ -11,16 +11,19 @@ from typing import Any
 from uuid import UUID
 
 from nizam.model.base import Body
+from nizam.model.call_flow import CallFlow
 from nizam.model.conference_room import ConferenceRoom
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.model.ivr import Ivr
 from nizam.model.outbound_route import DEFAULT_FAILOVER_CAUSES
 from nizam.model.parking_lot import ParkingLot
+from nizam.routing.flow_state import VARIABLE
 from nizam.routing.outbound import NEVER_FAILOVER
 from nizam.routing.plan import (
     Answer,
     Bridge,
+    CollectDigits,
     Conference,
     ContinueOn,
     Echo,
@@ -34,12 +37,15 @@ from nizam.routing.plan import (
     ParkInSlot,
     Plan,
     Playback,
+    Record,
     Respond,
     Ringback,
     RingReady,
     RunIvr,
+    SayDigits,
     Set,
     Sleep,
+    Speak,
     Step,
     Transfer,
     UserLeg,
@@ -51,6 +57,7 @@ from nizam.routing.request import ZONE_DID
 from nizam.routing.snapshot import TenantView
 from nizam.routing.tokens import (
     AfterRinging,
+    FlowStep,
     IvrChoice,
     ParkedTooLong,
     menu_id,
@@ -66,6 +73,11 @@ _UNSAID = frozenset(
         "nizam_route",
         "nizam_revision",
         ZONE_DID,
+        "nizam_hops",
+        "nizam_callflow_next",
+        "nizam_callflow_to",
+        "max_session_transfers",
+        "transfer_on_fail",
         "hangup_after_bridge",
         "domain_name",
         "user_context",
@@ -123,6 +135,8 @@ def _said(step: Step, view: TenantView | None) -> str | None:
 def _variable(step: Set | Export, view: TenantView | None) -> str | None:
     if step.name in _UNSAID:
         return None
+    if step.name.startswith(VARIABLE):
+        return f"set {step.name.removeprefix(VARIABLE)} to {step.value}"
     if step.name in _SHOWN:
         seconds = "s" if step.name == "valet_parking_timeout" else ""
         return f"{_SHOWN[step.name]} {step.value}{seconds}"
@@ -157,6 +171,13 @@ def _leg(leg: Leg, view: TenantView | None) -> str:
     return f"{words} ({', '.join(more)})" if more else words
 
 
+def _collect(step: CollectDigits, view: TenantView | None) -> str:
+    most, least = step.max_digits, step.min_digits
+    count = str(most) if least == most else f"{least}-{most}"
+    sound = "" if step.sound is None else f" at {step.sound}"
+    return f"take {count} digits as {step.variable.removeprefix(VARIABLE)}{sound}"
+
+
 def _voicemail_check(step: VoicemailCheck, view: TenantView | None) -> str:
     which = "any voicemail" if step.mailbox is None else f"voicemail {step.mailbox}"
     return f"listen to {which}{' without PIN' if step.authorized else ''}"
@@ -172,6 +193,11 @@ def token_words(dialled: str, view: TenantView | None) -> str:
         return f"after {_named(view, Extension, token.extension_id, 'number')}"
     if isinstance(token, ParkedTooLong):
         return f"parked {_named(view, ParkingLot, token.lot_id, 'number')}"
+    if isinstance(token, FlowStep):
+        flow = None if view is None else view.get(CallFlow, token.flow_id)
+        name = str(token.flow_id) if flow is None else flow.body.number or flow.body.name
+        kind = "waiting at" if token.kind == "wait" else token.kind
+        return f"{kind} {token.node} of flow {name}"
     return dialled
 
 
@@ -208,6 +234,10 @@ _WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
     Playback: lambda it, view: (
         f"tone {NAMES[it.sound]}" if it.sound in NAMES else f"play {it.sound}"
     ),
+    CollectDigits: _collect,
+    Speak: lambda it, view: f"speak {it.text}",
+    SayDigits: lambda it, view: f"say {it.digits}",
+    Record: lambda it, view: f"record for {it.max_seconds}s",
     Echo: lambda it, view: "echo",
     Respond: lambda it, view: f"refuse {it.status} {it.phrase}",
     Hangup: lambda it, view: f"hang up {it.cause}",

@@ -230,14 +230,14 @@ def test_a_call_parked_too_long_goes_back(tenants: Tenants, lot: str) -> None:
     assert steps(decision.plan, Bridge)[0].legs[0].number == "1002"
 
 
-def test_a_call_to_a_call_flow_ends_with_words(tenants: Tenants) -> None:
+def test_a_call_to_a_call_flow_that_was_never_published_ends_with_words(tenants: Tenants) -> None:
     tenants.put(
         "call_flow",
         "acme/5100",
         {"number": "5100", "name": "F", "start": "a", "nodes": [{"id": "a", "type": "hangup"}]},
     )
     decision = tenants.dial("5100")
-    assert last(decision) == Hangup("SERVICE_NOT_IMPLEMENTED")
+    assert last(decision) == Hangup("NO_ROUTE_DESTINATION")
     assert any("never published" in it.detail for it in decision.trace)
 
 

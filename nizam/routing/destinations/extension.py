@@ -51,8 +51,10 @@ def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
             leg = leg_to(routing, number)
             if leg is not None:
                 legs.append(leg)
-    ways = {why: _fallback_destination(entry, why) for why in ("busy", "no_answer")}
-    ways["not_registered"] = _fallback_destination(entry, "not_registered")
+    ways = {
+        why: None if routing.comes_back else _fallback_destination(entry, why)
+        for why in ("busy", "no_answer", "not_registered")
+    }
     distinct = list(ways.values())
     together = len(legs) > 1
     if all(way is None for way in distinct):
@@ -81,6 +83,10 @@ def _fallback_destination(entry: Entry[Extension], why: str) -> Destination | No
 
 
 def _fallback(routing: Routing, entry: Entry[Extension], why: str, cause: str) -> Plan:
+    if routing.comes_back:
+        routing.note("fallback", "passed", f"ends {cause}: whoever sent the call goes on", entry)
+        routing.outcome = "unreachable"
+        return (Hangup(cause),)
     destination = _fallback_destination(entry, why)
     if destination is None:
         routing.note("fallback", "passed", f"ends {cause}: no voicemail and no forward", entry)

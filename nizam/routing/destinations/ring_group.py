@@ -22,6 +22,7 @@ def plan(routing: Routing, destination: Destination) -> Plan:
         return routing.unreachable()
     group = entry.body
     routing.enter(entry, f"ring group {group.number}")
+    fallback = None if routing.comes_back else group.fallback
     steps: list[Step] = []
     if group.caller_name_prefix:
         routing.caller_name = f"{group.caller_name_prefix} {routing.caller_name}".strip()
@@ -38,16 +39,18 @@ def plan(routing: Routing, destination: Destination) -> Plan:
                 tuple(legs),
                 order="together" if together else "in_turn",
                 ring_seconds=group.ring_seconds if together else None,
-                continue_on="never" if group.fallback is None else "always",
+                continue_on="never" if fallback is None else "always",
                 ignore_early_media=True,
             )
         )
     else:
         routing.note("ring_group", "failed", "no member can be rung", entry)
-    if group.fallback is not None:
+    if fallback is not None:
         routing.note("fallback", "passed", "if nobody answers", entry)
         with routing.otherwise():
-            steps.extend(routing.follow_configured(group.fallback))
+            steps.extend(routing.follow_configured(fallback))
+    elif not legs and routing.comes_back:
+        steps.extend(routing.unreachable())
     elif not legs:
         steps.append(Hangup("NO_ROUTE_DESTINATION"))
     return tuple(steps)
