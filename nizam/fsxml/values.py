@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from nizam.errors import InternalError
 
 _WITH_MEANING = re.compile(
-    r"[$\\{}\[\]|,;:/'\"`<>\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+"
+    r"[$\\{}\[\]|,;:/'\"`<>\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff"
+    # What turns the direction of text, or is not seen: a name could show itself as another.
+    r"\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]+"
 )
 _BLANKS = re.compile(r"\s{2,}")
 _MAX_TEXT = 200

@@ -91,7 +91,7 @@ class Destination(Value):
     cause: HangupCause | None = None
     """The hangup cause, NORMAL_CLEARING without it."""
     sound: SoundPath | None = None
-    """What is played: a path as FreeSWITCH reads it, or a tone_stream."""
+    """What is played: a path below FreeSWITCH's folder of sounds, or a tone_stream."""
     prompt_id: UUID | None = None
     """The prompt that is played, in the place of a sound."""
     then: Destination | None = Field(default=None)

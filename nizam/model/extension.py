@@ -23,8 +23,12 @@ from nizam.model.values import (
 RecordingPolicy = Literal["never", "inbound", "outbound", "all", "on_demand"]
 Email = Annotated[
     str,
-    StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,185}$"),
+    StringConstraints(
+        max_length=254, pattern=r"^[A-Za-z0-9._%+][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9.-]{1,185}$"
+    ),
 ]
+"""An email address; a switch puts it into a mailer's command line, where a hyphen begins an
+option."""
 
 
 def _network(value: str) -> str:

@@ -137,9 +137,11 @@ def stays_below(value: str) -> str:
 SoundPath = Annotated[
     str,
     StringConstraints(
-        max_length=255, pattern=r"^(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+)$"
+        max_length=255,
+        pattern=r"^(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9_.-][A-Za-z0-9/_.-]*)$",
     ),
     AfterValidator(stays_below),
     Field(examples=["ivr/ivr-welcome.wav"]),
 ]
-"""A sound as FreeSWITCH reads it: a path without `..`, or a tone_stream."""
+"""A sound as FreeSWITCH reads it: a path below its folder of sounds, without `..`, or a
+tone_stream. Elsewhere are the recordings and voicemails of others."""
