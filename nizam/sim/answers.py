@@ -74,6 +74,10 @@ class Menu:
     exec_on_max_failures: str | None
     exec_on_max_timeouts: str | None
     entries: tuple[MenuEntry, ...]
+    greet_long: str = ""
+    greet_short: str = ""
+    invalid_sound: str = ""
+    exit_sound: str = ""
 
     def entry_for(self, digits: str) -> tuple[MenuEntry, str] | None:
         """The entry that `digits` choose, with its param after `$1` was filled in."""
@@ -226,7 +230,47 @@ def _menu(element: etree._Element) -> Menu:
             MenuEntry(entry.get("action", ""), entry.get("digits", ""), entry.get("param", ""))
             for entry in element.findall("entry")
         ),
+        greet_long=element.get("greet-long", ""),
+        greet_short=element.get("greet-short", ""),
+        invalid_sound=element.get("invalid-sound", ""),
+        exit_sound=element.get("exit-sound", ""),
     )
+
+
+def conference_profile(body: bytes, name: str) -> dict[str, str] | None:
+    """The params of a profile of conference.conf; None when there is no such profile."""
+    section = parse_document(body)
+    for profile in [] if section is None else section.iterfind(".//profiles/profile"):
+        if profile.get("name") == name:
+            return _pairs(profile, "param")
+    return None
+
+
+def conference_controls(body: bytes, group: str) -> dict[str, str]:
+    """The actions of a group of caller-controls by the digits that do them."""
+    section = parse_document(body)
+    return {
+        control.get("digits", ""): control.get("action", "")
+        for element in ([] if section is None else section.iterfind(".//caller-controls/group"))
+        if element.get("name") == group
+        for control in element.findall("control")
+    }
+
+
+def group_members(body: bytes, domain: str, group: str) -> list[tuple[str, str]]:
+    """The users of a group in a directory answer, each with its dial-string."""
+    section = parse_document(body)
+    if section is None:
+        return []
+    found = []
+    for element in section.findall("domain"):
+        if element.get("name") != domain:
+            continue
+        general = _pairs(element, "params/param").get("dial-string", "")
+        for user in element.iterfind(f"groups/group[@name='{group}']/users/user"):
+            own = _pairs(user, "params/param").get("dial-string", general)
+            found.append((user.get("id", ""), own))
+    return found
 
 
 def sofia_profiles(body: bytes) -> tuple[str, ...]:

@@ -6,37 +6,26 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from nizam.sim import legs, mailbox, menus, recording
-from nizam.sim.causes import CAUSE_OF_SIP_STATUS, known_cause
-from nizam.sim.interruption import Transferred
+from nizam.sim import (
+    bridging,
+    conference,
+    keypad,
+    legs,
+    mailbox,
+    media,
+    menus,
+    moving,
+    prompts,
+    valet,
+    variables,
+)
+from nizam.sim.causes import CAUSE_OF_SIP_STATUS, OTHER_SIP_STATUS, known_cause
+from nizam.sim.interruption import LegEnded, Transferred
 
 if TYPE_CHECKING:
     from nizam.sim.call import Call
 
-_PLAYBACK_SECONDS = 1.0
-
 Application = Callable[["Call", str], Awaitable[None]]
-
-
-async def _bridge(call: Call, data: str) -> None:
-    await call.connect(data)
-
-
-async def _set(call: Call, data: str) -> None:
-    name, equals, value = data.partition("=")
-    call.channel.set(name.strip(), value if equals and value != "_undef_" else None)
-
-
-async def _unset(call: Call, data: str) -> None:
-    call.channel.set(data.strip(), None)
-
-
-async def _export(call: Call, data: str) -> None:
-    name, _, value = data.partition("=")
-    channel = call.channel
-    channel.set(name, value)
-    names = [n for n in (channel.get("export_vars") or "").split(",") if n and n != name]
-    channel.set("export_vars", ",".join([*names, name]))
 
 
 async def _answer(call: Call, data: str) -> None:
@@ -59,14 +48,9 @@ async def _sleep(call: Call, data: str) -> None:
     await call.channel.waiter.sleep(milliseconds / 1000 * call.exchange.pace)
 
 
-async def _playback(call: Call, data: str) -> None:
-    if not call.channel.answered:
-        legs.pre_answer(call.channel, local=True)
-    await call.channel.waiter.sleep(_PLAYBACK_SECONDS * call.exchange.pace)
-
-
 async def _echo(call: Call, data: str) -> None:
     call.proofs.append("echo")
+    call.channel.hear("echo")
     await call.until_caller_leaves(call.script.talk)
 
 
@@ -79,15 +63,29 @@ async def _park(call: Call, data: str) -> None:
 
 
 async def _transfer(call: Call, data: str) -> None:
-    destination, _, rest = data.partition(" ")
-    context = rest.partition(" ")[2].strip()
-    raise Transferred(destination, context or call.channel.profile.context)
+    """`transfer [-bleg|-both] NUMBER [XML [CONTEXT]]`."""
+    words = data.split()
+    both = words[:1] == ["-both"]
+    other = words[:1] == ["-bleg"] or both
+    if other:
+        words.pop(0)
+    if not words:
+        call.problem(f"transfer cannot read {data!r}")
+        return
+    context = words[2] if len(words) > 2 else call.channel.profile.context
+    moved = Transferred(words[0], context)
+    peer = call.channel.other
+    if other and peer is not None and not peer.ended:
+        call.exchange.redirect(peer, Transferred(words[0], context))
+        if not both:
+            return
+    raise moved
 
 
 async def _respond(call: Call, data: str) -> None:
     match = re.match(r"\d{3}", data)
     status = int(match[0]) if match else 500
-    cause = CAUSE_OF_SIP_STATUS.get(status, "NORMAL_TEMPORARY_FAILURE")
+    cause = CAUSE_OF_SIP_STATUS.get(status, OTHER_SIP_STATUS)
     call.proofs.append(f"refused {cause}")
     call.end(cause)
 
@@ -96,6 +94,36 @@ async def _hangup(call: Call, data: str) -> None:
     cause = known_cause(data or "NORMAL_CLEARING")
     call.proofs.append(f"refused {cause}")
     call.end(cause)
+
+
+async def _sched_hangup(call: Call, data: str) -> None:
+    """`sched_hangup [+]SECONDS [CAUSE]`: whatever the leg is doing then."""
+    seconds, cause = _scheduled(call, data, "ALLOTTED_TIMEOUT")
+
+    def hang_up() -> None:
+        how = "send_bye" if call.channel.answered else "send_refuse"
+        if legs.hang_up(call.channel, cause, how):
+            call.channel.wake(LegEnded())
+
+    call.later(seconds, hang_up)
+
+
+async def _sched_transfer(call: Call, data: str) -> None:
+    """`sched_transfer [+]SECONDS NUMBER [XML [CONTEXT]]`."""
+    seconds, destination = _scheduled(call, data, "")
+    words = data.split()
+    context = words[3] if len(words) > 3 else call.channel.profile.context
+    moved = Transferred(destination, context)
+    call.later(seconds, lambda: call.exchange.redirect(call.channel, moved))
+
+
+def _scheduled(call: Call, data: str, otherwise: str) -> tuple[float, str]:
+    words = data.split()
+    text = words[0] if words else "+0"
+    after = float(text) if text.lstrip("+").isdigit() else 0.0
+    if not text.startswith("+"):
+        after = max(0.0, after - call.exchange.core.clock.seconds())
+    return after, words[1] if len(words) > 1 else otherwise
 
 
 async def _voicemail(call: Call, data: str) -> None:
@@ -108,12 +136,28 @@ async def _voicemail(call: Call, data: str) -> None:
         call.problem(f"voicemail cannot read {data!r}")
 
 
-async def _record_session(call: Call, data: str) -> None:
-    recording.start(call.channel, data.split(" ", maxsplit=1)[0])
+async def _bind_meta_app(call: Call, data: str) -> None:
+    if not keypad.bind_meta_app(call.channel, data):
+        call.problem(f"bind_meta_app cannot read {data!r}")
 
 
-async def _stop_record_session(call: Call, data: str) -> None:
-    recording.stop(call.channel, data)
+async def _unbind_meta_app(call: Call, data: str) -> None:
+    keypad.unbind_meta_app(call.channel, data)
+
+
+async def _bind_digit_action(call: Call, data: str) -> None:
+    if not keypad.bind_digit_action(call.channel, data):
+        call.problem(f"bind_digit_action cannot read {data!r}")
+
+
+async def _digit_action_set_realm(call: Call, data: str) -> None:
+    call.channel.realm = data.split(",", maxsplit=1)[0]
+
+
+async def _clear_digit_action(call: Call, data: str) -> None:
+    realm = data.split(",", maxsplit=1)[0]
+    channel = call.channel
+    channel.actions = [it for it in channel.actions if realm not in ("all", it.realm)]
 
 
 async def _nothing(call: Call, data: str) -> None:
@@ -122,24 +166,48 @@ async def _nothing(call: Call, data: str) -> None:
 
 APPLICATIONS: dict[str, Application] = {
     "answer": _answer,
-    "bridge": _bridge,
+    "bind_digit_action": _bind_digit_action,
+    "bind_meta_app": _bind_meta_app,
+    "bridge": bridging.connect,
+    "bridge_export": variables.bridge_export,
+    "clear_digit_action": _clear_digit_action,
+    "conference": conference.enter,
+    "digit_action_set_realm": _digit_action_set_realm,
     "echo": _echo,
-    "export": _export,
+    "endless_playback": media.endless_playback,
+    "export": variables.export,
+    "flush_dtmf": _nothing,
+    "gentones": media.gentones,
     "hangup": _hangup,
     "info": _nothing,
+    "intercept": moving.intercept,
     "ivr": menus.run,
     "log": _nothing,
+    "multiset": variables.multiset,
+    "multiunset": variables.multiunset,
     "park": _park,
-    "playback": _playback,
+    "phrase": media.phrase,
+    "play_and_get_digits": prompts.play_and_get_digits,
+    "playback": media.playback,
     "pre_answer": _pre_answer,
-    "privacy": _nothing,
-    "record_session": _record_session,
+    "privacy": variables.privacy,
+    "read": prompts.read,
+    "record": media.record,
+    "record_session": media.record_session,
     "respond": _respond,
     "ring_ready": _ring_ready,
-    "set": _set,
+    "say": media.say,
+    "sched_hangup": _sched_hangup,
+    "sched_transfer": _sched_transfer,
+    "set": variables.set_one,
+    "set_profile_var": variables.set_profile_variable,
     "sleep": _sleep,
-    "stop_record_session": _stop_record_session,
+    "speak": media.speak,
+    "start_dtmf": _nothing,
+    "stop_record_session": media.stop_record_session,
     "transfer": _transfer,
-    "unset": _unset,
+    "unbind_meta_app": _unbind_meta_app,
+    "unset": variables.unset,
+    "valet_park": valet.valet_park,
     "voicemail": _voicemail,
 }

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 
-from nizam.sim import legs
+from nizam.sim import bridging, legs
 from nizam.sim.answers import Action
 from nizam.sim.applications import APPLICATIONS
 from nizam.sim.channel import CallerProfile, Channel, Times
-from nizam.sim.dialling import Dialler
 from nizam.sim.exchange import Exchange
 from nizam.sim.expansion import expand
-from nizam.sim.interruption import Interruption, LegEnded, Transferred
+from nizam.sim.interruption import Joined, LegEnded, Transferred
 from nizam.sim.script import Script
 from nizam.sim.truth import CallTruth, LegTruth
 
@@ -36,7 +35,9 @@ class Call:
     call_id: str = ""
     proofs: list[str] = attrs.field(factory=list)
     finished: list[LegTruth] = attrs.field(factory=list)
-    _unfinished: list[Channel] = attrs.field(factory=list)
+    unfinished: list[Channel] = attrs.field(factory=list)
+    on_key: Callable[[str], None] | None = None
+    parting_cause: str = "NORMAL_CLEARING"
     _digits: list[str] = attrs.field(init=False)
     _timers: list[IDelayedCall] = attrs.field(factory=list)
 
@@ -44,18 +45,23 @@ class Call:
         self._digits = list(self.script.digits)
         self.call_id = self.call_id or self.channel.uuid
 
-    async def run(self, first: Action | None = None) -> None:
-        """Routes the leg until it ends; `first` runs before, or instead, of the dialplan.
+    async def run(self, first: Action | Joined | Transferred | None = None) -> None:
+        """Routes the leg until it ends; `first` comes before, or instead, of the dialplan.
 
         The truth has the call afterwards, unless a restart of the switch took it away.
         """
         if self.script.give_up is not None:
-            self._later(self.script.give_up, self._give_up)
+            self.later(self.script.give_up, self._give_up)
         try:
-            if first is None:
+            if isinstance(first, Joined):
+                await self._converse(first)
+            elif isinstance(first, Transferred):
+                self._transfer(first)
                 await self._route()
-            else:
+            elif first is not None:
                 await self._first(first)
+            else:
+                await self._route()
         except LegEnded:
             pass
         finally:
@@ -81,12 +87,19 @@ class Call:
         ]
         channel.fire("CHANNEL_EXECUTE", [*execution])
         application = APPLICATIONS.get(action.application)
+        performed = self.exchange.truth.applications
+        performed[action.application] = performed.get(action.application, 0) + 1
         if application is None:
+            self.exchange.truth.unknown_applications.append(action.application)
             self.problem(f"invalid application {action.application!r}")
             self.end("DESTINATION_OUT_OF_ORDER")
             return
         await application(self, data)
         channel.fire("CHANNEL_EXECUTE_COMPLETE", [*execution])
+
+    async def perform_named(self, application: str, data: str) -> None:
+        """perform(), for an application that a variable, a key or a menu names."""
+        await self.perform(Action(application, data))
 
     def check(self) -> None:
         """Raises LegEnded when the leg was hung up while something else was awaited."""
@@ -112,19 +125,13 @@ class Call:
         """The switch forgot this call: whatever it waits for ends, without an event."""
         self.channel.wake(LegEnded())
 
-    def press(self) -> str:
-        """The digits that the caller presses in the next menu, with a DTMF event for each."""
-        digits = self._digits.pop(0) if self._digits else ""
-        for digit in digits:
-            self.channel.fire(
-                "DTMF",
-                [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "ENDPOINT")],
-            )
-        return digits
+    def next_answer(self) -> str:
+        """What the caller presses at the next prompt, by the script."""
+        return self._digits.pop(0) if self._digits else ""
 
-    async def until_caller_leaves(self, seconds: float) -> None:
+    async def until_caller_leaves(self, seconds: float | None) -> None:
         """Waits for the caller's BYE after simulated `seconds`; raises Interruption."""
-        await self.channel.waiter.sleep(seconds * self.exchange.pace)
+        await self.channel.waiter.sleep(None if seconds is None else seconds * self.exchange.pace)
         self.caller_hangs_up()
         await self.channel.waiter.sleep(0)
 
@@ -142,8 +149,23 @@ class Call:
             self._transfer(transfer)
             await self._route()
             return
+        except Joined as joined:
+            await self._converse(joined)
+            return
         if not self.channel.ended:
             self.end("NORMAL_CLEARING")
+
+    async def _converse(self, joined: Joined) -> None:
+        """Is connected with another leg, and then with others, until the leg is routed again."""
+        while True:
+            try:
+                await bridging.converse(self, joined)
+            except Joined as again:
+                joined = again
+            except Transferred as transfer:
+                self._transfer(transfer)
+                await self._route()
+                return
 
     async def _route(self) -> None:
         channel = self.channel
@@ -167,6 +189,9 @@ class Call:
             except Transferred as transfer:
                 self._transfer(transfer)
                 continue
+            except Joined as joined:
+                await self._converse(joined)
+                return
             self.end("NORMAL_CLEARING")
             return
         self.end("EXCHANGE_ROUTING_ERROR")
@@ -215,7 +240,8 @@ class Call:
         }
         return self.channel.get(name) or known.get(name)
 
-    def _later(self, seconds: float, action: Callable[[], object]) -> IDelayedCall:
+    def later(self, seconds: float, action: Callable[[], object]) -> IDelayedCall:
+        """Does something after so many simulated seconds, unless the call has ended before."""
         clock = self.exchange.core.clock
         timer = clock.callLater(seconds * self.exchange.pace, action)
         self._timers.append(timer)
@@ -230,79 +256,23 @@ class Call:
         if not channel.ended:  # a fault of the simulation itself must not leave a ghost
             legs.hang_up(channel, "NORMAL_TEMPORARY_FAILURE", "send_bye")
         self.finished.append(self.exchange.finish(channel))
-        self.finished += [self.exchange.finish(leg) for leg in self._unfinished]
+        self.finished += [self.exchange.finish(leg) for leg in self.unfinished]
         first = next(leg for leg in self.finished if leg.uuid == channel.uuid)
         truth.calls.append(
             call_truth(self.call_id, self.script, self.direction, first, self.finished, self.proofs)
         )
 
-    async def connect(self, data: str) -> None:
-        """The `bridge` application: rings a dial-string and connects who answers."""
-        a = self.channel
-        dialler = Dialler(self.exchange, self.script, a)
-        try:
-            outcome = await dialler.dial(data)
-        except Transferred:
-            self.finished += [self.exchange.finish(leg) for leg in dialler.unfinished]
-            dialler.unfinished.clear()
-            raise
-        finally:
-            self.proofs += [f"rang {number}" for number in dialler.rang]
-            self.finished += dialler.finished
-            self._unfinished += dialler.unfinished
-        b, target = outcome.channel, outcome.target
-        if b is None or target is None:
-            self.proofs.append(f"refused {outcome.cause}")
-            if not _continues(a.get("continue_on_fail"), outcome.cause):
-                self.end(outcome.cause)
-            return
-        answering = not a.answered
-        legs.answer_inbound(a)
-        dialler.connected(outcome)
-        legs.bridge(a, b)
-        self.proofs.append(f"bridged {target.dialled_user or target.destination}")
-        if answering:
-            await self.on_answer()
-        await self._talk(a, b)
-
     async def on_answer(self) -> None:
-        """Runs what `execute_on_answer` asks for."""
-        command = self.channel.get("execute_on_answer")
-        if command:
-            application, _, data = command.partition(" ")
-            await self.perform(Action(application, data))
+        """Runs what `execute_on_answer`, and variables whose names begin so, ask for."""
+        for name in [it for it in self.channel.variables if it.startswith("execute_on_answer")]:
+            command = self.channel.get(name) or ""
+            application, colons, data = command.partition("::")
+            if not colons:
+                application, _, data = command.partition(" ")
+            await self.perform_named(application, data)
 
-    async def _talk(self, a: Channel, b: Channel) -> None:
-        def callee_hangs_up() -> None:
-            if legs.hang_up(b, "NORMAL_CLEARING", "recv_bye"):
-                a.waiter.poke()
-
-        by_caller = self.script.hang_up_by == "caller"
-        timer = self._later(
-            self.script.talk, self.caller_hangs_up if by_caller else callee_hangs_up
-        )
-        try:
-            while not b.ended and b.controlled_by is a.waiter:
-                await a.waiter.sleep(None)
-        except Interruption:
-            if b.controlled_by is a.waiter:
-                legs.hang_up(b, a.hangup_cause or "NORMAL_CLEARING", "send_bye")
-                legs.unbridge(a, b)
-                self._release(b)
-            raise
-        finally:
-            if timer.active():
-                timer.cancel()
-        if b.controlled_by is not a.waiter:  # the other leg was transferred away
-            legs.unbridge(a, b)
-            a.part()
-            self.end("NORMAL_CLEARING")
-        self._release(b)
-        legs.unbridge(a, b)
-        if a.get("hangup_after_bridge") == "true":
-            self.end(b.hangup_cause)
-
-    def _release(self, b: Channel) -> None:
+    def release(self, b: Channel) -> None:
+        """A leg that was bridged to this one is over."""
         self.finished.append(self.exchange.finish(b))
 
 
@@ -329,10 +299,3 @@ def call_truth(
         legs=tuple(sorted(finished, key=lambda leg: leg.created)),
         proofs=tuple(proofs),
     )
-
-
-def _continues(continue_on_fail: str | None, cause: str) -> bool:
-    """Whether the dialplan goes on after a failed bridge (mod_dptools, audio_bridge_function)."""
-    if continue_on_fail is None:
-        return False
-    return continue_on_fail.lower() == "true" or cause in continue_on_fail.upper().split(",")

@@ -14,6 +14,7 @@ from nizam.sim.call import Call, call_truth
 from nizam.sim.channel import CallerProfile, Channel, Times
 from nizam.sim.dialling import Dialler
 from nizam.sim.exchange import Exchange
+from nizam.sim.interruption import Joined, Transferred
 from nizam.sim.phones import Phones
 from nizam.sim.questions import SipRequest
 from nizam.sim.script import Script, ScriptWriter
@@ -32,7 +33,8 @@ class Calls:
         self._next: IDelayedCall | None = None
         self._due = 0.0
         self._rate = 0.0
-        self._running: dict[str, Call] = {}
+        exchange.owner = self
+        self._running = exchange.sessions
         self._idle: list[Deferred[None]] = []
         self._pending = 0
 
@@ -80,18 +82,28 @@ class Calls:
         """The running call whose own leg is `channel_id`."""
         return self._running.get(channel_id)
 
-    def adopt(
+    def adopt(self, channel: Channel, first: Joined | Transferred) -> None:
+        """Runs a leg that another leg's dialplan made and that goes on by itself."""
+        channel.controlled_by = None
+        self._take(channel, self._transferred(channel), "transferred", first)
+
+    def call_on(self, channel: Channel) -> Call:
+        """What runs applications on a leg whose dialplan another leg runs."""
+        return Call(self._exchange, self._transferred(channel), channel, "transferred")
+
+    def _transferred(self, channel: Channel) -> Script:
+        domain = channel.fields.get("domain", "")
+        return Script("transferred", domain, channel.profile.destination, talk=None)
+
+    def _take(
         self,
         channel: Channel,
         script: Script,
         direction: str,
-        first: Action,
+        first: Action | Joined | Transferred,
         finished: Sequence[LegTruth] = (),
     ) -> None:
-        """Runs a leg that already exists: an originated one, or one transferred away.
-
-        `finished` are legs of the same call that have ended before.
-        """
+        """Runs a leg that exists already; `finished` are legs of its call that have ended."""
         call = Call(self._exchange, script, channel, direction, finished=list(finished))
         self._pending += 1
         running = self._exchange.spawn(self._run(call, first))
@@ -113,7 +125,7 @@ class Calls:
             return None, outcome.cause
         channel.controlled_by = None
         channel.part()
-        self.adopt(channel, script, "originated", first, legs_before)
+        self._take(channel, script, "originated", first, legs_before)
         return channel, ""
 
     def forget(self) -> None:
@@ -134,7 +146,7 @@ class Calls:
             call.proofs.append("user accepted")
         return await self._run(call, None)
 
-    async def _run(self, call: Call, first: Action | None) -> str:
+    async def _run(self, call: Call, first: Action | Joined | Transferred | None) -> str:
         self._running[call.channel.uuid] = call
         try:
             await call.run(first)

@@ -12,11 +12,15 @@ import attrs
 from nizam.sim import wire
 from nizam.sim.core import Core
 from nizam.sim.interruption import Interruption, Waiter
+from nizam.sim.people import Invite
 from nizam.sim.recorded import DIAL_STRING, DIRECTORY, stage
 
 _NO_VARIABLES = frozenset({"DTMF", "CHANNEL_STATE", "CHANNEL_CALLSTATE", "CHANNEL_OUTGOING"})
 _VARIABLES_BEFORE_EXTRA = frozenset(
-    {"DTMF", "RECORD_START", "RECORD_STOP", "CHANNEL_EXECUTE", "CHANNEL_EXECUTE_COMPLETE"}
+    {
+        *("DTMF", "RECORD_START", "RECORD_STOP", "PLAYBACK_START", "PLAYBACK_STOP"),
+        *("CHANNEL_EXECUTE", "CHANNEL_EXECUTE_COMPLETE"),
+    }
 )
 
 
@@ -59,6 +63,29 @@ class CallerProfile:
     transfer_source: str = ""
     rdnis: str = ""
     index: int = 1
+    hide_name: bool = False
+    hide_number: bool = False
+
+
+@attrs.frozen
+class Bound:
+    """What a key behind `*` does (bind_meta_app): `on` is a, b, s(ame) or o(pposite leg)."""
+
+    on: str
+    application: str
+    data: str
+    once: bool = False
+
+
+@attrs.frozen
+class DigitAction:
+    """What a row of digits does (bind_digit_action); `digits` behind `~` are an expression."""
+
+    realm: str
+    digits: str
+    application: str
+    data: str
+    on: str = "self"
 
 
 @attrs.define(eq=False)
@@ -96,6 +123,15 @@ class Channel:
     waiter: Waiter = attrs.field(init=False)
     controlled_by: Waiter | None = None
     at_the_end: wire.Headers = attrs.field(factory=list)
+    invite: Invite | None = None
+    heard: list[str] = attrs.field(factory=list)
+    pressed: str = ""
+    typed: list[str] = attrs.field(factory=list)
+    collecting: bool = False
+    bound: dict[tuple[str, str], Bound] = attrs.field(factory=dict)
+    actions: list[DigitAction] = attrs.field(factory=list)
+    realm: str = ""
+    half_typed: str = ""
 
     def __attrs_post_init__(self) -> None:
         self.waiter = Waiter(self.core.clock)
@@ -110,6 +146,16 @@ class Channel:
     def answered(self) -> bool:
         """Whether the leg was ever answered."""
         return self.times.answered > 0
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the leg is connected with another at this moment."""
+        return "bridge_to" in self.variables
+
+    def hear(self, sound: str) -> None:
+        """Whoever holds the phone of this leg hears `sound`; the same one again is no news."""
+        if not self.heard or self.heard[-1] != sound:
+            self.heard.append(sound)
 
     def wake(self, reason: Interruption) -> None:
         """Tells whoever runs this leg: its own dialplan is interrupted, another's looks again."""
@@ -279,7 +325,7 @@ def profile_headers(prefix: str, profile: CallerProfile, times: Times) -> wire.H
         (f"{prefix}-Channel-Last-Hold", str(times.last_hold)),
         (f"{prefix}-Channel-Hold-Accum", str(times.hold_accumulated)),
         (f"{prefix}-Screen-Bit", "true"),
-        (f"{prefix}-Privacy-Hide-Name", "false"),
-        (f"{prefix}-Privacy-Hide-Number", "false"),
+        (f"{prefix}-Privacy-Hide-Name", "true" if profile.hide_name else "false"),
+        (f"{prefix}-Privacy-Hide-Number", "true" if profile.hide_number else "false"),
     ]
     return headers

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from nizam.sim import legs, recording
+from nizam.sim import conference, legs, recording
 from nizam.sim.answers import Action
 from nizam.sim.calls import Calls
 from nizam.sim.causes import known_cause
@@ -63,17 +63,6 @@ class Commands:
     def channel(self, unique_id: str) -> Channel | None:
         """A live channel by uuid."""
         return self.exchange.core.channels.get(unique_id)
-
-    async def transfer(self, channel: Channel, destination: str, context: str) -> None:
-        """Sends a leg to another destination; the leg it was bridged to is hung up."""
-        if channel.controlled_by is None:
-            channel.waiter.interrupt(Transferred(destination, context))
-            return
-        controller, channel.controlled_by = channel.controlled_by, None
-        controller.poke()
-        channel.part()
-        action = Action("transfer", f"{destination} XML {context}")
-        self.calls.adopt(channel, self.originate_script(), "transferred", action)
 
 
 async def _status(on: Commands, arguments: str) -> str:
@@ -155,7 +144,7 @@ async def _uuid_transfer(on: Commands, arguments: str) -> str:
     if channel.ended or (channel.controlled_by is not None and not channel.times.bridged):
         return NO_CHANNEL  # a leg that only rings has no dialplan to be sent to
     context = words[2] if len(words) > 2 else channel.profile.context
-    await on.transfer(channel, words[0], context)
+    on.exchange.redirect(channel, Transferred(words[0], context))
     return OK
 
 
@@ -262,10 +251,27 @@ def _originate_words(text: str) -> list[str]:
         return [dial_string, *rest.split()]
 
 
+async def _conference(on: Commands, arguments: str) -> str:
+    words = arguments.split()
+    room = on.exchange.conferences.get(words[0]) if words else None
+    if room is None:
+        return f"-ERR Conference {words[0] if words else ''} not found\n"
+    if len(words) > 2 and words[1] in ("mute", "unmute", "kick", "hup"):
+        return conference.command(on.exchange, room, words[1].replace("hup", "kick"), words[2])
+    if words[1:2] == ["list"]:
+        return "".join(
+            f"{it.id};{it.channel.name};{it.channel.uuid};{it.channel.profile.caller_id_name};"
+            f"{it.channel.profile.caller_id_number};hear|speak;0;0;100\n"
+            for it in room.members
+        )
+    return "-ERR Conference command not found\n"
+
+
 async def _sofia_contact(on: Commands, arguments: str) -> str:
     user, _, domain = arguments.rpartition("/")[2].partition("@")
-    found = on.exchange.core.registrations.get((user, domain))
-    return f"sofia/internal/{found.contact}" if found else "error/user_not_registered"
+    found = on.exchange.core.contacts(user, domain)
+    contacts = ",".join(f"sofia/internal/{it.contact}" for it in found)
+    return contacts or "error/user_not_registered"
 
 
 async def _xml_flush_cache(on: Commands, arguments: str) -> str:
@@ -332,6 +338,7 @@ def _sofia_status(on: Commands, words: list[str]) -> str:
 Handler = Callable[[Commands, str], Awaitable[str]]
 
 _COMMANDS: dict[str, Handler] = {
+    "conference": _conference,
     "echo": _echo,
     "eval": _eval,
     "hostname": _hostname,

@@ -92,7 +92,7 @@ class Core:
         self.random = random
         self.hostname = hostname
         self.channels: dict[str, Channel] = {}
-        self.registrations: dict[tuple[str, str], Registration] = {}
+        self.registrations: dict[tuple[str, str, int], Registration] = {}
         self.gateways: dict[str, Gateway] = {}
         self.profiles: tuple[str, ...] = ("external", "internal")
         self.listeners: list[Listener] = []
@@ -120,6 +120,15 @@ class Core:
         """The next Event-Sequence: a core-wide counter with gaps for events nobody asked for."""
         self.sequence += 1 + int(self.random.random() * 3)
         return str(self.sequence)
+
+    def contacts(self, user: str, domain: str) -> list[Registration]:
+        """The registered contacts of a user, the newest last."""
+        return [it for it in self.registrations.values() if (it.user, it.domain) == (user, domain)]
+
+    def contact_at(self, host: str, port: int) -> Registration | None:
+        """The registered contact that listens there."""
+        found = (it for it in self.registrations.values() if (it.host, it.port) == (host, port))
+        return next(found, None)
 
     def add_channel(self, channel: Channel) -> None:
         """Counts and lists a new channel."""

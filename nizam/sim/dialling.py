@@ -102,7 +102,22 @@ class Dialler:
             return self._sofia(leg, None)
         if leg.technology == "error":
             return leg.address.upper()
+        if leg.technology == "group":
+            return await self._group(leg, variables)
         return "CHAN_NOT_IMPLEMENTED"
+
+    async def _group(self, leg: DialLeg, variables: Mapping[str, str]) -> list[Target] | str:
+        """All users of a directory group, rung together."""
+        group, _, domain = leg.address.partition("@")
+        targets: list[Target] = []
+        cause = "SUBSCRIBER_ABSENT"
+        for number, _ in await self.exchange.questions.group_call(group, domain):
+            found = await self._user(attrs.evolve(leg, address=f"{number}@{domain}"), variables)
+            if isinstance(found, str):
+                cause = found
+            else:
+                targets += found
+        return targets or cause
 
     async def _user(self, leg: DialLeg, variables: Mapping[str, str]) -> list[Target] | str:
         number, _, domain = leg.address.partition("@")
@@ -140,8 +155,9 @@ class Dialler:
         if not self.exchange.api_expansion or name != "sofia_contact":
             return REFUSED
         number, _, domain = argument.rpartition("/")[2].partition("@")
-        found = self.exchange.core.registrations.get((number, domain))
-        return f"sofia/internal/{found.contact}" if found else "error/user_not_registered"
+        found = self.exchange.core.contacts(number, domain)
+        contacts = ",".join(f"sofia/internal/{it.contact}" for it in found)
+        return contacts or "error/user_not_registered"
 
     def _contact(self, leg: DialLeg, user: DirectoryUser, number: str) -> list[Target] | str:
         if leg.technology == "error":
@@ -159,15 +175,16 @@ class Dialler:
             return self._gateway(leg, address)
         number, percent, domain = address.partition("%")
         if percent:
-            registration = self.exchange.core.registrations.get((number, domain))
-            if registration is None:
+            contacts = self.exchange.core.contacts(number, domain)
+            if not contacts:
                 return "USER_NOT_REGISTERED"
-            host, port = registration.host, registration.port
+            host, port = contacts[-1].host, contacts[-1].port
         else:
             number, _, place = address.removeprefix("sip:").partition("@")
             host, _, port_text = place.partition(";")[0].partition(":")
             port = int(port_text) if port_text.isdigit() else 5060
-            domain = host
+            registered = self.exchange.core.contact_at(host, port)
+            domain = registered.domain if registered else host
         contact = f"{number}@{host}:{port}"
         return [
             Target(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -13,8 +13,26 @@ from nizam.sim import legs, recording
 from nizam.sim.cdr import CdrPoster, record
 from nizam.sim.channel import Channel
 from nizam.sim.core import Core
+from nizam.sim.legs import Target
+from nizam.sim.people import Manner
 from nizam.sim.questions import Questions
 from nizam.sim.truth import LegTruth, Truth, leg_truth
+
+if TYPE_CHECKING:
+    from nizam.sim.call import Call
+    from nizam.sim.conference import Conference
+    from nizam.sim.interruption import Joined, Transferred
+    from nizam.sim.valet import Slot
+
+
+class Sessions(Protocol):
+    """Who runs legs (calls.py)."""
+
+    def adopt(self, channel: Channel, first: Joined | Transferred) -> None:
+        """Lets a leg that another leg's dialplan ran go on by itself."""
+
+    def call_on(self, channel: Channel) -> Call:
+        """A call that runs applications on a leg without routing it."""
 
 
 @attrs.define
@@ -22,7 +40,8 @@ class Exchange:
     """`pace` is how many real seconds a simulated one takes.
 
     With `api_expansion` a user's dial-string may call `${sofia_contact(...)}`, as FreeSWITCH
-    allows unless it is switched off.
+    allows unless it is switched off. `sessions` are the calls by the uuid of the leg that runs
+    the dialplan; `manners` say how single phones behave (see manner()).
     """
 
     core: Core
@@ -31,6 +50,12 @@ class Exchange:
     truth: Truth
     pace: float = 1.0
     api_expansion: bool = False
+    manners: dict[str, Manner] = attrs.field(factory=dict)
+    sessions: dict[str, Call] = attrs.field(factory=dict)
+    conferences: dict[str, Conference] = attrs.field(factory=dict)
+    conference_members: int = 0
+    lots: dict[str, dict[str, Slot]] = attrs.field(factory=dict)
+    owner: Sessions | None = None
     _background: set[Deferred[Any]] = attrs.field(factory=set)
 
     def finish(self, channel: Channel) -> LegTruth:
@@ -41,7 +66,42 @@ class Exchange:
             if self.cdr is not None and channel.times.created:
                 self.spawn(self.cdr.post(channel.uuid, record(channel)))
             legs.destroy(channel)
-        return leg_truth(channel)
+        self.sessions.pop(channel.uuid, None)
+        return leg_truth(channel, self.truth.keeps_details)
+
+    def manner(self, target: Target) -> Manner | None:
+        """How whoever is at `target` treats calls; None if nothing special is known.
+
+        Manners are kept under NUMBER@HOST:PORT for one phone, NUMBER@DOMAIN for all of a user's,
+        or the number dialled through a gateway.
+        """
+        for name in (
+            f"{target.destination}@{target.host}:{target.port}",
+            f"{target.dialled_user or target.destination}@{target.domain}",
+            target.destination,
+        ):
+            if name in self.manners:
+                return self.manners[name]
+        return None
+
+    def redirect(self, channel: Channel, reason: Joined | Transferred) -> None:
+        """Makes a leg leave what it is doing for `reason`, whoever runs its dialplan."""
+        if channel.ended:
+            return
+        if channel.controlled_by is None:
+            channel.waiter.interrupt(reason)
+            return
+        controller, channel.controlled_by = channel.controlled_by, None
+        controller.poke()
+        channel.part()
+        if self.owner is not None:
+            self.owner.adopt(channel, reason)
+
+    def call_on(self, channel: Channel) -> Call:
+        """What runs applications on a leg that another leg's dialplan made."""
+        if self.owner is None:
+            raise RuntimeError("this exchange places no calls")
+        return self.owner.call_on(channel)
 
     def spawn(self, work: Coroutine[Deferred[Any], Any, Any]) -> Deferred[Any]:
         """Runs `work` beside everything else; a failure becomes a problem of the truth.

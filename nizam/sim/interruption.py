@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+if TYPE_CHECKING:
+    from nizam.sim.channel import Channel
 
 
 class Interruption(Exception):
@@ -13,6 +18,26 @@ class Interruption(Exception):
 
 class LegEnded(Interruption):
     """The leg was hung up."""
+
+
+@attrs.define
+class Joined(Interruption):
+    """The leg is connected with `peer`, another leg that runs by itself (uuid_bridge).
+
+    `leads` says that this leg's events tell of the bridge; `cause` is for the leg it leaves.
+    """
+
+    peer: Channel
+    leads: bool
+    cause: str = "NORMAL_CLEARING"
+
+
+@attrs.define
+class Perform(Interruption):
+    """The leg is to run an application and then to go on (a bound key, a broadcast)."""
+
+    application: str
+    data: str
 
 
 @attrs.define

@@ -14,12 +14,14 @@ from nizam.sim import wire
 from nizam.sim.answers import DirectoryUser
 from nizam.sim.causes import (
     CAUSE_OF_SIP_STATUS,
+    OTHER_SIP_STATUS,
     PHRASE_OF_SIP_STATUS,
     known_cause,
     q850,
 )
 from nizam.sim.channel import CallerProfile, Channel, Times
 from nizam.sim.core import Core
+from nizam.sim.people import invite
 from nizam.sim.recorded import statistics
 from nizam.sim.timing import complete_variables
 
@@ -121,6 +123,8 @@ def outbound_channel(
         source=originator.profile.source if originator else "src/switch_ivr_originate.c",
         channel_name=target.channel_name,
         uuid=unique_id,
+        hide_name=originator.profile.hide_name if originator else False,
+        hide_number=originator.profile.hide_number if originator else False,
     )
     channel = Channel(core, unique_id, role, target.channel_name, profile, fields)
     channel.hit_dialplan = False
@@ -139,6 +143,8 @@ def outbound_channel(
     channel.presence_id = own.get("presence_id", "")
     channel.reach("create", dialled=[*exported(originator), *own.items()])
     channel.variables["channel_name"] = target.channel_name
+    shown = [*_headers_of(originator), *exported(originator), *own.items()]
+    channel.invite = invite(name, number, shown, hidden=profile.hide_number)
     if not target.dialled_user:
         channel.set("dialed_user", None)
         channel.set("dialed_domain", None)
@@ -157,10 +163,21 @@ def ring(channel: Channel) -> None:
     channel.call_state = "RINGING"
 
 
+def play_early(channel: Channel) -> None:
+    """The called phone plays something before it answers (183): CHANNEL_PROGRESS_MEDIA."""
+    channel.times.progress_media = channel.core.now()
+    channel.has_media = True
+    channel.answer_state = "early"
+    _at(channel, "CS_CONSUME_MEDIA", 7)
+    channel.fire("CHANNEL_PROGRESS_MEDIA")
+    channel.call_state = "EARLY"
+
+
 def ring_ready(channel: Channel) -> None:
     """The caller hears ringing (180): CHANNEL_PROGRESS, once."""
     if channel.times.progress or channel.has_media:
         return
+    channel.hear("ringing")
     channel.times.progress = channel.core.now()
     _at(channel, "CS_EXECUTE", 4)
     channel.call_state = "RINGING"
@@ -208,7 +225,8 @@ def answer_outbound(channel: Channel, user: DirectoryUser | None) -> None:
     channel.times.answered = channel.core.now()
     channel.reach("answer")
     channel.answer_state = "answered"
-    _at(channel, "CS_CONSUME_MEDIA", 7)
+    if not channel.bridged:
+        _at(channel, "CS_CONSUME_MEDIA", 7)
     channel.fire("CHANNEL_ANSWER")
     channel.call_state = "ACTIVE"
     channel.set("endpoint_disposition", "ANSWER")
@@ -216,8 +234,11 @@ def answer_outbound(channel: Channel, user: DirectoryUser | None) -> None:
         channel.set(name, value)
 
 
-def bridge(a: Channel, b: Channel) -> None:
-    """Connects two answered legs: CHANNEL_BRIDGE on `a`, then CALL_UPDATE on both."""
+def bridge(a: Channel, b: Channel, *, answered: bool = True) -> None:
+    """Connects two legs: CHANNEL_BRIDGE on `a`, then CALL_UPDATE on both.
+
+    Legs that are not yet answered exchange media already; tell_callee_ids() is then left to do.
+    """
     now = a.core.now()
     a.join(b, "originatee", attrs.evolve(b.times))
     a.times.bridged = b.times.bridged = now
@@ -232,6 +253,12 @@ def bridge(a: Channel, b: Channel) -> None:
         leg.set("bridge_channel", peer.name)
         leg.set("bridge_uuid", peer.uuid)
         leg.set("signal_bond", peer.uuid)
+    if answered:
+        tell_callee_ids(a, b)
+
+
+def tell_callee_ids(a: Channel, b: Channel) -> None:
+    """Each of two connected legs is told whom it speaks to: CALL_UPDATE."""
     _call_update(b, a, a.profile.caller_id_name, a.profile.caller_id_number)
     _call_update(a, b, CALLEE_NAME, b.profile.callee_id_number)
 
@@ -328,7 +355,7 @@ def _said(channel: Channel, disposition: str) -> wire.Headers:
 
 def refuse(channel: Channel, status: int) -> str:
     """The called phone refuses with a SIP status: CHANNEL_HANGUP; returns the cause."""
-    cause = CAUSE_OF_SIP_STATUS.get(status, "NORMAL_TEMPORARY_FAILURE")
+    cause = CAUSE_OF_SIP_STATUS.get(status, OTHER_SIP_STATUS)
     phrase = PHRASE_OF_SIP_STATUS.get(status, "")
     for name, value in (
         ("sip_hangup_disposition", "recv_refuse"),
@@ -398,6 +425,13 @@ def exported(originator: Channel | None) -> wire.Headers:
         if value is not None:
             pairs.append((name.removeprefix("nolocal:"), value))
     return pairs
+
+
+def _headers_of(originator: Channel | None) -> wire.Headers:
+    """The SIP headers of the caller that go on to each leg (sip_copy_custom_headers)."""
+    if originator is None or originator.get("sip_copy_custom_headers") == "false":
+        return []
+    return [it for it in originator.variables.items() if it[0].startswith("sip_h_")]
 
 
 def _caller_id(originator: Channel | None, variables: Mapping[str, str]) -> tuple[str, str]:

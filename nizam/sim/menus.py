@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nizam.sim import legs
+from nizam.sim import keypad, legs, media
 from nizam.sim.answers import Action, Menu, MenuEntry
 from nizam.sim.interruption import Interruption
 
 if TYPE_CHECKING:
     from nizam.sim.call import Call
-
-_GREETING_SECONDS = 0.5
 
 
 async def run(call: Call, name: str) -> None:
@@ -39,30 +37,42 @@ async def run(call: Call, name: str) -> None:
 
 async def _visit(call: Call, menus: dict[str, Menu], stack: list[Menu]) -> str:
     timeouts = failures = 0
-    waiter, pace = call.channel.waiter, call.exchange.pace
+    greet = True
     while stack:
         menu = stack[-1]
-        await waiter.sleep(_GREETING_SECONDS * pace)
-        digits = call.press()
-        if not digits:
-            await waiter.sleep(menu.timeout / 1000 * pace)
+        greeting = menu.greet_long if greet else menu.greet_short or menu.greet_long
+        greet = False
+        if greeting:
+            await media.play(call, greeting, keys_end_it=True)
+        pressed = await keypad.collect(
+            call,
+            menu.digit_len,
+            timeout=menu.timeout / 1000,
+            digit_timeout=menu.inter_digit_timeout / 1000,
+        )
+        if not pressed.digits and not pressed.terminator:
             timeouts += 1
             if timeouts >= menu.max_timeouts:
                 await _on_max(call, menu.exec_on_max_timeouts)
                 return "timeout"
             continue
-        chosen = menu.entry_for(digits)
-        if len(digits) < menu.digit_len or chosen is None:
-            await waiter.sleep(menu.inter_digit_timeout / 1000 * pace)
+        chosen = menu.entry_for(pressed.digits)
         if chosen is None:
+            call.proofs.append(f"invalid {pressed.digits}")
+            if menu.invalid_sound:
+                await media.play(call, menu.invalid_sound)
             failures += 1
             if failures >= menu.max_failures:
                 await _on_max(call, menu.exec_on_max_failures)
                 return "failure"
             continue
-        call.proofs.append(f"pressed {digits}")
+        call.proofs.append(f"pressed {pressed.digits}")
+        depth = len(stack)
         if not await _carry_out(call, menus, stack, *chosen):
             return "success"
+        if len(stack) != depth:
+            timeouts = failures = 0
+            greet = len(stack) > depth
     return "success"
 
 
@@ -71,7 +81,7 @@ async def _carry_out(
 ) -> bool:
     """Does what an entry says; False leaves the menus."""
     if entry.action == "menu-exec-app":
-        await _on_max(call, param)
+        await _execute(call, param)
     elif entry.action == "menu-sub":
         if param not in menus:  # "Invalid Menu!": the caller falls out
             call.problem(f"menu {param!r} is not in the same document")
@@ -88,8 +98,12 @@ async def _carry_out(
 
 async def _on_max(call: Call, command: str | None) -> None:
     if command:
-        application, _, data = command.partition(" ")
-        await call.perform(Action(application, data))
+        await _execute(call, command)
+
+
+async def _execute(call: Call, command: str) -> None:
+    application, _, data = command.partition(" ")
+    await call.perform(Action(application, data))
 
 
 def _event(call: Call, subclass: str, name: str) -> None:

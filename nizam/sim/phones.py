@@ -79,7 +79,9 @@ class Phones:
             self._unregister(user, request, found)
             return True
         self._exchange.truth.registered.add(address)
-        self._core.registrations[user.number, user.domain] = Registration(
+        contact = (user.number, user.domain, request.port)
+        self._core.registrations.pop(contact, None)
+        self._core.registrations[contact] = Registration(
             user.number,
             user.domain,
             HOST,
@@ -97,8 +99,9 @@ class Phones:
         return True
 
     def _unregister(self, user: User, request: SipRequest, found: DirectoryUser) -> None:
-        self._exchange.truth.registered.discard(f"{user.number}@{user.domain}")
-        self._core.registrations.pop((user.number, user.domain), None)
+        self._core.registrations.pop((user.number, user.domain, request.port), None)
+        if not self._core.contacts(user.number, user.domain):
+            self._exchange.truth.registered.discard(f"{user.number}@{user.domain}")
         timer = self._timers.pop(user, None)
         if timer is not None and timer.active():
             timer.cancel()

@@ -15,9 +15,12 @@ from nizam.sim.answers import (
     Extension,
     GatewayAnswer,
     Menu,
+    conference_controls,
+    conference_profile,
     dialplan_extension,
     digest_a1,
     directory_user,
+    group_members,
     ivr_menus,
     parses_domains,
     sofia_gateways,
@@ -41,6 +44,9 @@ _IVR = ("mod_dptools.c", "ivr_application_function", "2166")
 _SOFIA = ("sofia.c", "config_sofia", "4486")
 _PROFILE = ("sofia.c", "launch_sofia_worker_thread", "3046")
 _GATEWAYS = ("sofia.c", "launch_sofia_worker_thread", "3064")
+_CONFERENCE = ("mod_conference.c", "conference_function", "2031")
+_CONTROLS = ("conference_member.c", "conference_member_bind_controls", "74")
+_GROUP = ("mod_commands.c", "group_call_function", "1036")
 _PHRASE = ("switch_ivr_play_say.c", "switch_ivr_phrase_macro_event", "244")
 
 
@@ -180,6 +186,49 @@ class Questions:
         headers += [("Menu-Name", name), *channel.headers()]
         body = await self._ask("ivr.conf", _configuration("ivr.conf"), headers)
         return self._read("ivr.conf", body, ivr_menus) or {}
+
+    async def conference(self, channel: Channel, name: str, profile: str) -> dict[str, str] | None:
+        """The parameters of the profile that a caller of conference `name` is asked for."""
+        headers = self._base("COMMAND", _CONFERENCE)
+        headers += channel.headers()
+        headers += [
+            ("conference_name", name),
+            ("profile_name", profile),
+            ("Fetch-Call-UUID", channel.uuid),
+        ]
+        body = await self._ask("conference.conf", _configuration("conference.conf"), headers)
+        return self._read("conference.conf", body, lambda data: conference_profile(data, profile))
+
+    async def conference_controls(
+        self, channel: Channel, name: str, profile: str, controls: str
+    ) -> dict[str, str]:
+        """What the keys do in a conference: the group `controls`, as actions by digits."""
+        headers = self._base("REQUEST_PARAMS", _CONTROLS)
+        headers += channel.headers()
+        headers += [
+            ("Conf-Name", name),
+            ("Conf-Profile", profile),
+            ("Action", "request-controls"),
+            ("Controls", controls),
+            ("Fetch-Call-UUID", channel.uuid),
+        ]
+        body = await self._ask("conference.conf", _configuration("conference.conf"), headers)
+        found = self._read(
+            "conference.conf", body, lambda data: conference_controls(data, controls)
+        )
+        return found or {}
+
+    async def group_call(self, group: str, domain: str) -> list[tuple[str, str]]:
+        """The members of a group of the directory, each with its dial-string."""
+        headers = self._base("REQUEST_PARAMS", _GROUP)
+        headers += [
+            ("group", group),
+            ("action", "group_call"),
+            ("group_name", group),
+            ("domain", domain),
+        ]
+        body = await self._ask("group_call", _directory(domain), headers)
+        return self._read("group_call", body, lambda data: group_members(data, domain, group)) or []
 
     async def phrase(self, macro: str) -> None:
         """Asks for a phrase macro; without one the switch's own language files are used."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from nizam.sim import legs
-from nizam.sim.causes import DIALSTATUS
+from nizam.sim import keypad, legs
+from nizam.sim.causes import DIALSTATUS, is_true
 from nizam.sim.channel import Channel
-from nizam.sim.interruption import Interruption
+from nizam.sim.interruption import Interruption, Joined
 from nizam.sim.legs import Target
+from nizam.sim.people import Manner
 
 if TYPE_CHECKING:
     from nizam.sim.dialling import Dialler
@@ -20,19 +21,26 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT_SECONDS = 60.0
 # A phone beside the first one of a group answers later, so that the race has one winner.
 _LATER = 0.4
+# When an INVITE that nothing answers is given up (RFC 3261, timer B).
+_NO_RESPONSE_SECONDS = 32.0
+# What a phone needs that answers by itself.
+_BY_ITSELF_SECONDS = 0.1
 
 
 @attrs.frozen
 class Outcome:
     """`channel`, at `target`, answered; or nobody did, and `cause` says why.
 
-    `sip_status` is what the last phone that refused said.
+    `sip_status` is what the last phone that refused said. With `early` the leg only plays to the
+    caller so far, and `answers_after` says in how many simulated seconds it answers, if ever.
     """
 
     cause: str
     channel: Channel | None = None
     target: Target | None = None
     sip_status: int | None = None
+    early: bool = False
+    answers_after: float | None = None
 
 
 @attrs.define(eq=False)
@@ -42,6 +50,8 @@ class Ringing:
     target: Target
     channel: Channel | None = None
     done: bool = False
+    manner: Manner = attrs.field(factory=Manner)
+    answers_at: float | None = None
 
 
 class Race:
@@ -83,12 +93,18 @@ class Race:
                     continue
                 if what == "timeout":
                     self._cancel("NO_ANSWER")
-                elif what == "answer":
-                    return self._answered(index)
+                elif what in ("answer", "confirm"):
+                    won = self._on_answer(index, confirmed=what == "confirm")
+                    if won is not None:
+                        return won
+                elif what == "early":
+                    won = self._on_early(index)
+                    if won is not None:
+                        return won
                 else:
                     getattr(self, f"_on_{what}")(index)
-        except Interruption:
-            self._abandon()
+        except Interruption as reason:
+            self._abandon("PICKED_OFF" if isinstance(reason, Joined) else "ORIGINATOR_CANCEL")
             raise
         return Outcome(self._cause, sip_status=self._status)
 
@@ -102,58 +118,138 @@ class Race:
             self._a.set("originate_signal_bond", channel.uuid)
             self._a.append("originated_legs", originated_leg(channel))
         begin = self._elapsed()
-        self._at(begin + 0.02, "ring", index)
-        after = self._script.ring + _LATER * index
-        if self._script.refusal is not None and target.role == "user":
-            self._at(begin + after, "refuse", index)
-        elif self._script.callee == "answers" or target.role == "gateway":
-            self._at(begin + after, "answer", index)
-        timeout = _number(target.variables, "leg_timeout", 0.0)
+        manner = self._exchange.manner(target)
+        after = 0.0
+        if manner is None:
+            manner, after = self._script.manner, _LATER * index
+            if target.role == "gateway":
+                manner = attrs.evolve(manner, does="answers")
+        leg.manner = manner
+        after += begin + manner.ring
+        invited = channel.invite
+        if invited is not None and invited.answers_itself and manner.answers_itself:
+            after = begin + _BY_ITSELF_SECONDS
+        if manner.does == "is dead":
+            self._at(begin + _NO_RESPONSE_SECONDS, "no_response", index)
+        elif manner.early_media:
+            self._at(begin + 0.02, "early", index)
+        elif manner.refusal is None:
+            self._at(begin + 0.02, "ring", index)
+        if manner.refusal is not None:
+            if manner.does != "answers":
+                self._at(begin + 0.02, "ring", index)
+            self._at(after, "refuse", index)
+        elif manner.does == "answers":
+            leg.answers_at = after
+            self._at(after, "answer", index)
+        variables = {**self._variables, **target.variables}
+        timeout = _number(variables, "leg_timeout", 0.0)
         if timeout:
             self._at(begin + timeout, "leg_timeout", index)
+        timeout = _number(variables, "leg_progress_timeout", 0.0)
+        if timeout:
+            self._at(begin + timeout, "leg_progress_timeout", index)
 
     def _on_ring(self, index: int) -> None:
         leg = self._ringing[index]
         if leg.channel is None:
             return
         legs.ring(leg.channel)
-        self._dialler.rang.append(leg.target.dialled_user or leg.target.destination)
+        self._note_rang(leg)
         if self._a is None or self._a.ended:
             return
-        if self._a.get("ringback"):
+        ringback = self._a.get("transfer_ringback" if self._a.answered else "ringback")
+        if ringback:
             legs.pre_answer(self._a)
-        elif self._variables.get("ignore_early_media") != "true":
+            self._a.hear(ringback)
+        elif not is_true(self._variables.get("ignore_early_media")):
             legs.ring_ready(self._a)
         self._a.profile.callee_id_name = legs.CALLEE_NAME
         self._a.profile.callee_id_number = leg.channel.profile.callee_id_number
 
+    def _note_rang(self, leg: Ringing) -> None:
+        self._dialler.rang.append(leg.target.dialled_user or leg.target.destination)
+
     def _on_refuse(self, index: int) -> None:
         leg = self._ringing[index]
-        if leg.channel is not None and self._script.refusal is not None:
-            self._status = self._script.refusal
-            self._cause = legs.refuse(leg.channel, self._script.refusal)
+        status = leg.manner.refusal
+        if leg.channel is not None and status is not None:
+            self._status = status
+            self._cause = legs.refuse(leg.channel, status)
             self._finish(leg)
+
+    def _on_no_response(self, index: int) -> None:
+        self._status = 408
+        self._end(self._ringing[index], "RECOVERY_ON_TIMER_EXPIRE")
+        self._cause = "RECOVERY_ON_TIMER_EXPIRE"
 
     def _on_leg_timeout(self, index: int) -> None:
         self._end(self._ringing[index], "ALLOTTED_TIMEOUT")
         self._cause = "ALLOTTED_TIMEOUT"
 
-    def _answered(self, index: int) -> Outcome:
-        winner = self._ringing[index]
-        channel = winner.channel
+    def _on_leg_progress_timeout(self, index: int) -> None:
+        channel = self._ringing[index].channel
+        if channel is None or channel.times.progress or channel.has_media:
+            return
+        self._end(self._ringing[index], "PROGRESS_TIMEOUT")
+        self._cause = "PROGRESS_TIMEOUT"
+
+    def _on_early(self, index: int) -> Outcome | None:
+        """A phone plays something (183): without ignore_early_media that wins the race."""
+        leg = self._ringing[index]
+        channel = leg.channel
         if channel is None:
-            return Outcome(self._cause)
+            return None
+        legs.play_early(channel)
+        self._note_rang(leg)
+        variables = {**self._variables, **leg.target.variables}
+        if self._a is None or self._a.ended or is_true(variables.get("ignore_early_media")):
+            return None
+        if variables.get("ignore_early_media") == "ring_ready":
+            legs.ring_ready(self._a)
+            return None
+        legs.pre_answer(self._a)
+        self._a.hear(leg.manner.early_media)
+        wait = None if leg.answers_at is None else leg.answers_at - self._elapsed()
+        won = self._won(leg)
+        return attrs.evolve(won, early=True, answers_after=wait)
+
+    def _on_answer(self, index: int, confirmed: bool) -> Outcome | None:
+        """A phone answers; where a key must confirm it, the race goes on until it is pressed."""
+        leg = self._ringing[index]
+        channel = leg.channel
+        if channel is None:
+            return None
+        if not confirmed:
+            legs.answer_outbound(channel, leg.target.user)
+            key = self._variable(leg, "group_confirm_key")
+            if key:
+                channel.hear(self._variable(leg, "group_confirm_file") or "silence")
+                if leg.manner.confirm:
+                    self._at(self._elapsed() + 1.0, "confirm", index)
+                return None
+        else:
+            keypad.press(self._exchange, channel, leg.manner.confirm)
+            channel.typed.clear()
+            if leg.manner.confirm != self._variable(leg, "group_confirm_key"):
+                return None
+            channel.set("group_dial_status", "winner")
+        return self._won(leg)
+
+    def _won(self, winner: Ringing) -> Outcome:
         winner.done = True
-        legs.answer_outbound(channel, winner.target.user)
         for leg in self._ringing:
             if not leg.done:
                 self._end(leg, "LOSE_RACE")
-        return Outcome("SUCCESS", channel, winner.target)
+        return Outcome("SUCCESS", winner.channel, winner.target)
 
-    def _abandon(self) -> None:
+    def _variable(self, leg: Ringing, name: str) -> str | None:
+        return leg.target.variables.get(name, self._variables.get(name))
+
+    def _abandon(self, reason: str) -> None:
         """The originator is gone: its legs are cancelled, and finished after it."""
         gone = self._a is not None and self._a.ended
-        cause = self._a.hangup_cause if self._a and gone else "ORIGINATOR_CANCEL"
+        cause = self._a.hangup_cause if self._a and gone else reason
         for leg in self._ringing:
             if leg.done or leg.channel is None:
                 continue

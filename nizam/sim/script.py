@@ -7,12 +7,8 @@ from typing import Literal
 
 import attrs
 
+from nizam.sim.people import Callee, Manner
 from nizam.sim.settings import Range, Scenery, User
-
-SIP_BUSY = 486
-SIP_DECLINE = 603
-
-Callee = Literal["answers", "is busy", "declines", "lets it ring"]
 
 
 @attrs.frozen
@@ -20,7 +16,8 @@ class Script:
     """One call. Seconds are simulated ones; `give_up` is how long the caller waits at most.
 
     `caller` is a registered phone, None for a call from outside. `digits` are pressed in the
-    menus, one item for each menu; `hang_up_by` ends a conversation.
+    menus and at other prompts, one item for each; `hang_up_by` ends a conversation, which without
+    `talk` lasts until somebody is told to hang up.
     """
 
     scenario: str
@@ -30,16 +27,16 @@ class Script:
     outside_caller: str = ""
     callee: Callee = "answers"
     ring: float = 1.0
-    talk: float = 10.0
+    talk: float | None = 10.0
     message: float = 5.0
     give_up: float | None = None
     hang_up_by: Literal["caller", "callee"] = "caller"
     digits: tuple[str, ...] = ()
 
     @property
-    def refusal(self) -> int | None:
-        """The SIP status with which phones refuse, if they do."""
-        return {"is busy": SIP_BUSY, "declines": SIP_DECLINE}.get(self.callee)
+    def manner(self) -> Manner:
+        """How the phones that this call rings treat it, unless a phone has manners of its own."""
+        return Manner(self.callee, self.ring)
 
 
 class ScriptWriter:

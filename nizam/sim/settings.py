@@ -25,12 +25,16 @@ DEFAULT_MIX: Mapping[str, float] = {
 
 @attrs.frozen
 class User:
-    """A phone that registers; `domain` is the tenant's SIP domain, `number` its user part."""
+    """A phone that registers; `domain` is the tenant's SIP domain, `number` its user part.
+
+    Several phones of one user differ in `device`.
+    """
 
     number: str
     domain: str
     password: str
     name: str = ""
+    device: str = ""
 
 
 @attrs.frozen

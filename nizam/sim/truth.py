@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from nizam.sim.channel import Channel
+from nizam.sim.people import Invite
 
 
 @attrs.frozen
 class LegTruth:
-    """One finished leg; times are microseconds since the epoch, 0 is never."""
+    """One finished leg; times are microseconds since the epoch, 0 is never.
+
+    `heard` is what was played to it, one after the other, `pressed` the keys pressed there,
+    `invite` what a called phone was shown. `variables` are kept if the truth keeps details.
+    """
 
     uuid: str
     direction: str
@@ -20,6 +27,10 @@ class LegTruth:
     answered: int
     ended: int
     cause: str
+    heard: tuple[str, ...] = ()
+    pressed: str = ""
+    invite: Invite | None = None
+    variables: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -69,6 +80,9 @@ class Truth:
     spooled: list[str] = attrs.field(factory=list)
     registered: set[str] = attrs.field(factory=set)
     placed: int = 0
+    unknown_applications: list[str] = attrs.field(factory=list)
+    applications: dict[str, int] = attrs.field(factory=dict)
+    keeps_details: bool = False
 
     def problem(self, text: str) -> None:
         """Notes something that a right answer would not have caused."""
@@ -79,8 +93,8 @@ class Truth:
         return {call.call_id: call for call in self.calls}
 
 
-def leg_truth(channel: Channel) -> LegTruth:
-    """What stays of a channel when it is gone."""
+def leg_truth(channel: Channel, details: bool = False) -> LegTruth:
+    """What stays of a channel when it is gone; its variables too, with `details`."""
     return LegTruth(
         uuid=channel.uuid,
         direction=channel.profile.direction,
@@ -91,4 +105,8 @@ def leg_truth(channel: Channel) -> LegTruth:
         answered=channel.times.answered,
         ended=channel.times.hangup,
         cause=channel.hangup_cause,
+        heard=tuple(channel.heard),
+        pressed=channel.pressed,
+        invite=channel.invite,
+        variables={it: channel.get(it) or "" for it in channel.variables} if details else {},
     )

@@ -103,8 +103,14 @@ def _script(dialled: str, **more: Any) -> Script:
         (
             _script("3000", digits=("5", "1003")),
             [
-                *("user accepted", "dialplan ivr_acme_main", "menu ivr_acme_main", "pressed 1003"),
-                *("transferred 1003", "dialplan ext_acme_1003", "rang 1003", "bridged 1003"),
+                *("user accepted", "dialplan ivr_acme_main", "menu ivr_acme_main", "invalid 5"),
+                *(
+                    "pressed 1003",
+                    "transferred 1003",
+                    "dialplan ext_acme_1003",
+                    "rang 1003",
+                    "bridged 1003",
+                ),
             ],
             "NORMAL_CLEARING",
         ),

@@ -62,9 +62,11 @@ async def test_an_event_has_the_recorded_headers_in_their_order(
 async def test_a_registration_is_listed_and_an_unregistration_takes_it_away(
     switch: SimulatedSwitch,
 ) -> None:
-    assert set(switch.core.registrations) == {(user.number, ACME) for user in USERS}
+    assert set(switch.core.registrations) == {
+        (user.number, ACME, port) for port, user in enumerate(USERS, 7101)
+    }
     assert await switch.phones.register(USERS[0], expires=0)
-    assert (USERS[0].number, ACME) not in switch.core.registrations
+    assert not switch.core.contacts(USERS[0].number, ACME)
 
 
 async def test_a_registration_is_refreshed_before_it_expires(
