@@ -73,9 +73,17 @@ class Call:
     async def perform(self, action: Action) -> None:
         """Runs one dialplan application, with CHANNEL_EXECUTE and its completion.
 
-        Raises Interruption when the leg is hung up or transferred meanwhile.
+        An unknown one ends the leg at once, as seen. Raises Interruption when the leg is hung up,
+        transferred or connected elsewhere meanwhile.
         """
-        channel = self.channel
+        channel, truth = self.channel, self.exchange.truth
+        application = APPLICATIONS.get(action.application)
+        if application is None:
+            truth.unknown_applications.append(action.application)
+            self.problem(f"invalid application {action.application!r}")
+            self.end("DESTINATION_OUT_OF_ORDER")
+            return
+        truth.applications[action.application] = truth.applications.get(action.application, 0) + 1
         data = expand(action.data, self._variable)
         channel.app_log.append((action.application, data, channel.core.now()))
         channel.set("current_application_data", data or None)
@@ -86,14 +94,6 @@ class Call:
             ("Application-UUID", channel.core.new_uuid()),
         ]
         channel.fire("CHANNEL_EXECUTE", [*execution])
-        application = APPLICATIONS.get(action.application)
-        performed = self.exchange.truth.applications
-        performed[action.application] = performed.get(action.application, 0) + 1
-        if application is None:
-            self.exchange.truth.unknown_applications.append(action.application)
-            self.problem(f"invalid application {action.application!r}")
-            self.end("DESTINATION_OUT_OF_ORDER")
-            return
         await application(self, data)
         channel.fire("CHANNEL_EXECUTE_COMPLETE", [*execution])
 

@@ -138,13 +138,17 @@ def _bound(exchange: Exchange, channel: Channel, digit: str) -> bool:
         owner, side = channel.other, "b"
     if not any(leg == side for leg, _ in owner.bound):
         return False
+    if side == "b":  # its digits are heard before the other leg looks at them
+        heard(channel, digit)
     if channel.half_typed != _META:
         channel.half_typed = digit if digit == _META else ""
-        return digit == _META
+        if side == "b" and digit != _META and channel.other is not None:
+            channel.other.hear(f"digit {digit}")
+        return side == "b" or digit == _META
     channel.half_typed = ""
     found = owner.bound.get((side, digit))
     if found is None:
-        return digit == _META
+        return side == "b" or digit == _META
     if found.once:
         del owner.bound[side, digit]
     peer = owner.other or owner

@@ -37,6 +37,14 @@ async def intercept(call: Call, data: str) -> None:
         return
     legs.answer_inbound(channel)
     left = partner(core.channels, target)
+    if not target.answered and target.profile.direction == "outbound":
+        # A phone that rings cannot be answered from here: as seen, everybody is hung up.
+        call.problem("intercept of a called leg that only rings ends the whole call")
+        if left is not None:
+            _picked_off(left)
+        if legs.hang_up(target, "DESTINATION_OUT_OF_ORDER", "send_cancel"):
+            target.wake(LegEnded())
+        call.end("ORIGINATOR_CANCEL")
     if not target.answered and target.profile.direction == "inbound":
         legs.answer_inbound(target)
     call.proofs.append(f"intercepted {target.profile.caller_id_number}")

@@ -128,7 +128,7 @@ class Race:
         after += begin + manner.ring
         invited = channel.invite
         if invited is not None and invited.answers_itself and manner.answers_itself:
-            after = begin + _BY_ITSELF_SECONDS
+            manner, after = Manner(confirm=manner.confirm), begin + _BY_ITSELF_SECONDS
         if manner.does == "is dead":
             self._at(begin + _NO_RESPONSE_SECONDS, "no_response", index)
         elif manner.early_media:

@@ -8,7 +8,7 @@ import attrs
 
 from nizam.sim import bridging, media
 from nizam.sim.channel import Channel
-from nizam.sim.interruption import Joined, Transferred
+from nizam.sim.interruption import Transferred
 
 if TYPE_CHECKING:
     from nizam.sim.call import Call
@@ -75,13 +75,9 @@ async def _wait(
         music = channel.get("valet_hold_music") or channel.get("hold_music") or HOLD_MUSIC
         channel.hear(music)
         await _until_fetched(call)
-    except Joined:
-        _leave(lot, extension, slot)
-        _fire(channel, lot_name, extension, "exit")
-        raise
     finally:
         _leave(lot, extension, slot)
-    _fire(channel, lot_name, extension, "exit")
+        _fire(channel, lot_name, extension, "exit")
     orbit = channel.get("valet_parking_orbit_exten")
     if orbit:
         context = channel.get("valet_parking_orbit_context") or channel.profile.context
