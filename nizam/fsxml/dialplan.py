@@ -12,6 +12,7 @@ from typing import Any
 from lxml import etree
 
 from nizam.fsxml import values
+from nizam.fsxml.legs import leg
 from nizam.fsxml.writer import NOT_FOUND, document, to_bytes
 from nizam.routing.decide import Decision
 from nizam.routing.plan import (
@@ -22,11 +23,9 @@ from nizam.routing.plan import (
     ContinueOn,
     Echo,
     Export,
-    GatewayLeg,
     Hangup,
     HoldMusic,
     Intercept,
-    Leg,
     Park,
     ParkInSlot,
     Playback,
@@ -41,15 +40,11 @@ from nizam.routing.plan import (
     Speak,
     Step,
     Transfer,
-    UserLeg,
     Voicemail,
     VoicemailCheck,
 )
 
 Action = tuple[str, str]
-
-# A tone, because it needs no sound files; in a leg's variables a comma separates.
-_CONFIRM = ("group_confirm_key=1", r"group_confirm_file=tone_stream://%(300\,100\,700);loops=5")
 
 _SILENCE = "silence_stream://250"
 _DIGITS = "[0-9*#]+"
@@ -117,29 +112,8 @@ def _bridge(step: Bridge) -> Iterator[Action]:
     if step.ring_seconds is not None:
         yield _set("call_timeout", str(step.ring_seconds))
     separator = "," if step.order == "together" else "|"
-    legs = separator.join(_leg(leg) for leg in step.legs)
+    legs = separator.join(leg(it) for it in step.legs)
     yield "bridge", f"{'{ignore_early_media=true}' if step.ignore_early_media else ''}{legs}"
-
-
-def _leg(leg: Leg) -> str:
-    variables = []
-    if leg.timeout_seconds is not None:
-        variables.append(f"leg_timeout={leg.timeout_seconds:d}")
-    if leg.delay_seconds:
-        variables.append(f"leg_delay_start={leg.delay_seconds:d}")
-    if isinstance(leg, GatewayLeg):
-        # What the caller's phone shows; without it FreeSWITCH writes "Outbound Call".
-        variables.append(f"origination_callee_id_name={values.word(leg.number)}")
-        if leg.progress_timeout_seconds is not None:
-            variables.append(f"leg_progress_timeout={leg.progress_timeout_seconds:d}")
-        if leg.asserted_identity:
-            variables.append("sip_cid_type=pid")
-    if leg.confirm:
-        variables.extend(_CONFIRM)
-    written = f"[{','.join(variables)}]" if variables else ""
-    if isinstance(leg, UserLeg):
-        return f"{written}user/{values.word(leg.number)}@{values.domain(leg.domain)}"
-    return f"{written}sofia/gateway/{values.word(leg.gateway_id)}/{values.word(leg.number)}"
 
 
 def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:

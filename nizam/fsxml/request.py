@@ -87,6 +87,7 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         caller_extension_id=field("variable_nizam_extension_id") or None,
         caller_number=field("Hunt-Caller-ID-Number"),
         caller_name=field("variable_effective_caller_id_name") or field("Hunt-Caller-ID-Name"),
+        caller_hides=field("Hunt-Privacy-Hide-Number") == "true",
         own_domain=field("variable_domain_name") or None,
         disposition=field("variable_originate_disposition") or None,
         ivr_misses=int(misses) if misses in _COUNTS else 0,

@@ -29,6 +29,8 @@ _WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,260}\Z")
 _DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
 _SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+|/[\w /.+-]+)\Z")
 _MAX_SOUND = 255
+_HEADER = re.compile(r"\AX-[A-Za-z0-9-]{1,40}\Z")
+_CODECS = re.compile(r"\A[A-Za-z0-9@.:_-]+(,[A-Za-z0-9@.:_-]+)*\Z")
 _CAUSE = re.compile(r"\A[A-Z][A-Z0-9_]{2,40}\Z")
 
 
@@ -77,6 +79,21 @@ def domain(value: str) -> str:
     if _DOMAIN.match(value) is None:
         raise UnsafeValue("domain", value)
     return value
+
+
+def header(name: str) -> str:
+    """The name of a SIP header of ours, which starts with X-. Raises UnsafeValue."""
+    if _HEADER.match(name) is None:
+        raise UnsafeValue("SIP header", name)
+    return name
+
+
+def codecs(value: str) -> str:
+    """A list of codecs in the brackets of a leg, where a comma would separate variables. Raises
+    UnsafeValue."""
+    if _CODECS.match(value) is None:
+        raise UnsafeValue("list of codecs", value)
+    return value.replace(",", "\\,")
 
 
 def sound(value: str) -> str:

@@ -12,9 +12,16 @@ from pydantic_core import PydanticCustomError
 from nizam.model.base import Body, Value
 from nizam.model.extension import Email
 from nizam.model.resource import Column, Fields, RefersTo, Resource, Unique
-from nizam.model.values import E164, Label, Text
+from nizam.model.values import E164, DialString, Label, Text
 
 EmergencyNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
+
+LocationHeader = Annotated[
+    str,
+    StringConstraints(pattern=r"^X-[A-Za-z0-9-]{1,40}$"),
+    Field(examples=["X-Emergency-Location"]),
+]
+"""The name of a SIP header that the carrier reads; none but those that start with X-."""
 
 
 class PlanGateway(Value):
@@ -37,10 +44,15 @@ class EmergencyPlan(Body):
     """The numbers for help."""
     gateways: Annotated[tuple[PlanGateway, ...], Field(min_length=1, max_length=20)]
     """The gateways that reach it."""
+    dial: DialString | None = None
+    """What the carrier gets instead of the number that was dialled, such as 911 for 9911."""
     caller_id_number: E164 | None = None
     """The number that is shown, unless the extension has one for emergencies."""
     location: Text | None = None
     """Where the caller is, unless the extension says."""
+    location_header: LocationHeader | None = None
+    """The SIP header in which the carrier gets the location; without one it is not sent, and the
+    emergency service knows what is registered for the number that is shown."""
     notify: Annotated[tuple[Email, ...], Field(max_length=20)] = ()
     """Who is told of such a call, by email."""
 

@@ -50,7 +50,10 @@ class CallerId(Value):
     external_name: Text | None = None
     """Outside."""
     external_number: E164 | None = None
-    """Outside, in E.164."""
+    """Outside, in E.164. It is shown if it is a DID of the tenant or one of its
+    `dialling.caller_ids`; otherwise the next number that may be shown is."""
+    withhold: bool = False
+    """Whether the number is withheld outside, but for emergencies."""
     emergency_number: E164 | None = None
     """In an emergency, in E.164."""
 

@@ -29,6 +29,8 @@ Feature = Literal[
     "record",
     "echo",
     "speed_dial",
+    "hide_caller_id",
+    "show_caller_id",
 ]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
@@ -39,6 +41,8 @@ ARGUMENT: dict[Feature, str] = {
     "forward_always": "the number to forward to; none switches it off",
     "forward_busy": "the number to forward to; none switches it off",
     "forward_no_answer": "the number to forward to; none switches it off",
+    "hide_caller_id": "the number to call without showing one's own",
+    "show_caller_id": "the number to call, showing one's own even if it is withheld otherwise",
 }
 """The features that take further digits after their code, and what those say."""
 
@@ -57,6 +61,8 @@ DEFAULTS: tuple[tuple[str, Feature], ...] = (
     ("*73", "forward_off"),
     ("*2", "record"),
     ("*9196", "echo"),
+    ("*67", "hide_caller_id"),
+    ("*82", "show_caller_id"),
 )
 """What a new tenant is given; night mode and speed dials need something of its own to act on."""
 

@@ -11,7 +11,15 @@ from nizam.model.base import Body
 from nizam.model.resource import Column, Resource, Secret, Unique
 from nizam.model.sip_profile import Srtp
 from nizam.model.tenant import CodecList
-from nizam.model.values import Host, Label, Port, SipToken
+from nizam.model.values import (
+    E164,
+    CallerNumberFormat,
+    Host,
+    Label,
+    NumberFormat,
+    Port,
+    SipToken,
+)
 
 Proxy = Annotated[str, StringConstraints(max_length=260, pattern=r"^[A-Za-z0-9.:\[\]-]+$")]
 GatewayPassword = Annotated[
@@ -71,8 +79,26 @@ class Gateway(Body):
     """How often it is asked whether it is there; 0 is never."""
     codecs: CodecList | None = None
     """The codecs, by preference; those of the SIP profile without it."""
+    number_format: NumberFormat = "as_routed"
+    """How the carrier wants the number that is called: `e164_plus` +442079460000, `e164`
+    442079460000, `international` 00442079460000, `national` 02079460000 and foreign ones as
+    `international`, `as_dialled`, or `as_routed`: E.164 with its plus if the route's pattern
+    starts with +, otherwise as dialled. `strip` and `prepend` of a route come after it for
+    patterns that start with +, before it for others. Emergency numbers are sent as the plan
+    says."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^\+?[0-9*#]{0,16}$")] = ""
+    """What is put before every number, emergency numbers excepted."""
     caller_id_in: Literal["from", "pai", "rpid"] = "from"
     """Where the caller's number is: From, P-Asserted-Identity or Remote-Party-ID."""
+    caller_id_format: CallerNumberFormat = "e164_plus"
+    """How the carrier wants the caller's number."""
+    caller_id: E164 | None = None
+    """The number that is shown where neither the extension nor the route has one. It is shown if
+    it is a DID of the tenant or one of its `dialling.caller_ids`."""
+    privacy: Literal["anonymous", "header"] = "anonymous"
+    """How a number is withheld: `anonymous` takes it out of From (RFC 3323) and asks for privacy,
+    `header` only asks, by Privacy or Remote-Party-ID, for carriers that know their customers by
+    From."""
     max_channels: Annotated[int, Field(ge=0, le=100_000)] = 0
     """How many calls at once; 0 is no limit."""
 

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from nizam.model.base import Body, Value
 from nizam.model.patterns import Pattern
 from nizam.model.resource import Column, RefersTo, Resource, Unique
-from nizam.model.values import E164, HangupCause, Label
+from nizam.model.values import E164, HangupCause, Label, Text
 
 DEFAULT_FAILOVER_CAUSES: tuple[str, ...] = (
     "NORMAL_TEMPORARY_FAILURE",
@@ -18,11 +18,13 @@ DEFAULT_FAILOVER_CAUSES: tuple[str, ...] = (
     "NETWORK_OUT_OF_ORDER",
     "RECOVERY_ON_TIMER_EXPIRE",
     "GATEWAY_DOWN",
+    "INVALID_GATEWAY",
     "NO_ROUTE_DESTINATION",
     "DESTINATION_OUT_OF_ORDER",
     "PROGRESS_TIMEOUT",
 )
-"""Causes that say something about the carrier and nothing about the called party."""
+"""Causes that say something about the carrier and nothing about the called party; a gateway that
+is just being changed is INVALID_GATEWAY."""
 
 
 class RouteGateway(Value):
@@ -57,7 +59,16 @@ class OutboundRoute(Body):
     )
     """The hangup causes after which the next gateway is tried."""
     caller_id: E164 | None = None
-    """The number that is shown, for extensions without one of their own."""
+    """The number that is shown, for extensions without one of their own. It is shown if it is a
+    DID of the tenant or one of its `dialling.caller_ids`."""
+    caller_name: Text | None = None
+    """The name that is shown, for extensions without one of their own."""
+    caller_id_rule: Literal["extension", "route", "original"] = "extension"
+    """Whose number is shown: the extension's before the route's, always the route's, or, on a call
+    from outside that is forwarded outside, that of the original caller, with a Diversion header
+    (RFC 5806) that says who forwarded it. Not every carrier takes the last."""
+    withhold_caller_id: bool = False
+    """Whether the number is withheld on every call of the route."""
     toll_class: Literal["local", "national", "international"] = "national"
     """What an extension must be allowed to use it."""
     time_condition_id: Annotated[UUID, RefersTo("time_condition")] | None = None

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from nizam.model.base import Body, Value
 from nizam.model.resource import Column, Resource, Unique
-from nizam.model.values import Country, Domain, Label, Language, Slug, TimeZone
+from nizam.model.values import E164, Country, Domain, Label, Language, Slug, TimeZone
 
 TenantStatus = Literal["trial", "active", "suspended", "terminated"]
 
@@ -56,6 +56,10 @@ class DiallingPolicy(Value):
     """Whether numbers of other countries may be dialled."""
     premium: bool = False
     """Whether premium-rate numbers may be dialled."""
+    caller_id: E164 | None = None
+    """The number that its calls show outside where no extension, route or gateway says another."""
+    caller_ids: Annotated[tuple[E164, ...], Field(max_length=200)] = ()
+    """Numbers that its calls may show outside besides its own DIDs."""
 
 
 class Tenant(Body):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -74,6 +74,16 @@ DialString = Annotated[
     str, StringConstraints(pattern=r"^\+?[0-9*#]{1,32}$"), Field(examples=["+12025550199"])
 ]
 """What a person may dial: digits, star and hash, optionally in E.164."""
+
+NumberFormat = Literal["as_routed", "e164_plus", "e164", "national", "international", "as_dialled"]
+"""How a number is written for a carrier. `e164_plus` +442079460000, `e164` 442079460000,
+`international` 00442079460000 (with the prefix of the tenant's country, such as 011), `national`
+02079460000 within the country and as `international` beyond it, `as_dialled` as the caller dialled
+it, `as_routed` as the route's pattern is written: E.164 with its plus for one that starts with +,
+otherwise as dialled."""
+
+CallerNumberFormat = Literal["e164_plus", "e164", "national", "international"]
+"""How the caller's number is written for a carrier; see NumberFormat."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(known_time_zone)]
 

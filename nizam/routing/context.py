@@ -46,12 +46,14 @@ class Random(Protocol):
 class Rights:
     """On whose behalf numbers outside are dialled, and how far that reaches.
 
-    `toll_class` None dials nothing outside. `extension` gives the caller id.
+    `toll_class` None dials nothing outside. `extension` gives the caller id; `withhold` says
+    whether it is withheld on this one call, None that it is as configured.
     """
 
     words: str
     toll_class: str | None
     extension: Entry[Extension] | None = None
+    withhold: bool | None = None
 
     @classmethod
     def of(cls, extension: Entry[Extension]) -> Rights:
@@ -76,7 +78,8 @@ class Routing:
     """One call on its way through a tenant's configuration; trace and route grow as it goes.
 
     `caller` is the extension that makes the call, `zone_did` the DID whose time zone counts for
-    what has none of its own.
+    what has none of its own. `policy_caller` is the number and the name that a routing policy
+    wants shown outside, `diverted` why the last extension forwarded the call.
     """
 
     view: TenantView
@@ -97,6 +100,8 @@ class Routing:
     notices: list[Notice] = attrs.field(factory=list)
     fetch: Fetch | None = None
     zone_did: Entry[Did] | None = None
+    policy_caller: tuple[str | None, str | None] = (None, None)
+    diverted: str = "always"
     hops: int = 0
     comes_back: bool = False
     """Whether whoever sends the call on goes on with it when nobody answers: what a destination
@@ -200,11 +205,13 @@ class Routing:
             return (Hangup("EXCHANGE_ROUTING_ERROR"),)
         self.note("forward", "matched", f"{extension.body.number} forwards: {why}", extension)
         self.forwards += 1
+        before, self.diverted = self.diverted, why
         try:
             with self.acting_as(Rights.of(extension)):
                 return self.follow(destination)
         finally:
             self.forwards -= 1
+            self.diverted = before
 
     @contextmanager
     def acting_as(self, rights: Rights) -> Iterator[None]:

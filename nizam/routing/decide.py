@@ -24,10 +24,12 @@ from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
 from nizam.routing.flow_state import HOPS, MAX_HOPS
 from nizam.routing.hours import came_in_by
+from nizam.routing.one_call import take_wishes
 from nizam.routing.outbound import dial_out
 from nizam.routing.plan import (
     Bridge,
     Export,
+    GatewayLeg,
     Hangup,
     HoldMusic,
     Park,
@@ -36,6 +38,7 @@ from nizam.routing.plan import (
     Respond,
     Set,
     Step,
+    UserLeg,
 )
 from nizam.routing.policies import apply_policies
 from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
@@ -106,13 +109,15 @@ def decide(
             routing.note("tenant", "denied", "the call belongs to another tenant")
             routing.outcome = "denied"
             return _decided(routing, call_id, (Hangup("CALL_REJECTED"),), inbound=False)
-    plan = emergency(routing, request.destination)
+    take_wishes(routing)
+    dialled = routing.request.destination
+    plan = emergency(routing, dialled)
     if plan is None:
         plan = blocked(routing, inbound=False)
     if plan is None:
         plan = _refused(routing, inbound=False)
     if plan is None:
-        plan = _dialled(snapshot, routing, request.destination)
+        plan = _dialled(snapshot, routing, dialled)
     return _decided(routing, call_id, plan, inbound=False)
 
 
@@ -263,6 +268,7 @@ def _not_found(routing: Routing) -> Plan:
 
 
 def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> Decision:
+    plan = _offered(routing, plan)
     if any(isinstance(step, Bridge | Park | ParkInSlot) for step in plan):
         plan = (*_music(routing), *plan)
     route = " to ".join(routing.route) or routing.outcome
@@ -281,6 +287,27 @@ def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> De
         notices=tuple(routing.notices),
         fetch=routing.fetch,
     )
+
+
+def _offered(routing: Routing, plan: Plan) -> Plan:
+    """The plan with the tenant's codecs for its phones."""
+    codecs = routing.tenant.codecs
+    if codecs is None:
+        return plan
+    steps: list[Step] = []
+    found = False
+    for step in plan:
+        if isinstance(step, Bridge) and any(isinstance(it, UserLeg) for it in step.legs):
+            found = True
+            legs = (
+                attrs.evolve(it, codecs=codecs) if isinstance(it, UserLeg) else it
+                for it in step.legs
+            )
+            step = attrs.evolve(step, legs=tuple(legs))
+        steps.append(step)
+    if found:
+        routing.note("codecs", "chosen", f"offers {codecs} to phones, of the tenant")
+    return tuple(steps)
 
 
 def _music(routing: Routing) -> tuple[Step, ...]:
@@ -313,7 +340,11 @@ def _preamble(
         steps.append(Set("user_context", domain))
         # Set, not exported: on the carrier's leg it would let a REFER into our context.
         steps.append(Set("force_transfer_context", domain))
-    if any(isinstance(step, Bridge) for step in plan):
+    bridges = [step for step in plan if isinstance(step, Bridge)]
+    if any(isinstance(leg, GatewayLeg) for bridge in bridges for leg in bridge.legs):
+        # Otherwise X- and P- headers that the caller's phone writes would reach the carrier.
+        steps.append(Set("sip_copy_custom_headers", "false"))
+    if bridges:
         # Otherwise the callee's hanging up would fall into voicemail.
         steps.append(Set("hangup_after_bridge", "true"))
     return tuple(steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from nizam.routing.context import Routing
-from nizam.routing.outbound import WayOut, find_way, gateway_leg
+from nizam.routing.outbound import WayOut, carrier_leg, find_way
 from nizam.routing.plan import Leg, UserLeg
 
 
@@ -27,7 +27,7 @@ def leg_to(
         routing.note("member", "failed", f"{number} cannot be rung")
         return None
     return attrs.evolve(
-        gateway_leg(way.gateways[0], way.number),
+        carrier_leg(routing, way.shown, way.carriers[0]),
         timeout_seconds=timeout_seconds,
         delay_seconds=delay_seconds,
         confirm=confirm,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
+
+from nizam.model.values import CallerNumberFormat
 
 _DIALLED = re.compile(r"\A\+?[0-9*#]{1,32}\Z", re.ASCII)
 _E164 = re.compile(r"\A\+[1-9][0-9]{4,14}\Z", re.ASCII)
 
 _SHORTEST = 5
 """Shorter numbers are short codes (110, 911), which mean nothing in another country."""
+
+_LONGEST_FOR_HELP = 6
 
 Kind = Literal["local", "international", "premium"]
 
@@ -42,6 +46,55 @@ def to_e164(dialled: str, country: str) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=20_000)
+def is_possible(e164: str) -> bool:
+    """Whether a number in E.164 has a country code that there is, and a length that it can have."""
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(e164))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+@lru_cache(maxsize=20_000)
+def is_emergency(dialled: str, country: str) -> bool:
+    """Whether `dialled` calls for help in `country`: 911, 112, 110 ..."""
+    short = dialled.isdigit() and dialled.isascii() and len(dialled) <= _LONGEST_FOR_HELP
+    return short and bool(phonenumbers.is_emergency_number(dialled, country))
+
+
+@lru_cache(maxsize=20_000)
+def written(e164: str, form: CallerNumberFormat, country: str) -> str:
+    """A number in E.164 as a carrier in `country` wants it; see model.values.NumberFormat.
+
+    `national` is the national number with its trunk prefix, such as 0, where the country dials one
+    (ITU-T E.123), and the international form for another country.
+    """
+    if form == "e164_plus":
+        return e164
+    if form == "e164":
+        return e164.removeprefix("+")
+    if form == "national":
+        try:
+            number = phonenumbers.parse(e164)
+        except phonenumbers.NumberParseException:
+            return e164
+        if number.country_code == phonenumbers.country_code_for_region(country):
+            style = phonenumbers.PhoneNumberFormat.NATIONAL
+            return "".join(filter(str.isdigit, phonenumbers.format_number(number, style)))
+    return international_prefix(country) + e164.removeprefix("+")
+
+
+@cache
+def international_prefix(country: str) -> str:
+    """What is dialled before a foreign number in `country`: 00, 011 ..."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(country, None)
+    if metadata is not None:
+        for found in (metadata.preferred_international_prefix, metadata.international_prefix):
+            if found and found.isdigit():
+                return str(found)
+    return "00"
 
 
 def did_candidates(received: str) -> Iterator[str]:

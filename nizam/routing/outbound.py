@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from nizam.model.gateway import Gateway
-from nizam.model.outbound_route import OutboundRoute, RouteGateway
+from nizam.model.outbound_route import OutboundRoute
 from nizam.model.tenant import DiallingPolicy
 from nizam.model.time_condition import TimeCondition
 from nizam.routing import numbers
+from nizam.routing.caller_id import Shown, caller_for, choose
 from nizam.routing.context import TOLL_CLASSES, Routing
 from nizam.routing.hours import is_matched
-from nizam.routing.plan import Bridge, GatewayLeg, Hangup, Plan, Set, Step
+from nizam.routing.plan import Bridge, GatewayLeg, Hangup, Plan
 from nizam.routing.snapshot import Entry
 
 BARRED = "OUTGOING_CALL_BARRED"
+IMPOSSIBLE = "INVALID_NUMBER_FORMAT"
 
 NEVER_FAILOVER = frozenset(
     {
@@ -25,6 +29,12 @@ NEVER_FAILOVER = frozenset(
         "ORIGINATOR_CANCEL",
         "SUCCESS",
         "UNALLOCATED_NUMBER",
+        "NUMBER_CHANGED",
+        "ALLOTTED_TIMEOUT",
+        "ATTENDED_TRANSFER",
+        "BLIND_TRANSFER",
+        "PICKED_OFF",
+        "LOSE_RACE",
     }
 )
 """Causes that speak of the called party: another carrier would only ring it again."""
@@ -34,17 +44,27 @@ PROGRESS_SECONDS = 10
 
 
 @attrs.frozen
+class Carrier:
+    """A gateway that may carry the call, and the number as it gets it."""
+
+    gateway: Entry[Gateway]
+    number: str
+
+
+@attrs.frozen
 class WayOut:
-    """A route that the call may take, the number as the carrier gets it, the gateways in order."""
+    """A route that the call may take, who is shown on it, the carriers in order."""
 
     route: Entry[OutboundRoute]
-    number: str
-    gateways: tuple[Entry[Gateway], ...]
+    shown: Shown
+    carriers: tuple[Carrier, ...]
 
 
 @attrs.frozen
 class Barred:
-    """A route fits, but the caller may not."""
+    """The caller may not, or the number cannot be one: the hangup cause."""
+
+    cause: str = BARRED
 
 
 def dial_out(routing: Routing, dialled: str) -> Plan | None:
@@ -54,23 +74,36 @@ def dial_out(routing: Routing, dialled: str) -> Plan | None:
         return None
     if isinstance(way, Barred):
         routing.outcome = "denied"
-        return (Hangup(BARRED),)
+        return (Hangup(way.cause),)
     route = way.route.body
     routing.enter(way.route, f"route {route.name}")
-    steps: list[Step] = list(_caller_id(routing, route))
     causes = tuple(it for it in route.failover_causes if it not in NEVER_FAILOVER)
-    last = len(way.gateways) - 1
-    for position, gateway in enumerate(way.gateways):
-        leg = gateway_leg(gateway, way.number)
+    last = len(way.carriers) - 1
+    steps: list[Bridge] = []
+    for position, carrier in enumerate(way.carriers):
+        leg = carrier_leg(routing, way.shown, carrier)
         if position < last:
             leg = attrs.evolve(leg, progress_timeout_seconds=PROGRESS_SECONDS)
         steps.append(Bridge((leg,), continue_on="never" if position == last else causes or "never"))
     return tuple(steps)
 
 
-def gateway_leg(gateway: Entry[Gateway], number: str) -> GatewayLeg:
-    """The leg that dials `number` through `gateway`."""
-    return GatewayLeg(str(gateway.id), number, asserted_identity=gateway.body.caller_id_in == "pai")
+def carrier_leg(routing: Routing, shown: Shown, carrier: Carrier) -> GatewayLeg:
+    """The leg that dials through a carrier, with the caller and the codecs that it gets."""
+    entry = carrier.gateway
+    routing.note("gateway", "matched", f"{entry.body.name} gets {carrier.number}", entry)
+    caller = caller_for(routing, shown, entry)
+    return GatewayLeg(str(entry.id), carrier.number, caller=caller, codecs=codecs(routing, entry))
+
+
+def codecs(routing: Routing, entry: Entry[Gateway]) -> str | None:
+    """What is offered to a carrier: its own codecs, else the tenant's, else the SIP profile's."""
+    own = entry.body.codecs
+    found = own or routing.tenant.codecs
+    if found is not None:
+        whose = "of the gateway" if own else "of the tenant"
+        routing.note("codecs", "chosen", f"offers {found}, {whose}", entry)
+    return found
 
 
 def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
@@ -79,6 +112,9 @@ def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
         routing.note("outbound", "passed", "is not a number that can be dialled outside")
         return None
     e164 = numbers.to_e164(dialled, routing.tenant.country)
+    if e164 is not None and not numbers.is_possible(e164):
+        routing.note("outbound", "denied", f"{e164} cannot be a number")
+        return Barred(IMPOSSIBLE)
     routes = sorted(
         routing.view.all(OutboundRoute), key=lambda it: (it.body.priority, it.body.name)
     )
@@ -93,18 +129,27 @@ def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
         routing.note("outbound", "matched", f"route {route.name} by its pattern {pattern}", entry)
         if not _open(routing, entry):
             continue
-        number = _rewritten(route, e164 if pattern.startswith("+") and e164 else dialled)
-        if not _may(routing, entry, e164 if pattern.startswith("+") else None, number):
+        target = _Target(dialled, e164 if pattern.startswith("+") else None)
+        if not _may(routing, entry, target):
             barred = True
             continue
         gateways = _gateways(routing, entry)
         if gateways:
-            return WayOut(entry, number, gateways)
+            carriers = tuple(Carrier(it, _number(routing, route, it, target)) for it in gateways)
+            return WayOut(entry, choose(routing, route), carriers)
         routing.note("outbound", "failed", f"route {route.name} has no gateway in use", entry)
     if barred:
         return Barred()
     routing.note("outbound", "passed", "no outbound route fits")
     return None
+
+
+@attrs.frozen
+class _Target:
+    """What was dialled; `e164` where the route's pattern is about that."""
+
+    dialled: str
+    e164: str | None
 
 
 def _open(routing: Routing, entry: Entry[OutboundRoute]) -> bool:
@@ -114,16 +159,33 @@ def _open(routing: Routing, entry: Entry[OutboundRoute]) -> bool:
     return condition is not None and is_matched(routing, condition)
 
 
-def _rewritten(route: OutboundRoute, number: str) -> str:
-    """The number as the carrier gets it; a plus goes when digits are stripped or put before."""
-    if route.strip:
-        number = number.removeprefix("+")[route.strip :]
-    elif route.prepend:
-        number = number.removeprefix("+")
-    return f"{route.prepend}{number}"
+def _number(
+    routing: Routing, route: OutboundRoute, gateway: Entry[Gateway], target: _Target
+) -> str:
+    """The number as the carrier gets it.
+
+    Where the pattern starts with +, the number is written in the carrier's format, and digits are
+    stripped from that and put before it. Otherwise they are stripped from what was dialled and put
+    before that, which makes a number of an access code or of a local number; if it is a public
+    one, it is written in the carrier's format.
+    """
+    form, country = gateway.body.number_format, routing.tenant.country
+    if target.e164 is None:
+        text = _rewritten(route, target.dialled)
+        e164 = numbers.to_e164(text, country)
+        if e164 is not None and form != "as_routed" and form != "as_dialled":
+            text = numbers.written(e164, form, country)
+    else:
+        text = target.dialled
+        if form != "as_dialled":
+            text = numbers.written(
+                target.e164, "e164_plus" if form == "as_routed" else form, country
+            )
+        text = _rewritten(route, text)
+    return f"{gateway.body.prefix}{text.removeprefix('+')}" if gateway.body.prefix else text
 
 
-def _may(routing: Routing, entry: Entry[OutboundRoute], e164: str | None, rewritten: str) -> bool:
+def _may(routing: Routing, entry: Entry[OutboundRoute], target: _Target) -> bool:
     """Whether the caller's toll class and the tenant's dialling policy allow the call."""
     route, rights = entry.body, routing.rights
     if rights.toll_class is None:
@@ -134,10 +196,21 @@ def _may(routing: Routing, entry: Entry[OutboundRoute], e164: str | None, rewrit
         routing.note("toll_class", "denied", detail, entry)
         return False
     # What the carrier gets is what costs, however the number was dialled.
-    target = e164 or numbers.to_e164(rewritten, routing.tenant.country)
-    allowed, why = judge(routing.tenant.dialling, target, rewritten, routing.tenant.country)
+    country = routing.tenant.country
+    rewritten = _rewritten(route, target.e164 or target.dialled)
+    e164 = target.e164 or numbers.to_e164(rewritten, country)
+    allowed, why = judge(routing.tenant.dialling, e164, rewritten, country)
     routing.note("dialling_policy", "matched" if allowed else "denied", why, entry)
     return allowed
+
+
+def _rewritten(route: OutboundRoute, number: str) -> str:
+    """The number with digits stripped and put before; its plus goes with either."""
+    if route.strip:
+        number = number.removeprefix("+")[route.strip :]
+    elif route.prepend:
+        number = number.removeprefix("+")
+    return f"{route.prepend}{number}"
 
 
 def judge(policy: DiallingPolicy, e164: str | None, number: str, country: str) -> tuple[bool, str]:
@@ -164,24 +237,28 @@ def judge(policy: DiallingPolicy, e164: str | None, number: str, country: str) -
 
 
 def _gateways(routing: Routing, entry: Entry[OutboundRoute]) -> tuple[Entry[Gateway], ...]:
-    found: list[tuple[RouteGateway, Entry[Gateway]]] = []
+    found: list[tuple[int, float, Entry[Gateway]]] = []
     for item in entry.body.gateways:
         gateway = routing.object(Gateway, item.gateway_id)
         if gateway is not None:
-            found.append((item, gateway))
-    # Weighted order within equal orders (Efraimidis and Spirakis, 2006).
-    found.sort(key=lambda it: (it[0].order, -(routing.random.random() ** (1 / it[0].weight))))
-    return tuple(gateway for _, gateway in found)
+            # Weighted order within equal orders (Efraimidis and Spirakis, 2006).
+            share = -(routing.random.random() ** (1 / item.weight))
+            found.append((item.order, share, gateway))
+    found.sort(key=lambda it: it[:2])
+    return reachable_first(routing, (gateway for _, _, gateway in found))
 
 
-def _caller_id(routing: Routing, route: OutboundRoute) -> tuple[Step, ...]:
-    extension = routing.rights.extension
-    own = None if extension is None else extension.body.caller_id
-    number = (own.external_number if own else None) or route.caller_id
-    steps: list[Step] = []
-    if number:
-        steps.append(Set("effective_caller_id_number", number))
-        routing.note("caller_id", "chosen", f"shows {number}")
-    if own and own.external_name:
-        steps.append(Set("effective_caller_id_name", own.external_name))
-    return tuple(steps)
+def reachable_first(
+    routing: Routing, gateways: Iterable[Entry[Gateway]]
+) -> tuple[Entry[Gateway], ...]:
+    """The gateways in their order, but those that are known to be down come last: what is known
+    may be a moment old."""
+    up: list[Entry[Gateway]] = []
+    down: list[Entry[Gateway]] = []
+    for gateway in gateways:
+        if routing.facts.live.gateway_up(gateway.id, routing.request.node) is False:
+            routing.note("gateway", "passed", f"{gateway.body.name} is down: tried last", gateway)
+            down.append(gateway)
+        else:
+            up.append(gateway)
+    return (*up, *down)

@@ -63,13 +63,48 @@ class Sleep:
 
 @attrs.frozen
 class UserLeg:
-    """Ring the phone of an extension; the directory gives its dial-string."""
+    """Ring the phone of an extension; the directory gives its dial-string. `codecs` are offered
+    to it, those of the SIP profile without them."""
 
     number: str
     domain: str
     timeout_seconds: int | None = None
     delay_seconds: int = 0
     confirm: bool = False
+    codecs: str | None = None
+
+
+@attrs.frozen
+class Diversion:
+    """Who sent a call on, and why (RFC 5806): `number` as the carrier gets it."""
+
+    number: str
+    domain: str
+    reason: str
+
+
+@attrs.frozen
+class Caller:
+    """The caller as a carrier is told of it.
+
+    `number` is written as that carrier wants it, None when there is none that may be shown;
+    `header` is where it stands. `privacy` withholds it: `anonymous` takes it out of From too,
+    `header` only asks that it be withheld.
+    """
+
+    number: str | None
+    name: str = ""
+    header: Literal["from", "pai", "rpid"] = "from"
+    privacy: Literal["none", "anonymous", "header"] = "none"
+    diversion: Diversion | None = None
+
+
+@attrs.frozen
+class Location:
+    """Where the caller of an emergency call is, and the SIP header that says so."""
+
+    header: str
+    text: str
 
 
 @attrs.frozen
@@ -82,7 +117,9 @@ class GatewayLeg:
     delay_seconds: int = 0
     confirm: bool = False
     progress_timeout_seconds: int | None = None
-    asserted_identity: bool = False
+    caller: Caller | None = None
+    codecs: str | None = None
+    location: Location | None = None
 
 
 Leg = UserLeg | GatewayLeg
@@ -288,6 +325,8 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if isinstance(value, UserLeg | GatewayLeg):
         return _described(value)
+    if isinstance(value, Caller | Diversion | Location):
+        return {name: _plain(it) for name, it in attrs.asdict(value, recurse=False).items()}
     return value
 
 

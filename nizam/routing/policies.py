@@ -61,6 +61,8 @@ def act(routing: Routing, entry: Entry[RoutingPolicy]) -> tuple[Plan, Plan | Non
             steps.append(Set("effective_caller_id_name", action.name))
         if action.number is not None:
             steps.append(Set("effective_caller_id_number", action.number))
+        before = routing.policy_caller
+        routing.policy_caller = (action.number or before[0], action.name or before[1])
     return tuple(steps), None
 
 

@@ -39,14 +39,14 @@ class CallRequest:
     `context` and `destination` are what FreeSWITCH hunts for. `caller_extension` is the number of
     the extension whose phone signed in on this leg, `caller_extension_id` the id that our own
     directory put on it. `caller_number` and `caller_name` are what the caller claims, good for
-    display only. `call_id` is the one an earlier question of the same call was given.
-    `disposition` is how the last attempt to ring somebody ended on this leg. `ivr_misses` counts
-    the numbers without an extension that the caller has dialled in the menu until now. `node` is
-    the switch that asks; `question_id` (its core uuid and Event-Sequence) and `asked_at`, in
-    microseconds since 1970 by its clock, are the same whenever the same question comes again.
-    `zone_did_id` is the DID whose time zone counts for this call.
-    `answered` says whether the caller's call is; `hops` counts the re-entries of the call until
-    now.
+    display only; `caller_hides` says that neither is to be shown (Privacy, Remote-Party-ID).
+    `call_id` is the one an earlier question of the same call was given. `disposition` is how the
+    last attempt to ring somebody ended on this leg. `ivr_misses` counts the numbers without an
+    extension that the caller has dialled in the menu until now. `node` is the switch that asks;
+    `question_id` (its core uuid and Event-Sequence) and `asked_at`, in microseconds since 1970 by
+    its clock, are the same whenever the same question comes again. `zone_did_id` is the DID whose
+    time zone counts for this call. `answered` says whether the caller's call is; `hops` counts the
+    re-entries of the call until now.
     """
 
     context: str
@@ -57,6 +57,7 @@ class CallRequest:
     caller_extension_id: str | None = None
     caller_number: str = ""
     caller_name: str = ""
+    caller_hides: bool = False
     own_domain: str | None = None
     disposition: str | None = None
     ivr_misses: int = 0

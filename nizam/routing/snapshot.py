@@ -395,6 +395,11 @@ class TenantView:
         key = self._rows.numbers.get(number)
         return None if key is None else self.find(*key)
 
+    def did(self, number: str) -> Entry[Did] | None:
+        """The tenant's own DID with this number in E.164; None for one of somebody else, too."""
+        found = self._snapshot.did(number)
+        return found[1] if found is not None and found[0].id == self.id else None
+
     def all(self, body_type: type[B]) -> list[Entry[B]]:
         """Every object of one type."""
         name = self._snapshot.type_name(body_type)

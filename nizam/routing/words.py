@@ -6,7 +6,7 @@ pauses. Gateways, menus, lots and rooms are called by the tenant's names and num
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +79,7 @@ _UNSAID = frozenset(
         "max_session_transfers",
         "transfer_on_fail",
         "hangup_after_bridge",
+        "sip_copy_custom_headers",
         "domain_name",
         "user_context",
         "force_transfer_context",
@@ -162,8 +163,7 @@ def _leg(leg: Leg, view: TenantView | None) -> str:
         name = _named(view, Gateway, UUID(leg.gateway_id), "name")
         if leg.progress_timeout_seconds is not None:
             more.append(f"silent {leg.progress_timeout_seconds}s")
-        if leg.asserted_identity:
-            more.append("PAI")
+        more.extend(_told(leg))
         words = f"{leg.number} by {name}"
     else:
         own = view is not None and leg.domain == view.tenant.domain
@@ -176,6 +176,25 @@ def _collect(step: CollectDigits, view: TenantView | None) -> str:
     count = str(most) if least == most else f"{least}-{most}"
     sound = "" if step.sound is None else f" at {step.sound}"
     return f"take {count} digits as {step.variable.removeprefix(VARIABLE)}{sound}"
+
+
+def _told(leg: GatewayLeg) -> Iterator[str]:
+    """What the carrier is told of the caller and offered."""
+    caller = leg.caller
+    if caller is not None:
+        yield "shows nobody" if caller.number is None else f"shows {caller.number}"
+        if caller.name:
+            yield f"as {caller.name}"
+        if caller.header != "from":
+            yield f"by {caller.header.upper()}"
+        if caller.privacy != "none":
+            yield "withheld" if caller.privacy == "anonymous" else "withheld by header"
+        if caller.diversion is not None:
+            yield f"diverted by {caller.diversion.number} {caller.diversion.reason}"
+    if leg.codecs is not None:
+        yield f"codecs {leg.codecs}"
+    if leg.location is not None:
+        yield f"{leg.location.header} {leg.location.text}"
 
 
 def _voicemail_check(step: VoicemailCheck, view: TenantView | None) -> str:

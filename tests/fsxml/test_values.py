@@ -21,9 +21,12 @@ from nizam.model.extension import CallerId, Extension
 from nizam.routing.decide import Decision, decide
 from nizam.routing.plan import (
     Bridge,
+    Caller,
+    Diversion,
     Export,
     GatewayLeg,
     Hangup,
+    Location,
     Playback,
     RunIvr,
     Set,
@@ -216,6 +219,13 @@ def _bodies(text: str) -> list[tuple[str, str, dict[str, Any]]]:
         Bridge((UserLeg("1001", "a@b"),)),
         Bridge((GatewayLeg("x/y", "1"),)),
         Bridge((GatewayLeg("x", "1,user/2"),)),
+        Bridge((GatewayLeg("x", "1", caller=Caller("1]loopback/2")),)),
+        Bridge((GatewayLeg("x", "1", caller=Caller("1", diversion=Diversion("1>", ACME, "x"))),)),
+        Bridge((GatewayLeg("x", "1", caller=Caller("1", diversion=Diversion("1", "a>", "x"))),)),
+        Bridge((GatewayLeg("x", "1", caller=Caller("1", diversion=Diversion("1", ACME, "x;y"))),)),
+        Bridge((GatewayLeg("x", "1", codecs="PCMA]"),)),
+        Bridge((GatewayLeg("x", "1", location=Location("Route", "1")),)),
+        Bridge((GatewayLeg("x", "1", location=Location("X-A: b\r\nX", "1")),)),
         Bridge((UserLeg("1001", ACME),), continue_on=("a,b",)),
     ],
 )
@@ -229,7 +239,13 @@ def test_dial_strings_are_read_by_the_switch_as_they_were_meant() -> None:
         (
             UserLeg("1001", ACME, timeout_seconds=8),
             UserLeg("1002", ACME, timeout_seconds=4, delay_seconds=2),
-            GatewayLeg("gw", "+12025550777", confirm=True, asserted_identity=True),
+            GatewayLeg(
+                "gw",
+                "+12025550777",
+                confirm=True,
+                caller=Caller("+12025550101", "Acme", "pai"),
+                codecs="PCMA,G729@20i",
+            ),
         ),
         ring_seconds=20,
         continue_on="always",
@@ -245,7 +261,11 @@ def test_dial_strings_are_read_by_the_switch_as_they_were_meant() -> None:
     assert third.address == "gateway/gw/+12025550777"
     assert third.variables == {
         "origination_callee_id_name": "+12025550777",
+        "origination_caller_id_number": "+12025550101",
+        "origination_caller_id_name": "Acme",
         "sip_cid_type": "pid",
+        "origination_privacy": "screen",
+        "absolute_codec_string": "PCMA,G729@20i",
         "group_confirm_key": "1",
         "group_confirm_file": "tone_stream://%(300,100,700);loops=5",
     }

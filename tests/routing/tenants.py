@@ -14,6 +14,7 @@ import orjson
 from nizam.model.feature_code import DEFAULTS
 from nizam.model.registry import resource
 from nizam.routing.decide import Decision, decide
+from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import Plan, Step
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Row, Snapshot
@@ -98,19 +99,26 @@ class Tenants:
         body = {"number": number, "display_name": f"{slug.title()} {number}"} | changes
         return self.put("extension", name, body, {"sip_password": f"{slug}-{number}-pw"})
 
-    def decide(self, request: CallRequest, now: datetime = NOON, seed: int = 1) -> Decision:
+    def decide(
+        self,
+        request: CallRequest,
+        now: datetime = NOON,
+        seed: int = 1,
+        facts: Facts = NO_FACTS,
+    ) -> Decision:
         """The decision for `request`."""
-        return decide(self.snapshot, request, now, random.Random(seed))
+        return decide(self.snapshot, request, now, random.Random(seed), facts)
 
     def dial(self, number: str, by: str | None = "1001", **fields: Any) -> Decision:
         """The decision for a call inside acme, by an extension or by somebody from outside."""
         now = fields.pop("now", NOON)
         seed = fields.pop("seed", 1)
         domain = fields.pop("domain", ACME)
+        facts = fields.pop("facts", NO_FACTS)
         request = CallRequest(
             context=domain, destination=number, unique_id=CALL, caller_extension=by, **fields
         )
-        return self.decide(request, now, seed)
+        return self.decide(request, now, seed, facts)
 
     def arrive(self, number: str, now: datetime = NOON, **fields: Any) -> Decision:
         """The decision for a call from outside to a public number."""

@@ -9,6 +9,7 @@ import pytest
 from nizam.routing.plan import (
     Answer,
     Bridge,
+    Caller,
     Echo,
     Export,
     GatewayLeg,
@@ -269,7 +270,7 @@ def test_follow_me_rings_together_with_the_phone(tenants: Tenants) -> None:
     assert bridge.legs == (
         UserLeg("1002", ACME),
         UserLeg("1003", ACME),
-        GatewayLeg(str(identifier("acme/one")), "+12025550777"),
+        GatewayLeg(str(identifier("acme/one")), "+12025550777", caller=Caller("ten_acme")),
     )
 
 
@@ -333,7 +334,10 @@ def test_an_external_member_is_rung_through_the_carrier_and_confirms(tenants: Te
     _group(tenants, members=[{"number": "+12025550777", "confirm": True}])
     bridge = steps(tenants.dial("2000").plan, Bridge)[0]
     gateway = str(identifier("acme/one"))
-    assert bridge.legs == (GatewayLeg(gateway, "+12025550777", timeout_seconds=20, confirm=True),)
+    caller = Caller("ten_acme")
+    assert bridge.legs == (
+        GatewayLeg(gateway, "+12025550777", timeout_seconds=20, confirm=True, caller=caller),
+    )
 
 
 def test_a_group_nobody_of_which_can_be_rung_goes_to_its_fallback(tenants: Tenants) -> None:

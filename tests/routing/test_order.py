@@ -40,8 +40,6 @@ def emergency(tenants: Tenants) -> None:
                 {"gateway_id": str(identifier("acme/two")), "order": 2},
                 {"gateway_id": str(identifier("acme/one")), "order": 1},
             ],
-            "caller_id_number": "+12025550100",
-            "location": "Room 1",
         },
     )
 
@@ -56,20 +54,6 @@ def test_an_emergency_call_is_stopped_by_nothing(tenants: Tenants, status: str) 
     decision = tenants.dial("911")
     legs = [leg.gateway_id for bridge in steps(decision.plan, Bridge) for leg in bridge.legs]
     assert legs == [str(identifier("acme/one")), str(identifier("acme/two"))]
-    assert ("set", "effective_caller_id_number=+12025550100") in set(actions(decision.plan))
-    assert any("Room 1" in it.detail for it in decision.trace)
-
-
-def test_an_extensions_own_emergency_number_and_place_come_first(tenants: Tenants) -> None:
-    emergency(tenants)
-    tenants.extension(
-        "acme/1001",
-        caller_id={"emergency_number": "+12025550111"},
-        emergency_location="Room 2",
-    )
-    decision = tenants.dial("911")
-    assert ("set", "effective_caller_id_number=+12025550111") in set(actions(decision.plan))
-    assert any("Room 2" in it.detail for it in decision.trace)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from nizam.routing.facts import Facts, NothingLive
 from nizam.routing.outbound import PROGRESS_SECONDS
-from nizam.routing.plan import Bridge, GatewayLeg, Hangup, Set
-from tests.routing.tenants import Tenants, identifier, last, recorded_tenants, steps, to
+from nizam.routing.plan import Bridge, Caller, GatewayLeg, Hangup, Set, UserLeg
+from tests.routing.tenants import ACME, Tenants, identifier, last, recorded_tenants, steps, to
 
 ONE, TWO = str(identifier("acme/one")), str(identifier("acme/two"))
 
@@ -24,17 +26,22 @@ def _route(tenants: Tenants, name: str = "national", **changes: Any) -> None:
     tenants.put("outbound_route", f"acme/{name}", body | changes)
 
 
+def _gateway(tenants: Tenants, name: str = "one", **changes: Any) -> None:
+    tenants.put("gateway", f"acme/{name}", {"name": name, "host": "192.0.2.10"} | changes)
+
+
 def _numbers(decision: Any) -> list[str]:
     return [leg.number for bridge in steps(decision.plan, Bridge) for leg in bridge.legs]
 
 
 def test_gateways_are_tried_in_order_and_only_for_causes_of_the_carrier(tenants: Tenants) -> None:
     first, second = steps(tenants.dial("2025550777").plan, Bridge)
+    caller = Caller("ten_acme")
     assert first.legs == (
-        GatewayLeg(ONE, "+12025550777", progress_timeout_seconds=PROGRESS_SECONDS),
+        GatewayLeg(ONE, "+12025550777", progress_timeout_seconds=PROGRESS_SECONDS, caller=caller),
     )
     assert "GATEWAY_DOWN" in first.continue_on
-    assert second == Bridge((GatewayLeg(TWO, "+12025550777"),), continue_on="never")
+    assert second == Bridge((GatewayLeg(TWO, "+12025550777", caller=caller),), continue_on="never")
 
 
 @pytest.mark.parametrize("cause", ["USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "NORMAL_CLEARING"])
@@ -176,23 +183,123 @@ def test_a_did_may_lead_outside(tenants: Tenants) -> None:
 
 
 @pytest.mark.parametrize(
-    ("extension", "route", "shown"),
+    ("form", "patterns", "dialled", "sent"),
     [
-        ("+12025550101", None, "+12025550101"),
-        ("+12025550101", "+12025550100", "+12025550101"),
-        (None, "+12025550100", "+12025550100"),
-        (None, None, None),
+        ("as_routed", ["+."], "2025550777", "+12025550777"),
+        ("as_routed", ["X."], "2025550777", "2025550777"),
+        ("e164_plus", ["X."], "2025550777", "+12025550777"),
+        ("e164", ["+."], "2025550777", "12025550777"),
+        ("e164", ["+."], "011442079460000", "442079460000"),
+        ("national", ["+."], "+12025550777", "2025550777"),
+        ("national", ["+."], "+442079460000", "011442079460000"),
+        ("international", ["+."], "+442079460000", "011442079460000"),
+        ("international", ["+."], "2025550777", "01112025550777"),
+        ("as_dialled", ["+."], "2025550777", "2025550777"),
     ],
 )
-def test_the_caller_id_is_the_extensions_or_the_routes(
-    tenants: Tenants, extension: str | None, route: str | None, shown: str | None
+def test_a_carrier_gets_numbers_in_its_own_format(
+    tenants: Tenants, form: str, patterns: list[str], dialled: str, sent: str
 ) -> None:
-    tenants.extension("acme/1001", caller_id={"external_number": extension})
-    _route(tenants, caller_id=route)
-    sets = steps(tenants.dial("2025550777").plan, Set)
-    assert [it.value for it in sets if it.name == "effective_caller_id_number"] == (
-        [] if shown is None else [shown]
-    )
+    tenants.tenant("acme", dialling={"international": True})
+    _gateway(tenants, number_format=form)
+    _route(tenants, patterns=patterns)
+    assert _numbers(tenants.dial(dialled)) == [sent]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "route", "dialled", "sent"),
+    [
+        ({"prefix": "7788"}, {}, "2025550777", "778812025550777"),
+        ({"number_format": "e164"}, {"strip": 1}, "2025550777", "2025550777"),
+        ({"number_format": "e164"}, {"prepend": "99"}, "2025550777", "9912025550777"),
+        ({"number_format": "e164"}, {"patterns": ["9."], "strip": 1}, "92025550777", "12025550777"),
+        (
+            {"number_format": "e164", "prefix": "#"},
+            {"patterns": ["NXXXXXX"], "prepend": "1202"},
+            "5550777",
+            "#12025550777",
+        ),
+        ({"number_format": "e164"}, {"patterns": ["8X"], "strip": 1}, "85", "5"),
+    ],
+)
+def test_digits_are_put_before_and_stripped_around_the_carriers_format(
+    tenants: Tenants, gateway: dict[str, Any], route: dict[str, Any], dialled: str, sent: str
+) -> None:
+    tenants.tenant("acme", dialling={"allowed_prefixes": ["5"]})
+    _gateway(tenants, **gateway)
+    _route(tenants, **route)
+    assert _numbers(tenants.dial(dialled)) == [sent]
+
+
+def test_each_carrier_gets_the_number_in_its_own_format(tenants: Tenants) -> None:
+    _gateway(tenants, number_format="national")
+    assert _numbers(tenants.dial("2025550777")) == ["2025550777", "+12025550777"]
+
+
+@pytest.mark.parametrize("number", ["+1202555", "+44207946000012", "+99912345678"])
+def test_what_cannot_be_a_number_is_refused_before_any_carrier_is_asked(
+    tenants: Tenants, number: str
+) -> None:
+    tenants.tenant("acme", dialling={"international": True})
+    _route(tenants, toll_class="local")
+    decision = tenants.dial(number)
+    assert (decision.outcome, last(decision)) == ("denied", Hangup("INVALID_NUMBER_FORMAT"))
+    assert any("cannot be a number" in it.detail for it in decision.trace)
+
+
+class Known(NothingLive):
+    """Knows of two gateways whether they are up."""
+
+    def __init__(self, **states: bool) -> None:
+        self._states = {identifier(f"acme/{name}"): up for name, up in states.items()}
+
+    def gateway_up(self, gateway_id: UUID, node: str) -> bool | None:
+        return self._states.get(gateway_id)
+
+
+@pytest.mark.parametrize(
+    ("known", "order"),
+    [
+        ({}, [ONE, TWO]),
+        ({"one": False}, [TWO, ONE]),
+        ({"one": False, "two": False}, [ONE, TWO]),
+        ({"one": True, "two": False}, [ONE, TWO]),
+    ],
+)
+def test_a_gateway_that_is_known_to_be_down_is_tried_last(
+    tenants: Tenants, known: dict[str, bool], order: list[str]
+) -> None:
+    decision = tenants.dial("2025550777", facts=Facts(Known(**known)))
+    legs = [leg for bridge in steps(decision.plan, Bridge) for leg in bridge.legs]
+    assert [it.gateway_id for it in legs] == order
+    down = [it.detail for it in decision.trace if "is down" in it.detail]
+    assert len(down) == list(known.values()).count(False)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "tenant", "offered"),
+    [(None, None, None), (None, "PCMA", "PCMA"), ("G722,PCMU", "PCMA", "G722,PCMU")],
+)
+def test_a_carrier_is_offered_its_own_codecs_else_the_tenants(
+    tenants: Tenants, gateway: str | None, tenant: str | None, offered: str | None
+) -> None:
+    tenants.tenant("acme", codecs=tenant)
+    _gateway(tenants, codecs=gateway)
+    _route(tenants)
+    ((leg,),) = [it.legs for it in steps(tenants.dial("2025550777").plan, Bridge)]
+    assert leg.codecs == offered
+
+
+def test_phones_are_offered_the_tenants_codecs(tenants: Tenants) -> None:
+    tenants.tenant("acme", codecs="G722,PCMA")
+    bridge = steps(tenants.dial("1002").plan, Bridge)[0]
+    assert bridge.legs == (UserLeg("1002", ACME, codecs="G722,PCMA"),)
+
+
+def test_headers_that_a_phone_writes_do_not_reach_the_carrier(tenants: Tenants) -> None:
+    kept = Set("sip_copy_custom_headers", "false")
+    assert kept in tenants.dial("2025550777").plan
+    assert kept not in tenants.dial("1002").plan
 
 
 def test_without_a_route_the_number_is_not_found(tenants: Tenants) -> None:

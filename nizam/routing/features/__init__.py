@@ -19,7 +19,7 @@ def feature(routing: Routing, dialled: str) -> Plan | None:
     """The plan of a feature code; None if `dialled` is none."""
     if not dialled.startswith(("*", "#")):
         return None
-    found = _find(routing, dialled)
+    found = find_code(routing, dialled)
     if found is None:
         return None
     entry, argument = found
@@ -34,7 +34,7 @@ def feature(routing: Routing, dialled: str) -> Plan | None:
     return act(routing, entry, argument)
 
 
-def _find(routing: Routing, dialled: str) -> tuple[Entry[FeatureCode], str] | None:
+def find_code(routing: Routing, dialled: str) -> tuple[Entry[FeatureCode], str] | None:
     """The code itself, or the longest that `dialled` begins with, and the digits after it."""
     best: tuple[Entry[FeatureCode], str] | None = None
     for entry in routing.view.all(FeatureCode):
@@ -42,11 +42,15 @@ def _find(routing: Routing, dialled: str) -> tuple[Entry[FeatureCode], str] | No
         if not entry.body.enabled or not dialled.startswith(code):
             continue
         argument = dialled[len(code) :]
-        if argument and (entry.body.feature not in ARGUMENT or not argument.isdigit()):
+        if argument and (entry.body.feature not in ARGUMENT or not _is_number(argument)):
             continue
         if best is None or len(argument) < len(best[1]):
             best = entry, argument
     return best
+
+
+def _is_number(argument: str) -> bool:
+    return argument.removeprefix("+").isdigit()
 
 
 def _own_voicemail(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:

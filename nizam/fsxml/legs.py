@@ -1,0 +1,74 @@
+"""The legs of a dial-string, with the variables of each in its own brackets.
+
+Source: switch_ivr_originate.c, mod_sofia's sofia_glue_do_invite. What a leg's brackets say comes
+before what is set on the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nizam.fsxml import values
+from nizam.routing.plan import Caller, Diversion, GatewayLeg, Leg, UserLeg
+
+# A tone, because it needs no sound files; in a leg's variables a comma separates.
+_CONFIRM = ("group_confirm_key=1", r"group_confirm_file=tone_stream://%(300\,100\,700);loops=5")
+
+_CID_TYPES = {"from": "none", "pai": "pid", "rpid": "rpid"}
+_ANONYMOUS = "sip:anonymous@anonymous.invalid"
+"""The From of somebody who is not told (RFC 3323, 4.1.1.3)."""
+
+
+def leg(it: Leg) -> str:
+    """One leg. Raises values.UnsafeValue when it holds what must not reach FreeSWITCH."""
+    variables = list(_variables(it))
+    written = f"[{','.join(variables)}]" if variables else ""
+    if isinstance(it, UserLeg):
+        return f"{written}user/{values.word(it.number)}@{values.domain(it.domain)}"
+    return f"{written}sofia/gateway/{values.word(it.gateway_id)}/{values.word(it.number)}"
+
+
+def _variables(it: Leg) -> Iterator[str]:
+    if it.timeout_seconds is not None:
+        yield f"leg_timeout={it.timeout_seconds:d}"
+    if it.delay_seconds:
+        yield f"leg_delay_start={it.delay_seconds:d}"
+    if isinstance(it, GatewayLeg):
+        # What the caller's phone shows; without it FreeSWITCH writes "Outbound Call".
+        yield f"origination_callee_id_name={values.word(it.number)}"
+        if it.progress_timeout_seconds is not None:
+            yield f"leg_progress_timeout={it.progress_timeout_seconds:d}"
+        if it.caller is not None:
+            yield from _caller(it.caller)
+        if it.location is not None:
+            yield f"sip_h_{values.header(it.location.header)}={values.text(it.location.text)}"
+    if it.codecs is not None:
+        yield f"absolute_codec_string={values.codecs(it.codecs)}"
+    if it.confirm:
+        yield from _CONFIRM
+
+
+def _caller(caller: Caller) -> Iterator[str]:
+    """What a carrier is told of the caller, and where."""
+    number = "anonymous" if caller.number is None else values.word(caller.number)
+    name = values.text(caller.name) or ("Anonymous" if caller.number is None else number)
+    yield f"origination_caller_id_number={number}"
+    yield f"origination_caller_id_name={name}"
+    yield f"sip_cid_type={'none' if caller.number is None else _CID_TYPES[caller.header]}"
+    hidden = caller.privacy != "none"
+    # Without `screen` a P-Preferred-Identity is sent in the place of P-Asserted-Identity; without
+    # the variable, what the caller's own phone asked for would hold.
+    yield f"origination_privacy={'screen:hide_name:hide_number' if hidden else 'screen'}"
+    if caller.privacy == "anonymous" or (caller.number is None and caller.header == "from"):
+        yield f"sip_invite_from_uri={_ANONYMOUS}"
+        yield "sip_from_display=Anonymous"
+    if hidden and (caller.header != "pai" or caller.number is None):
+        # FreeSWITCH adds it to a P-Asserted-Identity alone.
+        yield "sip_h_Privacy=id"
+    if caller.diversion is not None:
+        yield f"sip_h_Diversion={_diversion(caller.diversion)}"
+
+
+def _diversion(it: Diversion) -> str:
+    address = f"sip:{values.word(it.number)}@{values.domain(it.domain)}"
+    return f"<{address}>;reason={values.word(it.reason)}"
