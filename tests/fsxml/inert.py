@@ -20,6 +20,7 @@ _CONTACT = re.compile(r"(?:internal|external)/")
 
 LEG_VARIABLES = frozenset(
     {
+        "absolute_codec_string",
         "group_confirm_file",
         "group_confirm_key",
         "ignore_early_media",
@@ -30,12 +31,26 @@ LEG_VARIABLES = frozenset(
         "nizam_tenant_id",
         "origination_callee_id_name",
         "origination_callee_id_number",
+        "origination_caller_id_name",
+        "origination_caller_id_number",
+        "origination_privacy",
         "presence_id",
         "sip_cid_type",
+        "sip_from_display",
         "sip_invite_domain",
+        "sip_invite_from_uri",
     }
 )
 """What dial-strings may say of a leg."""
+
+LEG_HEADERS = {
+    "sip_h_Diversion": re.compile(r"<sip:\+?[0-9*#]+@[a-z0-9.-]+>;reason=[a-z-]+"),
+    "sip_h_Privacy": re.compile("id"),
+    "sip_invite_from_uri": re.compile("sip:anonymous@anonymous.invalid"),
+}
+"""The headers that dial-strings may write, and what may stand in them."""
+
+_OWN_HEADER = re.compile(r"sip_h_X-[A-Za-z0-9-]{1,40}")
 
 
 def check_document(raw: bytes) -> etree._Element:
@@ -99,7 +114,13 @@ def check_dial_string(text: str, variables: Mapping[str, str]) -> None:
     shared, legs = dial_string(expanded)
     assert legs
     for leg in legs:
-        unknown = (shared.keys() | leg.variables.keys()) - LEG_VARIABLES
+        given = {**shared, **leg.variables}
+        own = {it for it in given if _OWN_HEADER.fullmatch(it)}
+        assert not any(set(given[it]) & set("\r\n") for it in own), given
+        unknown = given.keys() - LEG_VARIABLES - LEG_HEADERS.keys() - own
+        for name in LEG_HEADERS.keys() & given.keys():
+            if not LEG_HEADERS[name].fullmatch(given[name]):
+                raise NotInert(f"{name} would be {given[name]!r}")
         if unknown:
             raise NotInert(f"a leg would be given {sorted(unknown)}")
         for value in (*shared.values(), *leg.variables.values()):
