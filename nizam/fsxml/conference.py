@@ -10,14 +10,30 @@ from nizam.fsxml import values
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
+from nizam.model.audio import recordings_directory
 from nizam.model.conference_room import ConferenceRoom
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.sounds import find_sound, hold_music
 from nizam.routing.tokens import room_id, room_name
 
 _CONTROLS = "nizam"
 _PIN_SOUND = "tone_stream://%(200,100,500)"
 """Without a sound that asks for the PIN, FreeSWITCH throws the caller out."""
-_BAD_PIN_SOUND = "tone_stream://%(200,100,300)"
+_TONES = (
+    ("bad-pin-sound", "tone_stream://%(200,100,300)"),
+    ("muted-sound", "tone_stream://%(100,0,400)"),
+    ("unmuted-sound", "tone_stream://%(100,0,600)"),
+    # Of those who come when nobody more may enter: busy.
+    ("max-members-sound", "tone_stream://%(500,500,480,620);loops=3"),
+)
+"""Tones, since sound files are not on every node: what is missing would be an error in its log."""
+
+_ANNOUNCED = (
+    ("enter-sound", "tone_stream://%(200,0,500,600,700)"),
+    ("exit-sound", "tone_stream://%(500,0,300,200,100,50,25)"),
+)
+_MUSIC = "local_stream://default"
+"""What those who wait hear without music of the tenant's: that of the node."""
 
 
 def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> bytes:
@@ -62,9 +78,10 @@ def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> 
         field: reveal(sealed, "conference_room", entry.id, field)
         for field, sealed in entry.secrets.items()
     }
-    flags = ["livearray-sync"]
-    if room.wait_for_moderator and "moderator_pin" in pins:
-        flags.append("wait-mod")
+    # One who cannot come would be waited for for ever.
+    waits = room.wait_for_moderator and "moderator_pin" in pins
+    asks = None if room.pin_sound is None else find_sound(view, room.pin_sound).path
+    music = hold_music(view)
     root, configuration = _configuration()
     _controls(configuration)
     profile = child(child(configuration, "profiles"), "profile", name=room_name(entry.id))
@@ -77,15 +94,27 @@ def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> 
             ("interval", "20"),
             ("energy-level", "100"),
             ("comfort-noise", "true"),
-            ("pin-sound", _PIN_SOUND),
-            ("bad-pin-sound", _BAD_PIN_SOUND),
+            ("pin-sound", _PIN_SOUND if asks is None else values.sound(asks)),
+            *_TONES,
+            *(_ANNOUNCED if room.announce else ()),
+            ("moh-sound", _MUSIC if music is None else values.playlist(music[1])),
             ("caller-controls", _CONTROLS),
             ("moderator-controls", _CONTROLS),
             ("pin", pins.get("member_pin")),
             ("moderator-pin", pins.get("moderator_pin")),
             ("max-members", str(room.max_members) if room.max_members else None),
             ("member-flags", "mute" if room.mute_on_entry else None),
-            ("conference-flags", "|".join(flags)),
+            ("conference-flags", "wait-mod" if waits else None),
+            ("auto-record", _recording(view) if room.record else None),
         ),
     )
     return to_bytes(root)
+
+
+def _recording(view: TenantView) -> str | None:
+    """The file of each time that the conference is held, named by the channel that began it; none
+    without a media root."""
+    if view.media_root is None:
+        return None
+    folder = values.sound(f"{view.media_root}/{recordings_directory(view.id)}")
+    return f"{folder}/${{uuid}}.wav"

@@ -11,6 +11,7 @@ from nizam.fsxml.ivr import ivr_conf
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.sofia import sofia_conf
+from nizam.fsxml.voicemail import voicemail_conf
 from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
 from nizam.model.acl import GATEWAYS, Acl
 from nizam.model.gateway import Gateway
@@ -37,6 +38,8 @@ class Configuration:
                 return acl_conf(self.snapshot)
             case "conference.conf":
                 return conference_conf(self.snapshot, request, self.reveal)
+            case "voicemail.conf":
+                return voicemail_conf()
             case "post_load_switch.conf":
                 return post_load_switch_conf(self.sip)
             case _:

@@ -16,6 +16,7 @@ from nizam.fsxml.profiles import declared_profile, srtp_variable
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
+from nizam.model.audio import voicemail_directory
 from nizam.model.extension import Extension
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 
@@ -90,6 +91,7 @@ class Directory:
                 ("dial-string", dial_string(view.id, entry, srtp)),
                 ("vm-password", pin or _unguessable(a1_hash)),
                 ("vm-enabled", yes_no[voicemail.enabled]),
+                ("vm-storage-dir", _mailbox(view, entry)),
                 ("vm-mailto", mailto),
                 ("vm-email-all-messages", "true" if mailto else None),
                 ("vm-attach-file", yes_no[voicemail.attach_audio] if mailto else None),
@@ -217,6 +219,13 @@ def _shown(extension: Extension) -> tuple[str, str]:
     own = extension.caller_id
     number = values.word(own.internal_number or extension.number)
     return values.text(own.internal_name or extension.display_name) or number, number
+
+
+def _mailbox(view: TenantView, entry: Entry[Extension]) -> str | None:
+    """Where its messages lie: below the media root, or without one where the node keeps them."""
+    if view.media_root is None:
+        return None
+    return values.sound(f"{view.media_root}/{voicemail_directory(view.id, entry.id)}")
 
 
 def _unguessable(a1_hash: str | None) -> str | None:

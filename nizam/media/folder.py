@@ -22,7 +22,8 @@ import attrs
 from nizam.errors import MediaUnavailable, NizamError, StorageFull
 
 FILE_MODE = 0o640
-DIRECTORY_MODE = 0o750
+DIRECTORY_MODE = 0o770
+"""FreeSWITCH, in the same group, writes recordings and voicemail beside what NIZAM writes."""
 _STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,99}\Z")
 _PASSING = ".part"

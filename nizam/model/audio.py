@@ -65,6 +65,16 @@ def media_path(tenant_id: UUID, folder: Folder, identifier: UUID, file_id: UUID)
     return f"{media_directory(tenant_id, folder, identifier)}/{file_id}.wav"
 
 
+def recordings_directory(tenant_id: UUID) -> str:
+    """Where FreeSWITCH writes recordings of the tenant, below the media root."""
+    return f"{tenant_id}/recordings"
+
+
+def voicemail_directory(tenant_id: UUID, extension_id: UUID) -> str:
+    """Where FreeSWITCH keeps the messages and greetings of a mailbox, below the media root."""
+    return f"{tenant_id}/voicemail/{extension_id}"
+
+
 class PromptSound(Value):
     """The sound of a prompt of the tenant."""
 

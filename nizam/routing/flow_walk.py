@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import attrs
 
 from nizam.fsxml.values import text
+from nizam.model.audio import recordings_directory
 from nizam.model.call_flow import CallFlow, PublishedFlow
 from nizam.model.flow_nodes import (
     BranchNode,
@@ -272,7 +273,7 @@ class Walk:
             self.note(node, "is not recorded: there is no media root", failed=True)
             return node.next
         name = f"{call}-{node.id}-{self.routing.hops}.wav"
-        path = f"{root}/{recordings_directory(self.routing)}/{name}"
+        path = f"{root}/{recordings_directory(self.routing.view.id)}/{name}"
         self.note(node, f"records the caller for {node.max_seconds} s at most")
         self._listen(Record(path, node.max_seconds, node.silence_seconds))
         return node.next
@@ -329,11 +330,6 @@ class Walk:
         if method == "GET":
             url, body = _with_query(url, body), {}
         return Fetch(key, url, method, node.timeout_seconds, body, node.webhook_id)
-
-
-def recordings_directory(routing: Routing) -> str:
-    """Where recordings of the tenant lie, below the media root."""
-    return f"{routing.view.id}/recordings"
 
 
 def _with_query(url: str, body: Mapping[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from lxml import etree
+from pydantic import ValidationError
 
 from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.request import XmlRequest
@@ -22,6 +24,23 @@ SIP = SipSettings(
     rtp_ip=None,
     advertised_ip=None,
 )
+
+MUSIC_ID = identifier("piano.wav")
+MUSIC: dict[str, Any] = {
+    "files": [
+        {
+            "id": str(MUSIC_ID),
+            "name": "Piano",
+            "sample_rate": 8000,
+            "seconds": 3.5,
+            "bytes": 56044,
+            "sha256": "0" * 64,
+            "source_format": "wav",
+            "source_sample_rate": 8000,
+            "source_channels": 1,
+        }
+    ]
+}
 
 
 @pytest.fixture
@@ -50,15 +69,85 @@ def test_a_conference_profile_has_the_pins_and_how_people_enter(tenants: Tenants
     profile = params(ask(tenants, "conference.conf", profile_name=name), f"profile[@name='{name}']")
     assert (profile["pin"], profile["moderator-pin"]) == ("4711", "0815")
     assert (profile["max-members"], profile["member-flags"]) == ("5", "mute")
-    assert profile["conference-flags"] == "livearray-sync|wait-mod"
+    assert profile["conference-flags"] == "wait-mod"
     assert profile["pin-sound"]
 
 
 def test_nobody_waits_for_a_moderator_that_cannot_come(tenants: Tenants) -> None:
     name = room(tenants, moderator_pin=None, wait_for_moderator=True)
     profile = params(ask(tenants, "conference.conf", profile_name=name), "profile")
-    assert profile["conference-flags"] == "livearray-sync"
-    assert "moderator-pin" not in profile
+    assert not {"conference-flags", "moderator-pin"} & profile.keys()
+
+
+def profile_of(tenants: Tenants, name: str) -> dict[str, str]:
+    return params(ask(tenants, "conference.conf", profile_name=name), "profile")
+
+
+def test_a_recorded_conference_is_recorded_below_the_folder_of_its_tenant(
+    tenants: Tenants,
+) -> None:
+    name = room(tenants, record=True)
+    tenants.snapshot.media_root = None
+    assert "auto-record" not in profile_of(tenants, name)
+    tenants.snapshot.media_root = Path("/var/lib/nizam/media")
+    acme = identifier("acme")
+    recorded = profile_of(tenants, name)["auto-record"]
+    assert recorded == f"/var/lib/nizam/media/{acme}/recordings/${{uuid}}.wav"
+    room(tenants, record=False)
+    assert "auto-record" not in profile_of(tenants, name)
+
+
+def test_who_waits_in_a_conference_hears_the_music_of_the_tenant(tenants: Tenants) -> None:
+    name = room(tenants)
+    assert profile_of(tenants, name)["moh-sound"] == "local_stream://default"
+    tenants.snapshot.media_root = Path("/media")
+    body = {"name": "Piano", "is_default": True, **MUSIC}
+    made = tenants.put("music_on_hold", "acme/piano", body)
+    heard = profile_of(tenants, name)["moh-sound"]
+    assert heard == f"/media/{identifier('acme')}/music-on-hold/{made}/{MUSIC_ID}.wav"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sounds"),
+    [
+        ({}, {"pin-sound": "tone_stream://%(200,100,500)"}),
+        ({"pin_sound": "conference/conf-pin.wav"}, {"pin-sound": "conference/conf-pin.wav"}),
+        (
+            {"announce": True},
+            {"enter-sound": "tone_stream://%(200,0,500,600,700)"},
+        ),
+        ({"announce": False}, {"enter-sound": None, "exit-sound": None}),
+    ],
+)
+def test_sounds_of_a_conference_are_tones_unless_it_names_files(
+    tenants: Tenants, fields: dict[str, Any], sounds: dict[str, str | None]
+) -> None:
+    name = room(tenants, **fields)
+    profile = profile_of(tenants, name)
+    assert {it: profile.get(it) for it in sounds} == sounds
+
+
+def test_mailboxes_have_one_profile_with_limits_for_messages(tenants: Tenants) -> None:
+    profile = params(ask(tenants, "voicemail.conf"), "profile[@name='default']")
+    assert (profile["min-record-len"], profile["max-record-len"]) == ("3", "300")
+    assert profile["file-extension"] == "wav"
+
+
+def test_queues_have_no_configuration(tenants: Tenants) -> None:
+    assert ask(tenants, "callcenter.conf") == NOT_FOUND
+    assert ask(tenants, "callcenter.conf", **{"CC-Queue": "support"}) == NOT_FOUND
+
+
+@pytest.mark.parametrize("wrong", [{"type": "queue", "id": str(identifier("queue"))}])
+def test_a_queue_is_no_destination_yet(tenants: Tenants, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="'queue' is not a destination; known are"):
+        tenants.put("did", "acme/did", {"number": "+12025550123", "destination": wrong})
+
+
+@pytest.mark.parametrize("feature", ["agent_login", "agent_logout", "agent_break"])
+def test_codes_of_agents_do_not_exist_yet(tenants: Tenants, feature: str) -> None:
+    with pytest.raises(ValidationError, match="Input should be 'voicemail'"):
+        tenants.put("feature_code", "acme/code", {"code": "*45", "feature": feature})
 
 
 def test_whoever_has_entered_a_conference_has_keys(tenants: Tenants) -> None:

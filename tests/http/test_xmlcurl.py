@@ -249,6 +249,7 @@ def test_recorded_configuration_questions_are_answered(node: Node) -> None:
         "sofia.conf",
         "sofia.conf internal",
         "sofia.conf external",
+        "voicemail.conf",
     }
     assert served["sofia.conf nosuch"] is False
 

@@ -61,7 +61,7 @@ def test_only_owner_and_group_may_read_whatever_the_umask(
     file = media_root / "t1" / "prompts" / "p1" / NAME
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     for directory in file.relative_to(media_root).parents[:-1]:
-        assert stat.S_IMODE((media_root / directory).stat().st_mode) == 0o750
+        assert stat.S_IMODE((media_root / directory).stat().st_mode) == 0o770
 
 
 def test_the_group_of_the_root_is_handed_down(folder: MediaFolder, media_root: Path) -> None:
