@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import attrs
 
@@ -13,10 +14,16 @@ from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.sofia import sofia_conf
 from nizam.fsxml.voicemail import voicemail_conf
 from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
-from nizam.model.acl import GATEWAYS, Acl
+from nizam.model.acl import GATEWAYS, TENANTS, Acl
+from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
+
+Network = IPv4Network | IPv6Network
+
+_ANYWHERE = (b'"allowed_cidrs":[]', b'"allowed_cidrs": []')
+"""Nearly all extensions, of which there may be a hundred thousand."""
 
 
 @attrs.frozen
@@ -47,27 +54,46 @@ class Configuration:
 
 
 def acl_conf(snapshot: Snapshot) -> bytes:
-    """The declared lists, and `gateways`: the addresses of all carriers that are given as such."""
-    networks = set()
+    """The declared lists; `gateways`: the addresses of all carriers that are given as such;
+    `tenants`: the networks that extensions are limited to."""
+    gateways, tenants = set[Network](), set[Network]()
     for view in snapshot.tenants():
-        for entry in view.all(Gateway):
-            if entry.body.enabled:
-                try:
-                    networks.add(ip_network(ip_address(entry.body.host)))
-                except ValueError:
-                    continue  # a host name: FreeSWITCH's lists hold addresses only
+        if view.tenant.status != "terminated":
+            for gateway in view.all(Gateway):
+                if gateway.body.enabled:
+                    gateways |= _networks_of(gateway.body)
+            for extension in view.all_but(Extension, *_ANYWHERE):
+                if extension.body.enabled:
+                    tenants |= {ip_network(it) for it in extension.body.allowed_cidrs}
     root, section = document("configuration")
     configuration = child(section, "configuration", name="acl.conf", description="Network lists")
     lists = child(configuration, "network-lists")
-    gateways = child(lists, "list", name=GATEWAYS, default="deny")
-    for network in sorted(networks, key=lambda it: (it.version, it.network_address.packed)):
-        child(gateways, "node", type="allow", cidr=str(network))
+    for name, networks in ((GATEWAYS, gateways), (TENANTS, tenants)):
+        listed = child(lists, "list", name=name, default="deny")
+        for network in sorted(networks, key=lambda it: (it.version, it.network_address.packed)):
+            child(listed, "node", type="allow", cidr=str(network))
     for declared in sorted(snapshot.platform(Acl), key=lambda it: it.body.name):
         if declared.body.enabled:
             listed = child(lists, "list", name=declared.body.name, default=declared.body.default)
             for node in declared.body.nodes:
                 child(listed, "node", type=node.action, cidr=node.cidr)
     return to_bytes(root)
+
+
+def _networks_of(gateway: Gateway) -> set[Network]:
+    found = {ip_network(it) for it in gateway.inbound_cidrs}
+    for host in (gateway.host, _host(gateway.proxy or "")):
+        # FreeSWITCH's lists hold addresses only, and no names.
+        with suppress(ValueError):
+            found.add(ip_network(ip_address(host)))
+    return found
+
+
+def _host(proxy: str) -> str:
+    """The host of `host`, `host:port`, `[2001:db8::1]:port` or a bare IPv6 address."""
+    if proxy.startswith("["):
+        return proxy[1:].partition("]")[0]
+    return proxy if proxy.count(":") > 1 else proxy.partition(":")[0]
 
 
 def post_load_switch_conf(sip: SipSettings) -> bytes:

@@ -13,9 +13,12 @@ from nizam.model.resource import Column, Resource, Unique
 GATEWAYS = "gateways"
 """The list that NIZAM makes itself of the carriers' addresses."""
 
+TENANTS = "tenants"
+"""The list that NIZAM makes itself of the networks that extensions are limited to."""
+
 
 def _free_name(value: str) -> str:
-    if value in {GATEWAYS, "none"}:
+    if value in {GATEWAYS, TENANTS, "none"}:
         raise ValueError("is a list that is there already")
     return value
 

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from nizam.model.base import Body
+from nizam.model.extension import Network
 from nizam.model.resource import Column, Resource, Secret, Unique
 from nizam.model.sip_profile import Srtp
 from nizam.model.tenant import CodecList
@@ -69,6 +70,9 @@ class Gateway(Body):
         Annotated[str, StringConstraints(max_length=200, pattern=_CONTACT_PARAMETERS)] | None
     ) = Field(default=None, examples=["tport=tcp;line=4711"])
     """Parameters of the Contact."""
+    inbound_cidrs: Annotated[tuple[Network, ...], Field(max_length=50)] = ()
+    """The networks that its calls come from, besides its host and proxy if those are addresses:
+    they are in the access control list `gateways`."""
     rfc_5626: bool = False
     """Whether the connection of the registration is kept and used for calls that come in (SIP
     outbound); the SIP profile `external` needs it too."""

@@ -400,6 +400,16 @@ class TenantView:
         found = self._snapshot.did(number)
         return found[1] if found is not None and found[0].id == self.id else None
 
+    def all_but(self, body_type: type[B], *passed_over: bytes) -> list[Entry[B]]:
+        """Every object of one type but those whose JSON holds one of these texts, which costs a
+        hundredth of looking into them."""
+        name = self._snapshot.type_name(body_type)
+        return [
+            self._snapshot.decode(row)
+            for row in self._rows.rows[name].values()
+            if not any(text in row.body for text in passed_over)
+        ]
+
     def all(self, body_type: type[B]) -> list[Entry[B]]:
         """Every object of one type."""
         name = self._snapshot.type_name(body_type)

@@ -69,6 +69,7 @@ class SwitchNodes(Service):
         self._now = now
         self._nodes: dict[str, Node] = {}
         self._numbers: dict[UUID, str] = {}
+        self._listed: set[UUID] = set()
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -138,8 +139,10 @@ class SwitchNodes(Service):
                 self.refresh()
             elif resource == "extension" and tenant_id is not None:
                 flush |= self._stale(tenant_id, identifier, operation)
+                lists_changed |= self._is_listed(tenant_id, identifier)
             elif resource == "gateway":
                 self._gateway_changed(identifier)
+                lists_changed = True
             elif resource == "acl":
                 lists_changed = True
             elif resource == "sip_profile":
@@ -158,6 +161,17 @@ class SwitchNodes(Service):
                     Deferred.fromCoroutine(node.reload_lists()).addErrback(self._failed)
                 for number, domain in flush:
                     Deferred.fromCoroutine(node.flush_directory(number, domain))
+
+    def _is_listed(self, tenant_id: UUID, identifier: UUID) -> bool:
+        """Whether the extension is, or was when it last changed, in a list of networks."""
+        tenant = self._snapshot.tenant(tenant_id)
+        found = tenant.get(Extension, identifier) if tenant else None
+        before = identifier in self._listed
+        self._listed.discard(identifier)
+        if found is not None and found.body.allowed_cidrs:
+            self._listed.add(identifier)
+            return True
+        return before
 
     def _gateway_changed(self, identifier: UUID) -> None:
         for node in self._nodes.values():

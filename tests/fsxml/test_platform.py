@@ -181,9 +181,41 @@ def test_declared_lists_are_served_beside_the_gateways(tenants: Tenants) -> None
     tenants.put("acl", "offices", {"name": "offices", "default": "allow", "nodes": nodes})
     tenants.put("acl", "former", {"name": "former", "enabled": False})
     root = etree.fromstring(ask(tenants, "acl.conf"))
-    assert [it.get("name") for it in root.iterfind(".//list")] == ["gateways", "offices"]
+    assert [it.get("name") for it in root.iterfind(".//list")] == ["gateways", "tenants", "offices"]
     (node,) = root.iterfind(".//list[@name='offices']/node")
     assert (node.get("type"), node.get("cidr")) == ("deny", "10.1.0.0/16")
+
+
+def test_lists_have_the_addresses_of_gateways_and_the_networks_of_extensions(
+    tenants: Tenants,
+) -> None:
+    carrier = {
+        "host": "sip.carrier.example",
+        "proxy": "198.51.100.7:5070",
+        "inbound_cidrs": ["203.0.113.0/24", "2001:db8::/32"],
+    }
+    tenants.put("gateway", "acme/three", {"name": "three", **carrier})
+    tenants.put("gateway", "acme/four", {"name": "four", "host": "198.51.100.8", "enabled": False})
+    person = {"number": "1001", "display_name": "Ada", "allowed_cidrs": ["10.1.0.0/16"]}
+    tenants.put("extension", "acme/1001", person, {"sip_password": "x"})
+    root = etree.fromstring(ask(tenants, "acl.conf"))
+
+    def listed(name: str) -> list[str | None]:
+        return [it.get("cidr") for it in root.iterfind(f".//list[@name='{name}']/node")]
+
+    assert listed("gateways") == [
+        "192.0.2.10/32",
+        "198.51.100.7/32",
+        "203.0.113.0/24",
+        "2001:db8::/32",
+    ]
+    assert listed("tenants") == ["10.1.0.0/16"]
+
+
+@pytest.mark.parametrize("name", ["gateways", "tenants", "none"])
+def test_lists_that_are_made_by_themselves_cannot_be_declared(tenants: Tenants, name: str) -> None:
+    with pytest.raises(ValidationError, match="is a list that is there already"):
+        tenants.put("acl", "mine", {"name": name})
 
 
 def test_a_declared_profile_stands_in_for_the_settings(tenants: Tenants) -> None:

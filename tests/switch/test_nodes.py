@@ -74,7 +74,7 @@ def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
     [
         ("acl", {"reload_lists"}),
         ("sip_profile", {"profile_changed", "flush_directory"}),
-        ("gateway", {"gateway_changed"}),
+        ("gateway", {"gateway_changed", "reload_lists"}),
         ("extension", {"flush_directory"}),
         ("ivr", set()),
     ],
@@ -87,6 +87,25 @@ def test_nodes_are_told_of_what_they_hold(resource: str, told: set[str]) -> None
     nodes.changed([(resource, tenant_id, identifier("changed"), "updated")])
     everything = ("reload_lists", "profile_changed", "gateway_changed", "flush_directory")
     assert {it for it in everything if getattr(node, it).called} == told
+
+
+def test_lists_are_read_again_when_the_networks_of_an_extension_change() -> None:
+    tenants, node = recorded_tenants(), Mock()
+    nodes = nodes_of(tenants, [])
+    node.reload_lists, node.flush_directory = AsyncMock(), AsyncMock()
+    nodes._nodes["fs1"] = node
+    body = {"number": "1001", "display_name": "Ada"}
+
+    def is_told(**fields: Any) -> bool:
+        node.reload_lists.reset_mock()
+        made = tenants.put("extension", "acme/1001", body | fields, {"sip_password": "x"})
+        nodes.changed([("extension", identifier("acme"), made, "updated")])
+        return bool(node.reload_lists.called)
+
+    assert not is_told()
+    assert is_told(allowed_cidrs=["10.0.0.0/8"])
+    assert is_told(allowed_cidrs=[])
+    assert not is_told(ring_seconds=30)
 
 
 def test_a_node_that_is_away_is_told_of_profiles_and_gateways_when_it_is_back() -> None:
