@@ -40,7 +40,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "time-condition": ("nizam.cli.resources:group:time_condition", "Opening hours."),
     "gateway": ("nizam.cli.resources:group:gateway", "Trunks to carriers."),
     "outbound-route": ("nizam.cli.resources:group:outbound_route", "Ways out."),
-    "calendar": ("nizam.cli.resources:group:calendar", "Holidays and other days."),
+    "calendar": ("nizam.cli.calendar:calendar", "Holidays and other days."),
     "routing-policy": ("nizam.cli.resources:group:routing_policy", "Rules that come first."),
     "call-flow": ("nizam.cli.call_flow:call_flow", "Call flows: publish, go back, ..."),
     "conference-room": ("nizam.cli.resources:group:conference_room", "Conference rooms."),

@@ -52,7 +52,7 @@ def add_export(to: click.Group, part: str, text: str) -> None:
         chosen: dict[str, Any] = dict(parsed_filter(it) for it in filters)
         with access.in_tenant() as tenant:
             exported = getattr(tenant, part).export(form, sort=sort, **chosen)
-            with exported as pieces, _target(output) as file, _progress() as show:
+            with exported as pieces, target(output) as file, _progress() as show:
                 for piece in pieces:
                     file.write(piece)
                     show(len(piece))
@@ -77,7 +77,7 @@ def add_import(to: click.Group, part: str, words: str) -> None:
         from nizam.client import ApiError
         from nizam.client.errors import CellError
 
-        content = _content(file)
+        content = content_of(file)
         with access.in_tenant() as tenant:
             try:
                 done = getattr(tenant, part).import_csv(
@@ -86,11 +86,12 @@ def add_import(to: click.Group, part: str, words: str) -> None:
             except ApiError as error:
                 if not any(isinstance(it, CellError) for it in error.errors):
                     raise
-                _refused(error, as_json=as_json)
+                refused(error, as_json=as_json)
         _print_done(done, as_json=as_json)
 
 
-def _content(name: str) -> bytes:
+def content_of(name: str) -> bytes:
+    """What is in the file of this name, or comes on standard input."""
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -98,7 +99,7 @@ def _content(name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _target(name: str) -> Iterator[BinaryIO]:
+def target(name: str) -> Iterator[BinaryIO]:
     """The file of this name, which is there when everything was written, and not before."""
     if name == "-":
         yield sys.stdout.buffer
@@ -135,7 +136,7 @@ def _progress() -> Iterator[Any]:
     click.echo(f"{chr(13) if sys.stderr.isatty() else ''}{seen:,} bytes", err=True)
 
 
-def _refused(error: ApiError, *, as_json: bool) -> NoReturn:
+def refused(error: ApiError, *, as_json: bool) -> NoReturn:
     """Say what is wrong with the file, and end."""
     rows = [
         {name: getattr(it, name, None) for name in ("row", "column", "code", "message")}

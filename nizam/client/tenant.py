@@ -15,6 +15,7 @@ from nizam.client.actions import (
     WithSecrets,
     document,
 )
+from nizam.client.calendars import Calendars
 from nizam.client.collection import Collection
 from nizam.client.document import Revisions, TenantDocument
 from nizam.client.history import AuditLogs, CallEvents, Calls, Cdrs, Documents
@@ -63,7 +64,7 @@ class TenantClient:
         self.blocked_numbers = Collection(
             transport, blocked_number.RESOURCE, blocked_number.BlockedNumber, path
         )
-        self.calendars = Collection(transport, calendar.RESOURCE, calendar.Calendar, path)
+        self.calendars = Calendars(transport, calendar.RESOURCE, calendar.Calendar, path)
         self.conference_rooms = WithSecrets(
             transport, conference_room.RESOURCE, conference_room.ConferenceRoom, path
         )

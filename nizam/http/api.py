@@ -9,9 +9,11 @@ from uuid import UUID
 
 import attrs
 
+from nizam.calendars.reader import CalendarReader
 from nizam.http.api_keys import ApiKeys
 from nizam.http.audit_logs import AuditLogs
 from nizam.http.auth import Authenticator
+from nizam.http.calendars import Calendars
 from nizam.http.call_flows import CallFlows
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
@@ -186,6 +188,8 @@ class Api:
             return SwitchNodes(it, self.store, self.live)
         if it.name == "gateway":
             return Gateways(it, self.store, self.live)
+        if it.name == "calendar":
+            return Calendars(it, self.store, CalendarReader(self.store.primary.reactor))
         if it.name == "prompt":
             return Prompts(it, self.store, Sounds(self.media, "prompts"))
         if it.name == "music_on_hold":

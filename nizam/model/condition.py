@@ -33,7 +33,8 @@ class TimeLeaf(Value):
     rules: Annotated[tuple[Rule, ...], Field(max_length=50)] = ()
     """Rules of which one must hold."""
     time_zone: TimeZone | None = None
-    """The time zone of the rules; the tenant's without it."""
+    """The time zone of the rules or the calendar; without it, that of the DID that the call came in
+    by, of the extension that makes it, or of the tenant."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:

@@ -25,7 +25,7 @@ class Did(Body):
     recording: RecordingPolicy = "never"
     """Which of its calls are recorded."""
     time_zone: TimeZone | None = None
-    """The time zone of its time conditions; the tenant's without it."""
+    """The time zone of its calls, for time conditions and policies that have none of their own."""
 
 
 RESOURCE = Resource(

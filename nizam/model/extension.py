@@ -123,7 +123,8 @@ class Extension(Body):
     recording: RecordingPolicy = "never"
     """Which of its calls are recorded."""
     time_zone: TimeZone | None = None
-    """Its time zone; the tenant's without it."""
+    """The time zone of its mailbox, and of the calls that it makes for time conditions and policies
+    that have none of their own; the tenant's without it."""
     pickup_group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
     """Whose ringing phones it can pick up, and who can pick up its calls."""
     allowed_cidrs: Annotated[tuple[Network, ...], Field(max_length=20)] = ()

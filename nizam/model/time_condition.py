@@ -66,7 +66,8 @@ class TimeCondition(Body):
     name: Label
     """Its name, for people."""
     time_zone: TimeZone | None = None
-    """The time zone of the rules; the tenant's without it."""
+    """The time zone of rules and holidays; without it, that of the DID that the call came in by, of
+    the extension that makes it, or of the tenant."""
     rules: Annotated[tuple[Rule, ...], Field(max_length=50)] = ()
     """When it matches: one of them must hold."""
     calendar_id: Annotated[UUID, RefersTo("calendar")] | None = None

@@ -32,6 +32,13 @@ def safe_text(value: str) -> str:
     return value
 
 
+def made_safe(value: str) -> str:
+    """`value` without what `safe_text` would refuse."""
+    for unsafe in (_SURROGATE, _CONTROL, _NOT_XML):
+        value = unsafe.sub("", value)
+    return value.replace("${", "$ {").replace("$$", "$ $").replace("$$", "$ $")
+
+
 def known_time_zone(value: str) -> str:
     """Return `value` if it names an IANA time zone; raise ValueError otherwise."""
     if value not in _time_zones():
@@ -48,7 +55,9 @@ def _time_zones() -> frozenset[str]:
     return frozenset(available_timezones() - {"Factory", "localtime"})
 
 
-Text = Annotated[str, StringConstraints(max_length=255), AfterValidator(safe_text)]
+TEXT_LENGTH = 255
+
+Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH), AfterValidator(safe_text)]
 """Up to 255 characters on one line."""
 
 Label = Annotated[

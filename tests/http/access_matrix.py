@@ -213,6 +213,8 @@ MATRIX: dict[str, Row] = {
     # -- resources of a tenant ------------------------------------------------------------------
     **crud("blocked_number", "blocked_numbers", LOOK, STEER),
     **crud("calendar", "calendars", LOOK, ADMIN),
+    "import_calendar": Row("calendars:write", ADMIN),
+    "export_calendar": Row("calendars:read", LOOK),
     **crud("call_flow", "call_flows", LOOK, ADMIN),
     **crud("conference_room", "conference_rooms", BOOK, ADMIN),
     **crud("did", "dids", LOOK, ADMIN),

@@ -36,6 +36,8 @@ _SPECIAL: Mapping[str, str] = {
     "download_music_on_hold_file": "acme.music_on_hold.download(ID, FILE_ID, FILE)",
     "change_music_on_hold_file": "acme.music_on_hold.change_file(ID, FILE_ID, position={position})",
     "delete_music_on_hold_file": "acme.music_on_hold.delete_file(ID, FILE_ID)",
+    "import_calendar": "acme.calendars.import_ics(ID, FILE)",
+    "export_calendar": "acme.calendars.export_ics(ID)",
     "get_document": "acme.document.get()",
     "roll_back_revision": "acme.revisions.roll_back(ID, tenant_settings={tenant_settings})",
     "plan_rollback": "acme.revisions.plan(ID, tenant_settings={tenant_settings})",

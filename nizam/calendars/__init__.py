@@ -1,0 +1,1 @@
+"""Calendars as iCalendar files (RFC 5545): read, compared with those that there are, written."""
