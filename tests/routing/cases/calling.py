@@ -15,13 +15,14 @@ from nizam.fsxml.request import XmlRequest
 from nizam.model.registry import resource
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import Facts
-from nizam.routing.plan import RunIvr, Set, Transfer
-from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
+from nizam.routing.plan import RunIvr, Transfer
+from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.tokens import AfterRinging, IvrChoice, ParkedTooLong, write_token
 from nizam.routing.words import in_words
 from nizam.settings.values import SipSettings
 from tests.routing.cases.case import Case
+from tests.routing.cases.channel import Channel
 from tests.routing.cases.site import Site, domain, switch, tenant_id, tenants
 from tests.routing.cases.state import answered, facts_of
 from tests.routing.tenants import CALL, reveal
@@ -52,6 +53,7 @@ class Made:
     snapshot: Snapshot
     request: CallRequest
     facts: Facts
+    channel: Channel
     decision: Decision
 
     @classmethod
@@ -77,7 +79,7 @@ class Made:
             disposition=call.after,
             ivr_misses=call.misses,
         )
-        return _decided(case, snapshot, request, facts_of(case.facts, view))
+        return _decided(case, snapshot, request, facts_of(case.facts, view), Channel(request))
 
     @property
     def view(self) -> TenantView | None:
@@ -90,34 +92,22 @@ class Made:
         """The plan in words."""
         return in_words(self.decision.plan, self.view)
 
-    def again(self, **changes: Any) -> Made:
-        """The switch asks again in this call."""
-        context = self.request.context
-        if context == PUBLIC_CONTEXT and self.view is not None:
-            context = self.view.tenant.domain  # held there by force_transfer_context
-        plan = self.decision.plan
-        zone = [it.value for it in plan if isinstance(it, Set) and it.name == ZONE_DID]
-        request = attrs.evolve(
-            self.request,
-            context=context,
-            caller_extension=None,
-            zone_did_id=zone[0] if zone else None,
-            **changes,
-        )
-        if self.request.context != PUBLIC_CONTEXT:
-            request = attrs.evolve(request, caller_extension=self.request.caller_extension)
-        return _decided(self.case, self.snapshot, request, self.facts)
+    def again(self, destination: str, disposition: str | None = None) -> Made:
+        """The switch asks again in this call, having been sent to `destination`."""
+        channel = self.channel.went_through(self.decision.plan)
+        request = channel.asks(destination, disposition)
+        return _decided(self.case, self.snapshot, request, self.facts, channel)
 
     def after_ringing(self, cause: str) -> Made:
         """The plan's ringing ended so, and its transfer is followed."""
         transfer = self.decision.plan[-1]
         assert isinstance(transfer, Transfer), "the plan does not ask again"
-        return self.again(destination=transfer.destination, disposition=cause)
+        return self.again(transfer.destination, cause)
 
     def pressing(self, digits: str) -> Made:
         """The caller does this in the plan's menu, as ivr.conf lets FreeSWITCH understand it."""
         menu = next(it for it in self.decision.plan if isinstance(it, RunIvr))
-        return self.again(destination=self._choice(menu.menu, digits))
+        return self.again(self._choice(menu.menu, digits))
 
     def _choice(self, menu: str, digits: str) -> str:
         fields = {
@@ -149,13 +139,15 @@ def _destination(data: str) -> str:
     return destination
 
 
-def _decided(case: Case, snapshot: Snapshot, request: CallRequest, facts: Facts) -> Made:
+def _decided(
+    case: Case, snapshot: Snapshot, request: CallRequest, facts: Facts, channel: Channel
+) -> Made:
     """Decide, and again with each answer that the decision asks for."""
     answers = list(case.facts.answers)
     while True:
         decision = decide(snapshot, request, case.at, random.Random(1), facts)
         if decision.fetch is None or not answers:
-            return Made(case, snapshot, request, facts, decision)
+            return Made(case, snapshot, request, facts, channel, decision)
         facts = answered(facts, decision.fetch.key, answers.pop(0))
 
 

@@ -38,12 +38,16 @@ def test_a_call_goes_where_the_case_says(case: Case) -> None:
     for wanted in case.explains:
         assert any(wanted in line for line in lines), f"not explained: {wanted}\n{found}"
     for cause, plan in case.then.items():
-        later = made.after_ringing(cause)
-        check(later)
+        later = made
+        for each in cause.split(" "):
+            later = later.after_ringing(each)
+            check(later)
         assert later.summary == plan, f"after {cause}:{_report(later)}"
     for digits, plan in case.presses.items():
-        later = made.pressing(digits)
-        check(later)
+        later = made
+        for each in digits.split(" "):
+            later = later.pressing(each)
+            check(later)
         assert later.summary == plan, f"pressing {digits}:{_report(later)}"
 
 
