@@ -12,7 +12,7 @@ from typing import Any
 from lxml import etree
 
 from nizam.fsxml import values
-from nizam.fsxml.legs import leg
+from nizam.fsxml.legs import RECORDED, leg
 from nizam.fsxml.writer import NOT_FOUND, document, to_bytes
 from nizam.routing.decide import Decision
 from nizam.routing.plan import (
@@ -26,10 +26,12 @@ from nizam.routing.plan import (
     Hangup,
     HoldMusic,
     Intercept,
+    OfferRecording,
     Park,
     ParkInSlot,
     Playback,
     Record,
+    RecordCall,
     Respond,
     Ringback,
     RingReady,
@@ -84,6 +86,8 @@ def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
             yield from _record(step)
         elif isinstance(step, VoicemailCheck):
             yield from _voicemail_check(step)
+        elif isinstance(step, RecordCall | OfferRecording):
+            yield from _recording(step)
         elif isinstance(step, Intercept):
             # A call that somebody has answered meanwhile is not taken from them.
             yield _set("intercept_unbridged_only", "true")
@@ -114,6 +118,19 @@ def _bridge(step: Bridge) -> Iterator[Action]:
     separator = "," if step.order == "together" else "|"
     legs = separator.join(leg(it) for it in step.legs)
     yield "bridge", f"{'{ignore_early_media=true}' if step.ignore_early_media else ''}{legs}"
+
+
+def _recording(step: RecordCall | OfferRecording) -> Iterator[Action]:
+    for name, value in RECORDED:
+        yield _set(name, value)
+    path = values.new_file(step.path)
+    if isinstance(step, RecordCall):
+        yield "record_session", path
+        return
+    # Pressed again it stops. It is always the caller's leg that is recorded.
+    yield _set("RECORD_TOGGLE_ON_REPEAT", "true")
+    key, who = values.word(step.key), values.word(step.who)
+    yield "bind_meta_app", f"{key} {who} a record_session::{path}"
 
 
 def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:

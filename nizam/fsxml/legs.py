@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nizam.fsxml import values
-from nizam.routing.plan import Caller, Diversion, GatewayLeg, Leg, UserLeg
+from nizam.routing.plan import Caller, Diversion, GatewayLeg, Leg, Phones, UserLeg
 
 # A tone, because it needs no sound files; in a leg's variables a comma separates.
 _CONFIRM = ("group_confirm_key=1", r"group_confirm_file=tone_stream://%(300\,100\,700);loops=5")
@@ -19,13 +19,50 @@ _ANONYMOUS = "sip:anonymous@anonymous.invalid"
 """The From of somebody who is not told (RFC 3323, 4.1.1.3)."""
 
 
+RECORDED = (
+    ("RECORD_STEREO", "true"),
+    ("RECORD_ANSWER_REQ", "true"),
+    ("RECORD_BRIDGE_REQ", "true"),
+    ("RECORD_APPEND", "true"),
+    ("RECORD_MIN_SEC", "1"),
+)
+"""One side on each channel; nothing of ringing, menus and mailboxes; a leg that is recorded again
+later in the call adds to the file; less than a second is no recording (switch_ivr_async.c)."""
+
+
 def leg(it: Leg) -> str:
-    """One leg. Raises values.UnsafeValue when it holds what must not reach FreeSWITCH."""
+    """One leg, or one for each phone of an extension. Raises values.UnsafeValue when it holds what
+    must not reach FreeSWITCH."""
+    if isinstance(it, UserLeg):
+        return _user(it)
     variables = list(_variables(it))
     written = f"[{','.join(variables)}]" if variables else ""
-    if isinstance(it, UserLeg):
-        return f"{written}user/{values.word(it.number)}@{values.domain(it.domain)}"
     return f"{written}sofia/gateway/{values.word(it.gateway_id)}/{values.word(it.number)}"
+
+
+def _user(it: UserLeg) -> str:
+    variables = list(_variables(it))
+    known = [
+        f"sofia/{values.word(phone.profile)}/{uri}"
+        for phone in (() if it.phones is None else it.phones.registered)
+        if (uri := values.contact(phone.uri)) is not None
+    ]
+    if it.phones is not None and known:
+        variables.extend(_as_the_directory(it.phones, it))
+    written = f"[{','.join(variables)}]" if variables else ""
+    user = f"user/{values.word(it.number)}@{values.domain(it.domain)}"
+    return ",".join(f"{written}{one}" for one in known or [user])
+
+
+def _as_the_directory(phones: Phones, it: UserLeg) -> Iterator[str]:
+    """What the directory's dial-string would tell the legs of a user."""
+    yield f"sip_invite_domain={values.domain(it.domain)}"
+    yield f"presence_id={values.word(it.number)}@{values.domain(it.domain)}"
+    number = values.word(phones.number)
+    yield f"origination_callee_id_name={values.text(phones.name) or number}"
+    yield f"origination_callee_id_number={number}"
+    yield f"nizam_tenant_id={values.word(phones.tenant_id)}"
+    yield f"nizam_extension_id={values.word(phones.extension_id)}"
 
 
 def _variables(it: Leg) -> Iterator[str]:
@@ -42,6 +79,14 @@ def _variables(it: Leg) -> Iterator[str]:
             yield from _caller(it.caller)
         if it.location is not None:
             yield f"sip_h_{values.header(it.location.header)}={values.text(it.location.text)}"
+    else:
+        if it.auto_answer:
+            # It adds Call-Info and a parameter of the request (mod_sofia.c); some phones want
+            # Alert-Info.
+            yield from ("sip_auto_answer=true", "sip_h_Alert-Info=Ring Answer")
+        if it.record is not None:
+            yield f"execute_on_answer=record_session {values.new_file(it.record)}"
+            yield from (f"{name}={value}" for name, value in RECORDED)
     if it.codecs is not None:
         yield f"absolute_codec_string={values.codecs(it.codecs)}"
     if it.confirm:

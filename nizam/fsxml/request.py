@@ -91,12 +91,12 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         own_domain=field("variable_domain_name") or None,
         disposition=field("variable_originate_disposition") or None,
         ivr_misses=int(misses) if misses in _COUNTS else 0,
+        hops=int(hops) if hops in _COUNTS else 0,
         node=node,
         question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
         zone_did_id=field(f"variable_{ZONE_DID}") or None,
         answered=field("Answer-State") == "answered",
-        hops=int(hops) if hops in _COUNTS else 0,
         flow=_flow_state(request),
     )
 

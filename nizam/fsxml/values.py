@@ -28,9 +28,16 @@ _MAX_SPEECH = 2000
 _WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,260}\Z")
 _DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
 _SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+|/[\w /.+-]+)\Z")
+_NEW_FILE = re.compile(r"\A/[A-Za-z0-9_/.+-]+\.wav\Z")
 _MAX_SOUND = 255
 _HEADER = re.compile(r"\AX-[A-Za-z0-9-]{1,40}\Z")
 _CODECS = re.compile(r"\A[A-Za-z0-9@.:_-]+(,[A-Za-z0-9@.:_-]+)*\Z")
+_HEX = "%[0-9A-Fa-f]{2}"
+_CONTACT = re.compile(
+    rf"\Asips?:(?:(?:[A-Za-z0-9_.!*+&=-]|{_HEX})+@)?[A-Za-z0-9.-]+(?::[0-9]{{1,5}})?"
+    rf"(?:;[A-Za-z0-9_.-]+(?:=(?:[A-Za-z0-9_.:@!*+-]|{_HEX})*)?)*\Z"
+)
+_MAX_CONTACT = 400
 _CAUSE = re.compile(r"\A[A-Z][A-Z0-9_]{2,40}\Z")
 
 
@@ -96,10 +103,26 @@ def codecs(value: str) -> str:
     return value.replace(",", "\\,")
 
 
+def contact(value: str) -> str | None:
+    """A SIP URI that a phone has registered with, as the end of a dial-string; None for one that
+    would have a meaning there, or is none. Phones write what they like into it.
+
+    IPv6 addresses are among what is refused: they stand in brackets.
+    """
+    return value if len(value) <= _MAX_CONTACT and _CONTACT.match(value) else None
+
+
 def sound(value: str) -> str:
     """A sound file or tone stream, in an application's data. Raises UnsafeValue."""
     if _SOUND.match(value) is None or ".." in value or len(value) > _MAX_SOUND:
         raise UnsafeValue("sound", value)
+    return value
+
+
+def new_file(value: str) -> str:
+    """The path of a file that FreeSWITCH is to write. Raises UnsafeValue."""
+    if _NEW_FILE.match(value) is None or ".." in value or len(value) > _MAX_SOUND:
+        raise UnsafeValue("file", value)
     return value
 
 

@@ -75,6 +75,11 @@ def voicemail_directory(tenant_id: UUID, extension_id: UUID) -> str:
     return f"{tenant_id}/voicemail/{extension_id}"
 
 
+def recording_path(tenant_id: UUID, name: str) -> str:
+    """The path of a call's recording below the media root."""
+    return f"{recordings_directory(tenant_id)}/{name}.wav"
+
+
 class PromptSound(Value):
     """The sound of a prompt of the tenant."""
 

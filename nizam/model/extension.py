@@ -89,6 +89,19 @@ class Forward(Value):
     """When no phone is registered."""
 
 
+class FollowMe(Value):
+    """A number that rings together with the phone, with a time of its own."""
+
+    number: DialString
+    """What is dialled."""
+    delay_seconds: Annotated[int, Field(ge=0, le=120)] = 0
+    """How long after the phone it starts to ring."""
+    timeout_seconds: Annotated[int, Field(ge=3, le=120)] | None = None
+    """How long it rings; as long as the phone without it."""
+    confirm: bool = False
+    """Whether whoever answers must press 1 to take the call, so that no mailbox takes it."""
+
+
 class Extension(Body):
     """A person or place that can be called inside the tenant, with its phone's login.
     `sip_password` is generated when absent and shown once; it and the voicemail's `pin` can be
@@ -112,8 +125,8 @@ class Extension(Body):
     """Where calls go instead of, or after, the phone."""
     do_not_disturb: bool = False
     """Whether it is busy to everybody."""
-    follow_me: Annotated[tuple[DialString, ...], Field(max_length=10)] = ()
-    """Numbers that ring together with the phone."""
+    follow_me: Annotated[tuple[DialString | FollowMe, ...], Field(max_length=10)] = ()
+    """Numbers that ring together with the phone, each as it is dialled or with its own times."""
     call_waiting: bool = True
     """Whether a second call rings while one is under way."""
     max_calls: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -125,6 +138,8 @@ class Extension(Body):
     time_zone: TimeZone | None = None
     """The time zone of its mailbox, and of the calls that it makes for time conditions and policies
     that have none of their own; the tenant's without it."""
+    hot_line: Destination | None = None
+    """Where every call of the phone goes, whatever it dials; emergency numbers go out as ever."""
     pickup_group: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
     """Whose ringing phones it can pick up, and who can pick up its calls."""
     allowed_cidrs: Annotated[tuple[Network, ...], Field(max_length=20)] = ()

@@ -77,9 +77,10 @@ def destination_to(kind: str, identifier: UUID) -> Destination:
 class Routing:
     """One call on its way through a tenant's configuration; trace and route grow as it goes.
 
-    `caller` is the extension that makes the call, `zone_did` the DID whose time zone counts for
-    what has none of its own. `policy_caller` is the number and the name that a routing policy
-    wants shown outside, `diverted` why the last extension forwarded the call.
+    `caller` is the extension that makes the call, `did` the first of the tenant's DIDs that it
+    is for, `zone_did` the DID whose time zone counts for what has none of its own.
+    `policy_caller` is the number and the name that a routing policy wants shown outside,
+    `diverted` why the last extension forwarded the call.
     """
 
     view: TenantView
@@ -102,6 +103,8 @@ class Routing:
     zone_did: Entry[Did] | None = None
     policy_caller: tuple[str | None, str | None] = (None, None)
     diverted: str = "always"
+    did: Entry[Did] | None = None
+    recorded_on_demand: bool = False
     hops: int = 0
     comes_back: bool = False
     """Whether whoever sends the call on goes on with it when nobody answers: what a destination

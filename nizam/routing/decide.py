@@ -11,7 +11,7 @@ import attrs
 from nizam.model.did import Did
 from nizam.model.extension import Extension
 from nizam.model.registry import resource
-from nizam.routing import numbers
+from nizam.routing import numbers, recording
 from nizam.routing.blocked import blocked
 from nizam.routing.context import OUTSIDER, Random, Rights, Routing, destination_to
 from nizam.routing.destinations import call_flow as flow_destination
@@ -117,7 +117,7 @@ def decide(
     if plan is None:
         plan = _refused(routing, inbound=False)
     if plan is None:
-        plan = _dialled(snapshot, routing, dialled)
+        plan = _dialled(routing, dialled)
     return _decided(routing, call_id, plan, inbound=False)
 
 
@@ -221,7 +221,7 @@ def _refused(routing: Routing, *, inbound: bool) -> Plan | None:
     return None
 
 
-def _dialled(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
+def _dialled(routing: Routing, dialled: str) -> Plan:
     token = read_token(dialled)
     if token is not None:
         routing.hops += 1
@@ -236,11 +236,16 @@ def _dialled(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
         if isinstance(token, FlowStep):
             return flow_destination.go_on(routing, token)
         return extension_destination.after_ringing(routing, token)
+    caller = routing.caller
+    # Who was transferred, or comes back, has dialled nothing.
+    if caller is not None and caller.body.hot_line is not None and routing.request.call_id is None:
+        routing.note("hot_line", "matched", "whatever it dials goes to its hot line", caller)
+        return routing.follow_configured(caller.body.hot_line)
     first, plan = apply_policies(routing, None)
-    return (*first, *(plan if plan is not None else _looked_up(snapshot, routing, dialled)))
+    return (*first, *(plan if plan is not None else _looked_up(routing, dialled)))
 
 
-def _looked_up(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
+def _looked_up(routing: Routing, dialled: str) -> Plan:
     """Feature code, number of the tenant, its own DID, or a number outside."""
     plan = feature(routing, dialled)
     if plan is not None:
@@ -253,11 +258,9 @@ def _looked_up(snapshot: Snapshot, routing: Routing, dialled: str) -> Plan:
             return parking_destination.slot(routing, entry, dialled)
         return routing.follow(destination_to(kind, entry.id))
     routing.note("number", "passed", f"{dialled} is no number of the tenant")
-    e164 = numbers.to_e164(dialled, routing.tenant.country) if numbers.is_dialled(dialled) else None
-    found = None if e164 is None else snapshot.did(e164)
-    if found is not None and found[0].id == routing.view.id and found[1].body.enabled:
-        routing.note("did", "matched", f"{dialled} is the tenant's own {e164}", found[1])
-        return did_destination.arrive(routing, found[1])
+    own = did_destination.own_did(routing, dialled)
+    if own is not None:
+        return did_destination.arrive(routing, own)
     return dial_out(routing, dialled) or _not_found(routing)
 
 
@@ -269,8 +272,12 @@ def _not_found(routing: Routing) -> Plan:
 
 def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> Decision:
     plan = _offered(routing, plan)
-    if any(isinstance(step, Bridge | Park | ParkInSlot) for step in plan):
+    bridges = any(isinstance(step, Bridge) for step in plan)
+    if bridges or any(isinstance(step, Park | ParkInSlot) for step in plan):
         plan = (*_music(routing), *plan)
+    # A menu, too, can lead on to somebody: what the DID says would be forgotten then.
+    if bridges or (routing.did is not None and routing.outcome == "routed" and plan):
+        plan = (*recording.of_call(routing), *plan)
     route = " to ".join(routing.route) or routing.outcome
     steps = (*_preamble(routing, call_id, route, inbound, plan), *plan) if plan else ()
     return Decision(

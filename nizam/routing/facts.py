@@ -20,10 +20,12 @@ LimitScope = Literal["tenant", "extension", "route", "gateway"]
 
 @attrs.frozen
 class Contact:
-    """Where a phone is registered: its SIP URI as the switch `node` would dial it."""
+    """Where a phone is registered: its SIP URI as the switch `node` would dial it, and at which of
+    its SIP profiles."""
 
     uri: str
     node: str
+    profile: str = "internal"
 
 
 @attrs.frozen

@@ -6,7 +6,8 @@ import attrs
 
 from nizam.routing.context import Routing
 from nizam.routing.outbound import WayOut, carrier_leg, find_way
-from nizam.routing.plan import Leg, UserLeg
+from nizam.routing.phones import phone_leg
+from nizam.routing.plan import Leg
 
 
 def leg_to(
@@ -21,7 +22,13 @@ def leg_to(
     found = routing.view.by_number(number)
     if found is not None and found.resource == "extension" and found.body.enabled:
         routing.note("member", "matched", f"rings {number}", found)
-        return UserLeg(number, routing.tenant.domain, timeout_seconds, delay_seconds, confirm)
+        return phone_leg(
+            routing,
+            found,
+            timeout_seconds=timeout_seconds,
+            delay_seconds=delay_seconds,
+            confirm=confirm,
+        )
     way = find_way(routing, number)
     if not isinstance(way, WayOut):
         routing.note("member", "failed", f"{number} cannot be rung")

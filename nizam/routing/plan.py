@@ -55,6 +55,23 @@ class HoldMusic:
 
 
 @attrs.frozen
+class RecordCall:
+    """Record what both say into this file, while they are connected."""
+
+    path: str
+
+
+@attrs.frozen
+class OfferRecording:
+    """While they are connected, let the caller (a), the called (b) or both switch recording on and
+    off by a star and `key`."""
+
+    path: str
+    key: str
+    who: Literal["a", "b", "ab"]
+
+
+@attrs.frozen
 class Sleep:
     """Wait."""
 
@@ -62,9 +79,32 @@ class Sleep:
 
 
 @attrs.frozen
+class Phone:
+    """A registered phone: its SIP URI, as it has told it itself, and at which SIP profile."""
+
+    uri: str
+    profile: str
+
+
+@attrs.frozen
+class Phones:
+    """All phones of an extension, with what their legs are told and what the caller sees."""
+
+    registered: tuple[Phone, ...]
+    tenant_id: str
+    extension_id: str
+    name: str
+    number: str
+
+
+@attrs.frozen
 class UserLeg:
-    """Ring the phone of an extension; the directory gives its dial-string. `codecs` are offered
-    to it, those of the SIP profile without them."""
+    """Ring the phone of an extension: by what the directory says, or all of `phones`.
+
+    `codecs` are offered to it, those of the SIP profile without them. With `auto_answer` it is
+    asked to answer by itself, on its loudspeaker; `record` is the file that the leg is recorded
+    into once it has answered.
+    """
 
     number: str
     domain: str
@@ -72,6 +112,9 @@ class UserLeg:
     delay_seconds: int = 0
     confirm: bool = False
     codecs: str | None = None
+    auto_answer: bool = False
+    phones: Phones | None = None
+    record: str | None = None
 
 
 @attrs.frozen
@@ -283,6 +326,8 @@ Step = (
     | RingReady
     | Ringback
     | HoldMusic
+    | RecordCall
+    | OfferRecording
     | Sleep
     | Bridge
     | Voicemail
@@ -311,7 +356,7 @@ def describe(plan: Plan) -> list[dict[str, object]]:
     return [_described(step) for step in plan]
 
 
-def _described(step: Step | Leg) -> dict[str, object]:
+def _described(step: Step | Leg | Phones | Phone) -> dict[str, object]:
     fields = {
         field.name: _plain(getattr(step, field.name))
         for field in attrs.fields(type(step))
@@ -323,7 +368,7 @@ def _described(step: Step | Leg) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, UserLeg | GatewayLeg):
+    if isinstance(value, UserLeg | GatewayLeg | Phones | Phone):
         return _described(value)
     if isinstance(value, Caller | Diversion | Location):
         return {name: _plain(it) for name, it in attrs.asdict(value, recurse=False).items()}

@@ -61,12 +61,12 @@ class CallRequest:
     own_domain: str | None = None
     disposition: str | None = None
     ivr_misses: int = 0
+    hops: int = 0
     node: str = ""
     question_id: str = ""
     asked_at: int | None = None
     zone_did_id: str | None = None
     answered: bool = False
-    hops: int = 0
     flow: FlowState = NO_FLOW
 
     @property

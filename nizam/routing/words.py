@@ -33,11 +33,13 @@ from nizam.routing.plan import (
     HoldMusic,
     Intercept,
     Leg,
+    OfferRecording,
     Park,
     ParkInSlot,
     Plan,
     Playback,
     Record,
+    RecordCall,
     Respond,
     Ringback,
     RingReady,
@@ -72,8 +74,8 @@ _UNSAID = frozenset(
         "nizam_call_id",
         "nizam_route",
         "nizam_revision",
-        ZONE_DID,
         "nizam_hops",
+        ZONE_DID,
         "nizam_callflow_next",
         "nizam_callflow_to",
         "max_session_transfers",
@@ -159,6 +161,13 @@ def _leg(leg: Leg, view: TenantView | None) -> str:
         more.append(f"{leg.timeout_seconds}s")
     if leg.confirm:
         more.append("confirm")
+    if isinstance(leg, UserLeg):
+        if leg.phones is not None:
+            more.append(f"{len(leg.phones.registered)} phones")
+        if leg.auto_answer:
+            more.append("answers itself")
+        if leg.record is not None:
+            more.append("recorded")
     if isinstance(leg, GatewayLeg):
         name = _named(view, Gateway, UUID(leg.gateway_id), "name")
         if leg.progress_timeout_seconds is not None:
@@ -238,6 +247,8 @@ _WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
     RingReady: lambda it, view: "ringing",
     Ringback: lambda it, view: f"ringback {it.sound}",
     HoldMusic: lambda it, view: f"hold music of {len(it.files)}",
+    RecordCall: lambda it, view: "record",
+    OfferRecording: lambda it, view: f"let {it.who} record by *{it.key}",
     Sleep: lambda it, view: None,
     Bridge: _bridge,
     Voicemail: lambda it, view: f"voicemail {it.mailbox}",

@@ -23,7 +23,11 @@ class LiveFacts:
         """Where the phones of an extension are registered, the newest first."""
         found = self._live.named("registrations", str(tenant_id), number)
         newest = sorted(found, key=lambda it: str(it.get("registered_at") or ""), reverse=True)
-        return tuple(Contact(it["contact"], it["node"]) for it in newest if it.get("contact"))
+        return tuple(
+            Contact(it["contact"], it["node"], it.get("profile") or "internal")
+            for it in newest
+            if it.get("contact")
+        )
 
     def legs(self, tenant_id: UUID, extension_id: UUID) -> int:
         """How many legs of the extension are up or ringing."""

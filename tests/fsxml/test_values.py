@@ -308,3 +308,48 @@ def test_the_name_of_an_extension_is_shown_to_callers_and_is_only_a_name(name: s
     assert branch.variables["origination_callee_id_number"] == "7777"
     assert branch.variables["origination_callee_id_name"] == (values.text(name) or "7777")
     assert branch.variables["nizam_extension_id"] == str(entry.id)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sip:1001@192.0.2.10",
+        "sip:1001@192.0.2.10:5060",
+        "sips:ada@phone.example.test:5061;transport=tls",
+        "sip:1001@10.0.0.5:5062;ob;fs_nat=yes;fs_path=sip%3A1001%40198.51.100.7%3A40000%3Bob",
+        "sip:192.0.2.10:5060;line=abc",
+    ],
+)
+def test_a_contact_is_dialled_as_it_was_registered(uri: str) -> None:
+    assert values.contact(uri) == uri
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "1001",
+        "tel:1001",
+        "sip:1001@192.0.2.10,sofia/external/sip:900@192.0.2.99",
+        "sip:1001@192.0.2.10|loopback/9",
+        "sip:1001@192.0.2.10;x=${system rm}",
+        "sip:1001@192.0.2.10;x=$${domain}",
+        "sip:{a=b}1001@192.0.2.10",
+        "sip:[a=b]1001@192.0.2.10",
+        "sip:1001@[2001:db8::1]:5060",
+        "sip:1001@192.0.2.10^1002",
+        "sip:1001@192.0.2.10 &bridge(x)",
+        "sip:1001@192.0.2.10?Replaces=x",
+        "sip:1001@192.0.2.10;x='",
+        'sip:1001@192.0.2.10;x="',
+        "sip:1001@192.0.2.10\r\nVia: x",
+        "sip:1001@192.0.2.10\n",
+        "sip:1001%@192.0.2.10",
+        "sip:1001@192.0.2.10/x",
+        "sip:1001@192.0.2.10:_:sofia/x",
+        "sip:1001@192.0.2.10;x=%2",
+        "sip:" + "1" * 500 + "@192.0.2.10",
+    ],
+)
+def test_a_contact_that_would_mean_something_to_the_switch_is_not_dialled(uri: str) -> None:
+    assert values.contact(uri) is None

@@ -43,6 +43,7 @@ def test_a_dry_run_shows_outcome_trace_plan_and_xml() -> None:
                 "domain": "acme.example.test",
                 "delay_seconds": 0,
                 "confirm": False,
+                "auto_answer": False,
             }
         ],
         "order": "together",

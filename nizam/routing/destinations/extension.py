@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from nizam.model.destination import Destination
-from nizam.model.extension import Extension
+from nizam.model.extension import Extension, FollowMe
 from nizam.routing.context import MAX_FORWARDS, Rights, Routing, destination_to
 from nizam.routing.legs import leg_to
-from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Transfer, UserLeg
+from nizam.routing.phones import is_busy, phone_leg
+from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Transfer
 from nizam.routing.snapshot import Entry
 from nizam.routing.tokens import AfterRinging, write_token
 
@@ -26,6 +27,9 @@ def plan(routing: Routing, destination: Destination) -> Plan:
     if extension.do_not_disturb:
         routing.note("do_not_disturb", "matched", "takes no calls; treated as busy", entry)
         return _fallback(routing, entry, "busy", "USER_BUSY")
+    if not extension.call_waiting and is_busy(routing, entry):
+        routing.note("call_waiting", "matched", "is in a call and takes one at a time", entry)
+        return _fallback(routing, entry, "busy", "USER_BUSY")
     return _ring(routing, entry)
 
 
@@ -44,13 +48,7 @@ def after_ringing(routing: Routing, token: AfterRinging) -> Plan:
 
 
 def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
-    extension = entry.body
-    legs: list[Leg] = [UserLeg(extension.number, routing.tenant.domain)]
-    with routing.acting_as(Rights.of(entry)):
-        for number in extension.follow_me:
-            leg = leg_to(routing, number)
-            if leg is not None:
-                legs.append(leg)
+    legs, ring_seconds = _legs(routing, entry)
     ways = {
         why: None if routing.comes_back else _fallback_destination(entry, why)
         for why in ("busy", "no_answer", "not_registered")
@@ -59,10 +57,10 @@ def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
     together = len(legs) > 1
     if all(way is None for way in distinct):
         routing.note("fallback", "passed", "nothing follows when nobody answers", entry)
-        return (Bridge(tuple(legs), ring_seconds=extension.ring_seconds),)
+        return (Bridge(tuple(legs), ring_seconds=ring_seconds),)
     ring = Bridge(
         tuple(legs),
-        ring_seconds=extension.ring_seconds,
+        ring_seconds=ring_seconds,
         continue_on="always",
         ignore_early_media=together,
     )
@@ -73,6 +71,31 @@ def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
     token = write_token(AfterRinging(entry.id, hops))
     routing.note("fallback", "passed", "depends on why nobody answers; asked again then", entry)
     return (ring, Transfer(token, routing.tenant.domain))
+
+
+def _legs(routing: Routing, entry: Entry[Extension]) -> tuple[list[Leg], int]:
+    """What rings, and for how long: the phone, and whoever is on the follow-me list."""
+    extension = entry.body
+    listed = [FollowMe(number=it) if isinstance(it, str) else it for it in extension.follow_me]
+    ends = (it.delay_seconds + (it.timeout_seconds or extension.ring_seconds) for it in listed)
+    longest = max(extension.ring_seconds, *ends) if listed else extension.ring_seconds
+    own = extension.ring_seconds if longest > extension.ring_seconds else None
+    legs: list[Leg] = [phone_leg(routing, entry, timeout_seconds=own)]
+    with routing.acting_as(Rights.of(entry)):
+        for it in listed:
+            timeout = it.timeout_seconds
+            if timeout is None and longest > extension.ring_seconds:
+                timeout = extension.ring_seconds
+            leg = leg_to(
+                routing,
+                it.number,
+                timeout_seconds=timeout,
+                delay_seconds=it.delay_seconds,
+                confirm=it.confirm,
+            )
+            if leg is not None:
+                legs.append(leg)
+    return legs, longest
 
 
 def _fallback_destination(entry: Entry[Extension], why: str) -> Destination | None:

@@ -7,7 +7,8 @@ from nizam.model.extension import Extension
 from nizam.model.ring_group import Member, RingGroup
 from nizam.routing.context import CONFIGURED, Routing
 from nizam.routing.legs import leg_to
-from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Ringback, RingReady, Set, Step, UserLeg
+from nizam.routing.phones import is_busy, phone_leg
+from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Ringback, RingReady, Set, Step
 from nizam.routing.snapshot import Entry
 
 
@@ -76,6 +77,7 @@ def _legs(routing: Routing, entry: Entry[RingGroup], together: bool) -> list[Leg
 
 
 def _leg(routing: Routing, entry: Entry[RingGroup], member: Member, timeout: int) -> Leg | None:
+    group = entry.body
     if member.number is not None:
         with routing.acting_as(CONFIGURED):
             return leg_to(
@@ -91,10 +93,13 @@ def _leg(routing: Routing, entry: Entry[RingGroup], member: Member, timeout: int
     if extension.body.do_not_disturb:
         routing.note("member", "passed", f"{extension.body.number} takes no calls", extension)
         return None
+    if (group.skip_busy or group.strategy == "rollover") and is_busy(routing, extension):
+        routing.note("member", "passed", f"{extension.body.number} is in a call", extension)
+        return None
     routing.note("member", "matched", f"rings {extension.body.number}", extension)
-    return UserLeg(
-        extension.body.number,
-        routing.tenant.domain,
+    return phone_leg(
+        routing,
+        extension,
         timeout_seconds=timeout,
         delay_seconds=member.delay_seconds,
         confirm=member.confirm,

@@ -9,6 +9,7 @@ from nizam.model.parking_lot import ParkingLot
 from nizam.routing.context import Routing, destination_to
 from nizam.routing.destinations import parking
 from nizam.routing.features import pickup, settings
+from nizam.routing.features.results import failed
 from nizam.routing.plan import Answer, Echo, Hangup, Plan, Sleep, VoicemailCheck
 from nizam.routing.snapshot import Entry
 
@@ -97,6 +98,10 @@ def _retrieve(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Pla
     return parking.slot(routing, lot, argument)
 
 
+def _record(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
+    return failed(routing, "it records a call that is up, there is none", outcome="unreachable")
+
+
 def _echo(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
     return (Answer(), Echo())
 
@@ -114,6 +119,7 @@ _ACTS: Mapping[Feature, Act] = {
     "park": _park,
     "retrieve": _retrieve,
     "echo": _echo,
+    "record": _record,
     "speed_dial": _speed_dial,
     "pickup": pickup.directed,
     "group_pickup": pickup.of_group,

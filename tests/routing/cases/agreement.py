@@ -19,6 +19,7 @@ from tests.routing.tenants import CALL
 APPLICATIONS = frozenset(
     {
         "answer",
+        "bind_meta_app",
         "bridge",
         "conference",
         "echo",
@@ -29,6 +30,7 @@ APPLICATIONS = frozenset(
         "play_and_get_digits",
         "playback",
         "record",
+        "record_session",
         "respond",
         "ring_ready",
         "say",
@@ -72,7 +74,13 @@ def check_explained(made: Made) -> None:
     What a dry run cannot be told (a name, how a ringing ended) is not compared.
     """
     request = made.request
-    dry = (request.caller_name, request.own_domain, request.disposition, request.ivr_misses)
+    dry = (
+        request.caller_name,
+        request.own_domain,
+        request.disposition,
+        request.ivr_misses,
+        request.hops,
+    )
     if any(dry) or request.call_id is not None or request.caller_extension_id is not None:
         return
     inside = request.context != PUBLIC_CONTEXT

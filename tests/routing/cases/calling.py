@@ -24,7 +24,7 @@ from nizam.settings.values import SipSettings
 from tests.routing.cases.case import Case
 from tests.routing.cases.channel import Channel
 from tests.routing.cases.site import Site, domain, switch, tenant_id, tenants
-from tests.routing.cases.state import answered, facts_of
+from tests.routing.cases.state import NODE, answered, facts_of
 from tests.routing.tenants import CALL, reveal
 
 _SIP = SipSettings(
@@ -78,6 +78,8 @@ class Made:
             own_domain=call.domain,
             disposition=call.after,
             ivr_misses=call.misses,
+            hops=call.hops,
+            node=NODE,
         )
         return _decided(case, snapshot, request, facts_of(case.facts, view), Channel(request))
 

@@ -41,6 +41,8 @@ class Call(_Part):
     """The id that an earlier question of the same call was given."""
     after: str | None = None
     """How the last attempt to ring somebody ended, such as USER_BUSY."""
+    hops: int = 0
+    """How often the call has come back by itself since somebody chose where it goes."""
     misses: int = 0
     """How often the caller has dialled what is no extension in this menu."""
 

@@ -1,0 +1,60 @@
+"""The phones of an extension, as one leg of a call."""
+
+from __future__ import annotations
+
+from nizam.model.extension import Extension
+from nizam.routing.context import Routing
+from nizam.routing.plan import Phone, Phones, UserLeg
+from nizam.routing.recording import of_callee
+from nizam.routing.snapshot import Entry
+
+
+def phone_leg(
+    routing: Routing,
+    entry: Entry[Extension],
+    *,
+    timeout_seconds: int | None = None,
+    delay_seconds: int = 0,
+    confirm: bool = False,
+    auto_answer: bool = False,
+) -> UserLeg:
+    """The leg that rings the extension, on every phone of it."""
+    return UserLeg(
+        entry.body.number,
+        routing.tenant.domain,
+        timeout_seconds,
+        delay_seconds,
+        confirm,
+        auto_answer=auto_answer,
+        phones=_phones(routing, entry),
+        record=None if confirm else of_callee(routing, entry),
+    )
+
+
+def is_busy(routing: Routing, entry: Entry[Extension]) -> bool:
+    """Whether a call of the extension is up or rings."""
+    return routing.facts.live.legs(routing.view.id, entry.id) > 0
+
+
+def _phones(routing: Routing, entry: Entry[Extension]) -> Phones | None:
+    """Where the phones are, if the switch that asks would ring only one of several.
+
+    What the switch knows of its registrations is never behind; what is known here can be, by the
+    time that an event takes.
+    """
+    extension = entry.body
+    known = routing.facts.live.contacts(routing.view.id, extension.number)
+    # A dry run is asked by no switch: then it is as at that with the newest registration.
+    node = routing.request.node or (known[0].node if known else "")
+    here = [it for it in known if it.node == node]
+    if len(here) < 2:
+        return None
+    routing.note("phones", "matched", f"{extension.number} is registered {len(here)} times", entry)
+    own = extension.caller_id
+    return Phones(
+        tuple(Phone(it.uri, it.profile) for it in here),
+        str(routing.view.id),
+        str(entry.id),
+        own.internal_name or extension.display_name,
+        own.internal_number or extension.number,
+    )
