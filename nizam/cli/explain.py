@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from nizam.cli.access import Access, api_options
+from nizam.cli.instant import instant
 from nizam.cli.output import cell, json_option, print_json
 
 
 @click.command(
     epilog="\b\nExamples:\n"
     "  nizam explain --tenant acme --from 1001 --to 2001\n"
-    "  nizam explain -t acme --from +4930123456 --to +12025550101 --public --at 2026-12-24T18:00"
+    "  nizam explain -t acme --from +4930123456 --to +12025550101 --public --at 2026-12-24T18:00\n"
+    "  nizam explain -t acme --from 1001 --to 6000 --at 2026-12-24T18:00 --time-zone Europe/Berlin"
 )
 @click.option("--from", "from_", required=True, metavar="NUMBER", help="Who calls.")
 @click.option("--to", required=True, metavar="NUMBER", help="What is dialled.")
 @click.option("--public", is_flag=True, help="As a call that comes in from a carrier.")
-@click.option("--at", type=click.DateTime(), help="At this instant (UTC).  [default: now]")
+@click.option("--at", metavar="TIME", help="At this instant, UTC unless told.  [default: now]")
+@click.option("--time-zone", metavar="ZONE", help="Read --at as the clocks in this time zone do.")
 @click.option("--xml", is_flag=True, help="Print the XML that FreeSWITCH would get, nothing else.")
 @api_options(tenant=True)
 @json_option
@@ -31,16 +33,18 @@ def explain(
     from_: str,
     to: str,
     public: bool,
-    at: datetime | None,
+    at: str | None,
+    time_zone: str | None,
     xml: bool,
 ) -> None:
     """Where a call would go, and why. No call is made."""
+    moment = None if at is None else instant(at, time_zone)
     with access.in_tenant() as tenant:
         found = tenant.explain(
             from_,
             to,
             context="public" if public else "internal",
-            at=at and at.replace(tzinfo=UTC),
+            at=moment,
         )
     if as_json:
         print_json(found)
