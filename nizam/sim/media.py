@@ -105,7 +105,10 @@ async def gentones(call: Call, data: str) -> None:
 
 
 async def record(call: Call, data: str) -> None:
-    """`record PATH [SECONDS]`: until a key is pressed, the time is over, or the caller leaves."""
+    """`record PATH [SECONDS [LEVEL [SILENCE]]]`: a caller speaks as long as a message lasts.
+
+    Then a key ends it, or so many seconds of silence, or else the caller hangs up.
+    """
     channel = call.channel
     words = data.split()
     if not words:
@@ -116,14 +119,16 @@ async def record(call: Call, data: str) -> None:
     legs.answer_inbound(channel)
     terminators = channel.get("playback_terminators") or "*"
     recording.start(channel, path)
-    seconds = call.script.message if limit is None else min(call.script.message, limit)
+    silence = float(words[3]) if len(words) > 3 and words[3].isdigit() else 0.0
+    spoken = call.script.message + silence
+    seconds = spoken if limit is None else min(spoken, limit)
     try:
         pressed = await keypad.collect(
             call, 1, timeout=seconds, digit_timeout=seconds, terminators=terminators
         )
         if pressed.terminator:
             channel.set("playback_terminator_used", pressed.terminator)
-        if not pressed.terminator and (limit is None or seconds < limit):
+        if not pressed.terminator and not silence and (limit is None or seconds < limit):
             call.caller_hangs_up()
             await channel.waiter.sleep(0)
     finally:

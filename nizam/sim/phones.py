@@ -41,7 +41,7 @@ class Phones:
 
     def port(self, user: User) -> int:
         """The UDP port that the user's phone sends from."""
-        return self._ports.get(user, self._scenery.first_port)
+        return self._ports.setdefault(user, self._scenery.first_port + len(self._ports))
 
     def invite(self, user: User, dialled: str) -> SipRequest:
         """What the user's phone puts into an INVITE with credentials."""

@@ -63,6 +63,13 @@ class Stage:
         """Time passes."""
         await deferLater(self.exchange.core.clock, seconds * self.exchange.pace)
 
+    async def until(
+        self, condition: Callable[[], bool], seconds: float = _PATIENCE_SECONDS
+    ) -> None:
+        """Waits until `condition` holds. Raises StoryError when it does not in time."""
+        if not await _until(self, condition, seconds):
+            raise StoryError("it did not come to that")
+
     async def drained(self) -> None:
         """Everybody still on the phone hangs up, and all CDRs are dealt with."""
         for channel in list(self.exchange.core.channels.values()):

@@ -1,0 +1,314 @@
+"""Every type of destination, walked from a phone through the daemon to where it leads.
+
+A new destination or feature adds its story here: make what it needs with `town.make`, let a phone
+dial, and say what is reached, heard, shown or pressed (nizam/sim/stage.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from nizam.dev.demo import DID, DOMAIN
+from nizam.sim.people import Manner
+from tests.daemon.walking import Town
+from tests.daemon.walking import town as town_of
+
+pytestmark = pytest.mark.time_limit(60)
+
+BUSY = Manner("is busy")
+SILENT = Manner("lets it ring")
+
+
+@pytest_twisted.async_yield_fixture
+async def town(database: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+    from twisted.internet import reactor
+
+    async with town_of(reactor, database, redis_url, tmp_path) as made:
+        yield made
+
+
+def _members(town: Town, **fields: Any) -> list[dict[str, Any]]:
+    """Ben and Cora, as members of a ring group."""
+    return [{"extension_id": town.extensions[it], **fields} for it in ("1002", "1003")]
+
+
+async def test_extension_and_voicemail(town: Town) -> None:
+    call = town.anna.dials("1002")
+    await call.reaches("bridged 1002")
+    assert (town.ben.shown.name, town.ben.shown.number) == ("Ada Lovelace", "1001")
+    town.ben.hangs_up()
+    await call.ended()
+
+    for manner in (BUSY, SILENT):
+        town.ben.will(manner)
+        missed = town.anna.dials("1002")
+        await missed.reaches(f"voicemail 1002@{DOMAIN}")
+        town.anna.hangs_up()
+        assert (await missed.ended()).answered > 0
+
+    box = await town.make(
+        "time-conditions",
+        name="To the box",
+        number="6100",
+        match_destination={"type": "voicemail", "id": town.extensions["1003"]},
+        otherwise_destination={"type": "voicemail", "id": town.extensions["1003"]},
+    )
+    assert box
+    leaving = town.anna.dials("6100")
+    await leaving.reaches(f"voicemail 1003@{DOMAIN}")
+
+
+@pytest.mark.parametrize("strategy", ["simultaneous", "sequence"])
+async def test_ring_group_connects_who_answers(town: Town, strategy: str) -> None:
+    members = [
+        {"extension_id": town.extensions[it], "timeout_seconds": 6} for it in ("1002", "1003")
+    ]
+    await town.make("ring-groups", number="2100", name="Sales", strategy=strategy, members=members)
+    town.ben.will(SILENT)
+    town.cora.will(Manner(ring=2.0))
+    call = town.anna.dials("2100")
+    await call.reaches("bridged 1003")
+    assert town.anna.heard == ["ringing"]
+    cause = {"simultaneous": "LOSE_RACE", "sequence": "ALLOTTED_TIMEOUT"}[strategy]
+    assert town.ben.past_leg.cause == cause
+
+
+async def test_ring_groups_of_the_other_strategies_try_everybody_and_then_fall_back(
+    town: Town,
+) -> None:
+    members = [
+        {"extension_id": town.extensions[it], "timeout_seconds": 5} for it in ("1002", "1003")
+    ]
+    fallback = {"type": "play", "sound": "ivr/ivr-nobody.wav"}
+    town.ben.will(BUSY)
+    town.cora.will(BUSY)
+    for number, strategy in (("2101", "rollover"), ("2102", "random"), ("2103", "round_robin")):
+        await town.make(
+            "ring-groups",
+            number=number,
+            name=strategy,
+            strategy=strategy,
+            members=members,
+            fallback=fallback,
+        )
+        call = await town.anna.dials(number).ended()
+        assert {it for it in call.proofs if it.startswith("rang")} == {"rang 1002", "rang 1003"}
+        assert town.anna.heard[-1] == "ivr/ivr-nobody.wav"
+
+
+async def test_ring_group_member_must_confirm(town: Town) -> None:
+    members = [{"extension_id": town.extensions["1002"], "confirm": True}]
+    await town.make("ring-groups", number="2104", name="Sure", members=members)
+    town.ben.will(Manner(ring=1.0, confirm="1"))
+    await town.anna.dials("2104").reaches("bridged 1002")
+    assert town.ben.heard[0].startswith("tone_stream://")
+
+
+async def test_ivr(town: Town) -> None:
+    inner = await town.make(
+        "ivrs",
+        number="5101",
+        name="Inner",
+        greeting_long="ivr/ivr-inner.wav",
+        digit_length=1,
+        timeout_seconds=2,
+        entries=[{"digits": "7", "destination": town.to("1003")}],
+    )
+    await town.make(
+        "ivrs",
+        number="5100",
+        name="Outer",
+        greeting_long="ivr/ivr-outer.wav",
+        invalid_sound="ivr/ivr-invalid.wav",
+        digit_length=4,
+        timeout_seconds=2,
+        max_failures=2,
+        max_timeouts=2,
+        direct_dial=True,
+        entries=[
+            {"digits": "1", "destination": town.to("1002")},
+            {"digits": "2", "destination": {"type": "ivr", "id": inner}},
+        ],
+        timeout_destination={"type": "play", "sound": "ivr/ivr-timeout.wav"},
+        invalid_destination={"type": "play", "sound": "ivr/ivr-wrong.wav"},
+    )
+    chosen = town.anna.dials("5100", answering_prompts=("1",))
+    await chosen.reaches("bridged 1002")
+    town.anna.hangs_up()
+    await chosen.ended()
+    nested = town.anna.dials("5100", answering_prompts=("2", "7"))
+    await nested.reaches("bridged 1003")
+    assert "ivr/ivr-inner.wav" in town.anna.heard
+    town.anna.hangs_up()
+    await nested.ended()
+    direct = town.anna.dials("5100", answering_prompts=("1003",))
+    await direct.reaches("bridged 1003")
+    town.anna.hangs_up()
+    await direct.ended()
+    for keys, sound in ((("",), "timeout"), (("8", "9"), "wrong"), (("1999", "1999"), "wrong")):
+        call = await town.anna.dials("5100", answering_prompts=keys).ended()
+        assert town.anna.heard[-1] == f"ivr/ivr-{sound}.wav", call.proofs
+
+
+async def test_time_condition_and_routing_policy(town: Town) -> None:
+    condition = await town.make(
+        "time-conditions",
+        number="6000",
+        name="Hours",
+        override="match",
+        match_destination=town.to("1002"),
+        otherwise_destination={"type": "hangup", "cause": "USER_BUSY"},
+    )
+    open_ = town.anna.dials("6000")
+    await open_.reaches("bridged 1002")
+    town.anna.hangs_up()
+    await open_.ended()
+    await town.change(f"time-conditions/{condition}", override="otherwise")
+    assert (await town.anna.dials("6000").ended()).cause == "USER_BUSY"
+    await town.make(
+        "routing-policies",
+        name="Not to Karen",
+        applies_to="internal",
+        condition={"type": "destination", "pattern": "1003"},
+        action={"type": "reject", "cause": "CALL_REJECTED"},
+    )
+    assert (await town.anna.dials("1003").ended()).cause == "CALL_REJECTED"
+
+
+async def test_conference(town: Town) -> None:
+    await town.make(
+        "conference-rooms",
+        number="8100",
+        name="Board",
+        member_pin="1234",
+        moderator_pin="9999",
+        wait_for_moderator=True,
+        max_members=2,
+    )
+    one = town.anna.dials("8100", answering_prompts=("1111", "1234"))
+    await one.reaches("conference ")
+    two = town.ben.dials("8100", answering_prompts=("9999",))
+    await two.reaches("conference ")
+    await town.anna.hears("conference of 2")
+    full = await town.cora.dials("8100", answering_prompts=("1234",)).ended()
+    assert "conference full" in full.proofs
+    town.anna.presses("0")
+    await town.anna.hears("conference muted")
+    town.ben.presses("#")
+    await two.ended()
+
+
+async def test_parking(town: Town) -> None:
+    lot = await town.make(
+        "parking-lots",
+        number="700",
+        name="Lot",
+        slot_from="701",
+        slot_to="702",
+        timeout_seconds=20,
+        return_destination=town.to("1003"),
+    )
+    assert lot
+    parked = town.anna.dials("700")
+    await parked.reaches("parked 701")
+    fetching = town.ben.dials("701")
+    await fetching.reaches("retrieved 701")
+    await town.stage.passes(1)
+    assert town.anna.leg.other is town.ben.leg
+    town.ben.hangs_up()
+    await parked.ended()
+    again = town.anna.dials("700")
+    await again.reaches("parked 701")
+    town.cora.will(Manner(ring=1.0))
+    await again.reaches("bridged 1003")
+
+
+async def test_a_talked_to_call_is_parked_by_transfer(town: Town) -> None:
+    await town.make("parking-lots", number="700", name="Lot", slot_from="701", slot_to="702")
+    call = town.anna.dials("1002")
+    await call.reaches("bridged 1002")
+    town.ben.refers_to("700")
+    await call.reaches("parked 701")
+    await town.cora.dials("701").reaches("retrieved 701")
+
+
+async def test_did(town: Town) -> None:
+    outside = town.stage.outside("13105550999")
+    reaching = outside.dials(DID.removeprefix("+"))
+    await reaching.reaches("bridged 100")
+    outside.hangs_up()
+    await reaching.ended()
+    await town.make("dids", number="+12025550177", destination=town.to("1002"), label="Direct")
+    await outside.dials("12025550177").reaches("bridged 1002")
+    assert town.ben.shown.number.endswith("3105550999")
+    wrong = await outside.dials("12025550999").ended()
+    assert wrong.cause == "UNALLOCATED_NUMBER"
+
+
+async def test_external_with_failover(town: Town) -> None:
+    first = await town.make("gateways", name="First", host="192.0.2.10")
+    second = await town.make("gateways", name="Second", host="192.0.2.20")
+    switch = town.site.switch
+    await town.make(
+        "outbound-routes",
+        name="National",
+        patterns=["+1XXXXXXXXXX"],
+        gateways=[{"gateway_id": first, "order": 0}, {"gateway_id": second, "order": 1}],
+    )
+    await town.make(
+        "time-conditions",
+        number="6200",
+        name="Mobile",
+        override="match",
+        match_destination={"type": "external", "number": "+13125550123"},
+        otherwise_destination={"type": "hangup"},
+    )
+    await town.stage.until(lambda: {first, second} <= switch.core.gateways.keys())
+    through = town.anna.dials("6200")
+    await through.reaches("bridged ")
+    town.anna.hangs_up()
+    await through.ended()
+    switch.trunks.set_up(first, False)
+    by_second = town.anna.dials("6200")
+    await by_second.reaches("bridged ")
+    town.anna.hangs_up()
+    truth = await by_second.ended()
+    assert {leg.role for leg in truth.legs} == {"internal", "gateway"}
+
+
+async def test_play_and_hangup(town: Town) -> None:
+    play: dict[str, Any] = {
+        "type": "play",
+        "sound": "ivr/ivr-one.wav",
+        "then": {"type": "hangup", "cause": "USER_BUSY"},
+    }
+    await town.make(
+        "time-conditions",
+        number="6300",
+        name="Play",
+        override="match",
+        match_destination=play,
+        otherwise_destination=play,
+    )
+    call = await town.anna.dials("6300").ended()
+    assert (call.cause, town.anna.heard) == ("USER_BUSY", ["ivr/ivr-one.wav"])
+
+
+async def test_pickup_and_echo(town: Town) -> None:
+    town.ben.will(SILENT)
+    call = town.anna.dials("1002")
+    await town.ben.rings()
+    await town.calls_are_known(1)
+    taking = town.cora.dials("**1002")
+    await taking.reaches("intercepted 1001")
+    await town.stage.passes(1)
+    assert town.anna.leg.other is town.cora.leg
+    town.anna.hangs_up()
+    await call.ended()
+    await taking.ended()
+    await town.anna.dials("*9196").reaches("echo")
