@@ -70,11 +70,16 @@ class Stage:
         if not await _until(self, condition, seconds):
             raise StoryError("it did not come to that")
 
-    async def drained(self) -> None:
-        """Everybody still on the phone hangs up, and all CDRs are dealt with."""
+    async def hung_up(self) -> None:
+        """Everybody still on the phone hangs up."""
         for channel in list(self.exchange.core.channels.values()):
             if legs.hang_up(channel, "NORMAL_CLEARING", "recv_bye"):
                 channel.wake(LegEnded())
+        await self.switch.calls.drained()
+
+    async def drained(self) -> None:
+        """Everybody still on the phone hangs up, and all CDRs are dealt with."""
+        await self.hung_up()
         await self.switch.drain()
 
 

@@ -1,12 +1,14 @@
 """Every type of destination, walked from a phone through the daemon to where it leads.
 
-A new destination or feature adds its story here: make what it needs with `town.make`, let a phone
-dial, and say what is reached, heard, shown or pressed (nizam/sim/stage.py).
+A new destination or feature adds its story and names it in WALKS: make what it needs with
+`town.make`, let a phone dial, and say what is reached, heard, shown or pressed
+(nizam/sim/stage.py). Stories of a walk share a daemon, one after the other; each begins with all
+phones hung up and answering after two seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ pytestmark = pytest.mark.time_limit(60)
 BUSY = Manner("is busy")
 SILENT = Manner("lets it ring")
 
+Story = Callable[[Town], Awaitable[None]]
+
 
 @pytest_twisted.async_yield_fixture
 async def town(database: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
@@ -37,7 +41,7 @@ def _members(town: Town, **fields: Any) -> list[dict[str, Any]]:
     return [{"extension_id": town.extensions[it], **fields} for it in ("1002", "1003")]
 
 
-async def test_extension_and_voicemail(town: Town) -> None:
+async def extension_and_voicemail(town: Town) -> None:
     call = town.anna.dials("1002")
     await call.reaches("bridged 1002")
     assert (town.ben.shown.name, town.ben.shown.number) == ("Ada Lovelace", "1001")
@@ -63,22 +67,29 @@ async def test_extension_and_voicemail(town: Town) -> None:
     await leaving.reaches(f"voicemail 1003@{DOMAIN}")
 
 
-@pytest.mark.parametrize("strategy", ["simultaneous", "sequence"])
-async def test_ring_group_connects_who_answers(town: Town, strategy: str) -> None:
+async def ring_group_connects_who_answers(town: Town) -> None:
+    for number, strategy, cause in (
+        ("2100", "simultaneous", "LOSE_RACE"),
+        ("2110", "sequence", "ALLOTTED_TIMEOUT"),
+    ):
+        await _ring_group(town, number, strategy, cause)
+
+
+async def _ring_group(town: Town, number: str, strategy: str, cause: str) -> None:
+    await town.rest()
     members = [
         {"extension_id": town.extensions[it], "timeout_seconds": 6} for it in ("1002", "1003")
     ]
-    await town.make("ring-groups", number="2100", name="Sales", strategy=strategy, members=members)
+    await town.make("ring-groups", number=number, name=strategy, strategy=strategy, members=members)
     town.ben.will(SILENT)
     town.cora.will(Manner(ring=2.0))
-    call = town.anna.dials("2100")
+    call = town.anna.dials(number)
     await call.reaches("bridged 1003")
     assert town.anna.heard == ["ringing"]
-    cause = {"simultaneous": "LOSE_RACE", "sequence": "ALLOTTED_TIMEOUT"}[strategy]
     assert town.ben.past_leg.cause == cause
 
 
-async def test_ring_groups_of_the_other_strategies_try_everybody_and_then_fall_back(
+async def ring_groups_of_the_other_strategies_try_everybody_and_then_fall_back(
     town: Town,
 ) -> None:
     members = [
@@ -101,7 +112,7 @@ async def test_ring_groups_of_the_other_strategies_try_everybody_and_then_fall_b
         assert town.anna.heard[-1] == "ivr/ivr-nobody.wav"
 
 
-async def test_ring_group_member_must_confirm(town: Town) -> None:
+async def ring_group_member_must_confirm(town: Town) -> None:
     members = [{"extension_id": town.extensions["1002"], "confirm": True}]
     await town.make("ring-groups", number="2104", name="Sure", members=members)
     town.ben.will(Manner(ring=1.0, confirm="1"))
@@ -109,7 +120,7 @@ async def test_ring_group_member_must_confirm(town: Town) -> None:
     assert town.ben.heard[0].startswith("tone_stream://")
 
 
-async def test_ivr(town: Town) -> None:
+async def ivr(town: Town) -> None:
     inner = await town.make(
         "ivrs",
         number="5101",
@@ -155,7 +166,7 @@ async def test_ivr(town: Town) -> None:
         assert town.anna.heard[-1] == f"ivr/ivr-{sound}.wav", call.proofs
 
 
-async def test_time_condition_and_routing_policy(town: Town) -> None:
+async def time_condition_and_routing_policy(town: Town) -> None:
     condition = await town.make(
         "time-conditions",
         number="6000",
@@ -180,7 +191,7 @@ async def test_time_condition_and_routing_policy(town: Town) -> None:
     assert (await town.anna.dials("1003").ended()).cause == "CALL_REJECTED"
 
 
-async def test_conference(town: Town) -> None:
+async def conference(town: Town) -> None:
     await town.make(
         "conference-rooms",
         number="8100",
@@ -203,7 +214,7 @@ async def test_conference(town: Town) -> None:
     await two.ended()
 
 
-async def test_parking(town: Town) -> None:
+async def parking(town: Town) -> None:
     lot = await town.make(
         "parking-lots",
         number="700",
@@ -228,8 +239,7 @@ async def test_parking(town: Town) -> None:
     await again.reaches("bridged 1003")
 
 
-async def test_a_talked_to_call_is_parked_by_transfer(town: Town) -> None:
-    await town.make("parking-lots", number="700", name="Lot", slot_from="701", slot_to="702")
+async def a_talked_to_call_is_parked_by_transfer(town: Town) -> None:
     call = town.anna.dials("1002")
     await call.reaches("bridged 1002")
     town.ben.refers_to("700")
@@ -237,7 +247,7 @@ async def test_a_talked_to_call_is_parked_by_transfer(town: Town) -> None:
     await town.cora.dials("701").reaches("retrieved 701")
 
 
-async def test_did(town: Town) -> None:
+async def did(town: Town) -> None:
     outside = town.stage.outside("13105550999")
     reaching = outside.dials(DID.removeprefix("+"))
     await reaching.reaches("bridged 100")
@@ -250,7 +260,7 @@ async def test_did(town: Town) -> None:
     assert wrong.cause == "UNALLOCATED_NUMBER"
 
 
-async def test_external_with_failover(town: Town) -> None:
+async def external_with_failover(town: Town) -> None:
     first = await town.make("gateways", name="First", host="192.0.2.10")
     second = await town.make("gateways", name="Second", host="192.0.2.20")
     switch = town.site.switch
@@ -281,7 +291,7 @@ async def test_external_with_failover(town: Town) -> None:
     assert {leg.role for leg in truth.legs} == {"internal", "gateway"}
 
 
-async def test_play_and_hangup(town: Town) -> None:
+async def play_and_hangup(town: Town) -> None:
     play: dict[str, Any] = {
         "type": "play",
         "sound": "ivr/ivr-one.wav",
@@ -299,7 +309,7 @@ async def test_play_and_hangup(town: Town) -> None:
     assert (call.cause, town.anna.heard) == ("USER_BUSY", ["ivr/ivr-one.wav"])
 
 
-async def test_pickup_and_echo(town: Town) -> None:
+async def pickup_and_echo(town: Town) -> None:
     town.ben.will(SILENT)
     call = town.anna.dials("1002")
     await town.ben.rings()
@@ -312,3 +322,65 @@ async def test_pickup_and_echo(town: Town) -> None:
     await call.ended()
     await taking.ended()
     await town.anna.dials("*9196").reaches("echo")
+
+
+async def call_flow(town: Town) -> None:
+    flow = await town.make(
+        "call-flows",
+        number="5300",
+        name="Orders",
+        start="welcome",
+        nodes=[
+            {"id": "welcome", "type": "play", "sound": "ivr/ivr-orders.wav", "next": "ask"},
+            {
+                "id": "ask",
+                "type": "collect",
+                "variable": "order",
+                "max_digits": 4,
+                "branches": [{"digits": "0", "next": "desk"}],
+                "next": "bye",
+                "timeout_next": "bye",
+            },
+            {"id": "desk", "type": "bridge", "destination": town.to("1002")},
+            {"id": "bye", "type": "hangup"},
+        ],
+    )
+    await town.act(f"call-flows/{flow}/publish")
+    to_desk = town.anna.dials("5300", answering_prompts=("0#",))
+    await to_desk.reaches("bridged 1002")
+    assert town.anna.heard[0] == "ivr/ivr-orders.wav"
+    await town.rest()
+    told = await town.anna.dials("5300", answering_prompts=("4711",)).ended()
+    assert "digits" in " ".join(told.proofs)
+    assert town.ben.legs == []
+
+
+async def do_not_disturb(town: Town) -> None:
+    await town.ben.dials("*78").ended()
+    assert town.ben.heard
+    missed = town.anna.dials("1002")
+    await missed.reaches("voicemail")
+    await town.rest()
+    await town.ben.dials("*78").ended()
+    await town.anna.dials("1002").reaches("bridged 1002")
+
+
+WALKS: dict[str, tuple[Story, ...]] = {
+    "phones": (extension_and_voicemail, time_condition_and_routing_policy, play_and_hangup),
+    "ring groups": (
+        ring_group_connects_who_answers,
+        ring_groups_of_the_other_strategies_try_everybody_and_then_fall_back,
+        ring_group_member_must_confirm,
+    ),
+    "menus and flows": (ivr, call_flow),
+    "rooms and slots": (conference, parking, a_talked_to_call_is_parked_by_transfer),
+    "outside": (did, external_with_failover),
+    "feature codes": (pickup_and_echo, do_not_disturb),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+async def test_every_destination_leads_where_it_should(town: Town, walk: str) -> None:
+    for story in WALKS[walk]:
+        await town.rest()
+        await story(town)

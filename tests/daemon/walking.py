@@ -49,6 +49,17 @@ class Town:
         )
         await self._served()
 
+    async def act(self, path: str, **body: Any) -> None:
+        """POST of an action, such as `act("call-flows/ID/publish")`."""
+        await self.site.api.request("POST", f"/api/v1/tenants/{self.site.tenant_id}/{path}", body)
+        await self._served()
+
+    async def rest(self) -> None:
+        """Everybody hangs up, and answers after two seconds from now on."""
+        await self.stage.hung_up()
+        self.stage.exchange.manners.clear()
+        self.stage.everybody_will(Manner(ring=2.0), *(f"{it}@{DOMAIN}" for it in EXTENSIONS))
+
     async def add_phone(self, number: str, **fields: Any) -> Phone:
         """A further extension whose phone is registered."""
         self.extensions[number] = await self.make(
@@ -105,7 +116,6 @@ async def town(reactor: Any, database: str, redis_url: str, folder: Path) -> Asy
     site = await build_site(reactor, database, redis_url, folder, scenery)
     try:
         stage = Stage(site.switch)
-        stage.everybody_will(Manner(ring=2.0), *(f"{number}@{DOMAIN}" for number in EXTENSIONS))
         anna, ben, cora = (stage.phone(user) for user in users)
         made = Town(site, stage, anna, ben, cora)
         found = await site.api.request("GET", f"/api/v1/tenants/{site.tenant_id}/extensions")
