@@ -157,6 +157,8 @@ async def _stay(call: Call, room: Conference, moderator: bool) -> None:
         room.members.remove(member)
         _floor(exchange, room, None)
         _tell_of(exchange, room, member, "del-member")
+        if room.members and room.floor is None:
+            _floor(exchange, room, room.members[0])
         _destroy_if_empty(exchange, room)
         _hear_company(room)
 
