@@ -85,9 +85,13 @@ def menu_name(ivr_id: UUID) -> str:
     return f"ivr-{ivr_id.hex}"
 
 
-def lot_name(lot_id: UUID) -> str:
-    """The name of a parking lot on the switch; unique over all tenants."""
-    return f"lot-{lot_id.hex}"
+def lot_name(lot_id: UUID, domain: str) -> str:
+    """The name of a parking lot on the switch; unique over all tenants.
+
+    mod_valet_parking tells phones that watch `park+701@DOMAIN` of the slots of lots whose names
+    end with that domain; of those without one it tells every tenant.
+    """
+    return f"lot-{lot_id.hex}@{domain}"
 
 
 def room_name(room_id: UUID) -> str:

@@ -196,12 +196,12 @@ def lot(tenants: Tenants) -> str:
 
 @pytest.mark.parametrize("dialled", ["700", "*68"])
 def test_a_call_is_parked_in_a_free_slot(tenants: Tenants, lot: str, dialled: str) -> None:
-    assert last(tenants.dial(dialled)) == Park(f"lot-{lot}", "701", "709")
+    assert last(tenants.dial(dialled)) == Park(f"lot-{lot}@acme.example.test", "701", "709")
 
 
 @pytest.mark.parametrize("dialled", ["705", "*69705"])
 def test_a_parked_call_is_fetched_by_its_slot(tenants: Tenants, lot: str, dialled: str) -> None:
-    assert last(tenants.dial(dialled)) == ParkInSlot(f"lot-{lot}", "705")
+    assert last(tenants.dial(dialled)) == ParkInSlot(f"lot-{lot}@acme.example.test", "705")
 
 
 def test_a_call_parked_too_long_goes_back(tenants: Tenants, lot: str) -> None:

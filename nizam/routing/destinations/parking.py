@@ -17,7 +17,7 @@ def plan(routing: Routing, destination: Destination) -> Plan:
         return routing.unreachable()
     lot = entry.body
     routing.enter(entry, f"parking lot {lot.number}")
-    park = Park(lot_name(entry.id), lot.slot_from, lot.slot_to)
+    park = Park(lot_name(entry.id, routing.tenant.domain), lot.slot_from, lot.slot_to)
     return (*_until(routing, entry), Answer(), park)
 
 
@@ -27,7 +27,11 @@ def slot(routing: Routing, entry: Entry[ParkingLot], number: str) -> Plan:
         routing.note("destination", "failed", f"lot {entry.body.number} is disabled", entry)
         return routing.unreachable()
     routing.enter(entry, f"parking slot {number}")
-    return (*_until(routing, entry), Answer(), ParkInSlot(lot_name(entry.id), number))
+    return (
+        *_until(routing, entry),
+        Answer(),
+        ParkInSlot(lot_name(entry.id, routing.tenant.domain), number),
+    )
 
 
 def too_long(routing: Routing, token: ParkedTooLong) -> Plan:
