@@ -25,7 +25,7 @@ _NOT_SPOKEN = re.compile(
 )
 _MAX_SPEECH = 2000
 
-_WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,300}\Z")
+_WORD = re.compile(r"\A[A-Za-z0-9_.+*#@%-]{1,290}\Z")
 _DOMAIN = re.compile(r"\A[A-Za-z0-9.-]{1,253}\Z")
 _SOUND = re.compile(r"\A(tone_stream://[%(),;=0-9A-Za-z.]+|[A-Za-z0-9/_.-]+|/[\w /.+-]+)\Z")
 _NEW_FILE = re.compile(r"\A/[A-Za-z0-9_/.+-]+\.wav\Z")
