@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lxml import etree
-
 from nizam.fsxml import values
 from nizam.fsxml.legs import RECORDED, leg
-from nizam.fsxml.writer import NOT_FOUND, document, to_bytes
+from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
 from nizam.routing.decide import Decision
 from nizam.routing.plan import (
     Answer,
@@ -61,14 +59,14 @@ def render(decision: Decision, context: str) -> bytes:
         return NOT_FOUND
     root, section = document("dialplan")
     # Contexts are domains, but what was asked is written back only in the form of a word.
-    place = etree.SubElement(section, "context", {"name": values.word(context)})
-    extension = etree.SubElement(place, "extension", {"name": values.text(decision.route)})
-    condition = etree.SubElement(extension, "condition")
+    place = child(section, "context", name=values.word(context))
+    extension = child(place, "extension", name=values.text(decision.route))
+    condition = child(extension, "condition")
     for application, data in actions(decision.plan):
-        attributes = {"application": application}
         if data:
-            attributes["data"] = data
-        etree.SubElement(condition, "action", attributes)
+            pairs(condition, "action", ((application, data),), ("application", "data"))
+        else:
+            child(condition, "action", application=application)
     return to_bytes(root)
 
 

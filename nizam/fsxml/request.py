@@ -8,7 +8,9 @@ in the raw bytes when they are asked for. Values are percent-encoded except comm
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
+from itertools import islice
 from urllib.parse import unquote_plus
 
 from nizam.routing.destinations.ivr import IVR_MISSES
@@ -17,7 +19,8 @@ from nizam.routing.request import NO_FLOW, ZONE_DID, CallRequest, FlowState
 
 _MICROSECONDS = re.compile(r"\A[0-9]{1,17}\Z")
 _COUNTS = frozenset(map(str, range(1000)))
-_FLOW_VARIABLE = re.compile(rb"&variable_%b([a-z][a-z0-9_]{0,39})=([^&]*)" % VARIABLE.encode())
+_OWN = b"&variable_nizam_"
+_FLOW_VARIABLE = re.compile(rf"\A{VARIABLE}([a-z][a-z0-9_]{{0,39}})\Z")
 _MOST_VARIABLES = 200
 
 
@@ -47,14 +50,21 @@ class XmlRequest:
             return unquote_plus(value, "utf-8", "replace")
         return value
 
-    def flow_variables(self) -> dict[str, str]:
-        """The variables of a call flow that the channel has, at most 200."""
+    def own_variables(self) -> dict[str, str]:
+        """The channel's variables that are named `nizam_...`, found in one pass: most are not
+        there, and to find that out of each takes a look at the whole body."""
+        body = self._body
         found: dict[str, str] = {}
-        for match in _FLOW_VARIABLE.finditer(self._body):
-            if len(found) == _MOST_VARIABLES:
-                break
-            value = match[2].decode("utf-8", "replace")
-            found.setdefault(match[1].decode(), unquote_plus(value, "utf-8", "replace"))
+        start = body.find(_OWN)
+        while start >= 0:
+            start += len(_OWN)
+            end = body.find(b"&", start)
+            name, _, value = (body[start:] if end < 0 else body[start:end]).partition(b"=")
+            text = value.decode("utf-8", "replace")
+            if "%" in text or "+" in text:
+                text = unquote_plus(text, "utf-8", "replace")
+            found.setdefault(f"nizam_{name.decode('utf-8', 'replace')}", text)
+            start = -1 if end < 0 else body.find(_OWN, end)
         return found
 
     @property
@@ -71,20 +81,20 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
     a caller can write: From, display name, headers. `node` is the switch whose credentials came
     with it.
     """
-    field = request.field
+    field, own = request.field, request.own_variables()
     username = field("variable_sip_auth_username")
     authorized = field("variable_sip_authorized") == "true"
-    misses = field(f"variable_{IVR_MISSES}")
+    misses = own.get(IVR_MISSES, "")
     asked_at = field("Event-Date-Timestamp")
     destination = field("Hunt-Destination-Number")
-    hops = field(f"variable_{HOPS}")
+    hops = own.get(HOPS, "")
     return CallRequest(
         context=field("Hunt-Context"),
         destination=destination,
         unique_id=field("Unique-ID"),
-        call_id=field("variable_nizam_call_id") or None,
+        call_id=own.get("nizam_call_id") or None,
         caller_extension=username if username and authorized else None,
-        caller_extension_id=field("variable_nizam_extension_id") or None,
+        caller_extension_id=own.get("nizam_extension_id") or None,
         caller_number=field("Hunt-Caller-ID-Number"),
         caller_name=field("variable_effective_caller_id_name") or field("Hunt-Caller-ID-Name"),
         caller_hides=field("Hunt-Privacy-Hide-Number") == "true",
@@ -95,18 +105,16 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         node=node,
         question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
-        zone_did_id=field(f"variable_{ZONE_DID}") or None,
+        zone_did_id=own.get(ZONE_DID) or None,
         answered=field("Answer-State") == "answered",
-        flow=_flow_state(request),
+        flow=_flow_state(own),
     )
 
 
-def _flow_state(request: XmlRequest) -> FlowState:
-    following = request.field(f"variable_{FLOW_NEXT}")
+def _flow_state(own: Mapping[str, str]) -> FlowState:
+    following = own.get(FLOW_NEXT, "")
     if not following:
         return NO_FLOW
-    return FlowState(
-        following,
-        request.field(f"variable_{FLOW_TO}"),
-        request.flow_variables(),
-    )
+    named = ((_FLOW_VARIABLE.match(name), value) for name, value in own.items())
+    variables = ((match[1], value) for match, value in named if match is not None)
+    return FlowState(following, own.get(FLOW_TO, ""), dict(islice(variables, _MOST_VARIABLES)))

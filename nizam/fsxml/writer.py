@@ -5,16 +5,15 @@ Before FreeSWITCH parses an answer it preprocesses its text, as if it were a fil
 `x-pre-process` anywhere, in any case, is obeyed or dropped. An answer is one line, so that the user
 name of one gateway could empty the gateways of every tenant. Both are written with a character
 reference, which the preprocessor does not see through and the parser turns back.
+
+Documents are of elements and attributes alone, and written while FreeSWITCH waits: with their
+trees made of strings they take a third of the time that lxml takes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-
-from lxml import etree
-
-Element = etree._Element
 
 NOT_FOUND = (
     b'<document type="freeswitch/xml"><section name="result">'
@@ -25,30 +24,90 @@ NOT_FOUND = (
 
 _PREPROCESSED = re.compile(rb"\$(?=\$)|x(?=-pre-process)", re.IGNORECASE)
 
+# Anything but printable ASCII that stands for itself in an attribute.
+_NOT_PLAIN = re.compile(r"[^ !#-%'-;=?-~]")
+# What is no character of XML 1.0 (section 2.2), not even as a reference.
+_NO_CHARACTER = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REFERENCES = str.maketrans(
+    {it: f"&#{ord(it)};" for it in "\t\n\r"}
+    | {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+)
+
+
+class Element:
+    """One element; its attributes are written at once, its children when it is."""
+
+    __slots__ = ("_children", "_opened", "_tag")
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self._opened = f"<{tag}"
+        self._children: list[Element | str] = []
+
+    def set(self, name: str, value: str) -> None:
+        """Give it an attribute that it does not have yet. ValueError for what XML cannot hold."""
+        self._opened += f' {name}="{_quoted(value)}"'
+
+    def add(self, child: Element | str) -> None:
+        """Put an element, or the text of a whole one, behind its children."""
+        self._children.append(child)
+
+    def write(self, into: list[str]) -> None:
+        """Append its text."""
+        if not self._children:
+            into.append(f"{self._opened}/>")
+            return
+        into.append(f"{self._opened}>")
+        for child in self._children:
+            if isinstance(child, str):
+                into.append(child)
+            else:
+                child.write(into)
+        into.append(f"</{self._tag}>")
+
 
 def document(section: str) -> tuple[Element, Element]:
     """A fresh document and its one section."""
-    root = etree.Element("document", {"type": "freeswitch/xml"})
-    return root, etree.SubElement(root, "section", {"name": section})
+    root = Element("document")
+    root.set("type", "freeswitch/xml")
+    return root, child(root, "section", name=section)
 
 
 def child(parent: Element, tag: str, **attributes: str) -> Element:
     """A new last child; a trailing underscore of an attribute's name is dropped."""
-    return etree.SubElement(
-        parent, tag, {name.rstrip("_").replace("_", "-"): it for name, it in attributes.items()}
-    )
+    made = Element(tag)
+    for name, value in attributes.items():
+        made.set(name.rstrip("_").replace("_", "-") if "_" in name else name, value)
+    parent.add(made)
+    return made
 
 
-def pairs(parent: Element, tag: str, items: Iterable[tuple[str, str | None]]) -> None:
-    """`<tag name= value=>` for each item that has a value."""
+def pairs(
+    parent: Element,
+    tag: str,
+    items: Iterable[tuple[str, str | None]],
+    names: tuple[str, str] = ("name", "value"),
+) -> None:
+    """`<tag name= value=>` for each item that has a value, under these names of attributes."""
+    first, second = names
     for name, value in items:
         if value is not None:
-            etree.SubElement(parent, tag, {"name": name, "value": value})
+            parent.add(f'<{tag} {first}="{_quoted(name)}" {second}="{_quoted(value)}"/>')
 
 
 def to_bytes(root: Element) -> bytes:
     """The document as UTF-8, with nothing in it that FreeSWITCH's preprocessor acts on."""
-    written = etree.tostring(root, encoding="UTF-8", xml_declaration=False)
+    parts: list[str] = []
+    root.write(parts)
+    written = "".join(parts).encode()
     if b"$$" in written or b"-pre-process" in written.lower():
         return _PREPROCESSED.sub(lambda found: b"&#%d;" % found[0][0], written)
     return written
+
+
+def _quoted(value: str) -> str:
+    if _NOT_PLAIN.search(value) is None:
+        return value
+    if _NO_CHARACTER.search(value) is not None:
+        raise ValueError(f"XML has no such character: {value[:80]!r}")
+    return value.translate(_REFERENCES)

@@ -29,9 +29,12 @@ DECODED_ENTRIES = 20_000
 """How many decoded objects are kept; the oldest goes first."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Row:
-    """One object as stored: `body` is its JSON, `secrets` maps fields to encrypted text."""
+    """One object as stored: `body` is its JSON, `secrets` maps fields to encrypted text.
+
+    A row is itself alone: what is decoded of it is found by it, without comparing what it holds.
+    """
 
     resource: str
     id: UUID
@@ -96,13 +99,13 @@ class _TenantRows:
 @attrs.define
 class _Draft:
     """A tenant as it will be. `left` and `came` are what has to go from, and into, the indices
-    over all tenants: (resource, value, id); `changed` are the keys of all that is different."""
+    over all tenants: (resource, value, id); `changed` are the rows that are served no more."""
 
     tenant_id: UUID
     rows: _TenantRows
     left: list[tuple[str, str, UUID]] = attrs.field(factory=list)
     came: list[tuple[str, str, UUID]] = attrs.field(factory=list)
-    changed: list[tuple[str, UUID]] = attrs.field(factory=list)
+    changed: list[Row] = attrs.field(factory=list)
 
     def put(self, row: Row) -> None:
         kind = self.rows.rows[row.resource]
@@ -123,7 +126,7 @@ class _Draft:
             self._forget(present)
 
     def _forget(self, row: Row) -> None:
-        self.changed.append((row.resource, row.id))
+        self.changed.append(row)
         if row.resource in _INDEXED:
             self.left.append((row.resource, _indexed(row), row.id))
         else:
@@ -147,7 +150,7 @@ class Snapshot:
         self._platform = _no_rows()
         self._domains: dict[str, UUID] = {}
         self._dids: dict[str, tuple[UUID, UUID]] = {}
-        self._decoded: dict[tuple[str, UUID], Entry[Any]] = {}
+        self._decoded: dict[Row, Entry[Any]] = {}
         self._types = {it.body: it.name for it in resources().values()}
 
     # -- changes ------------------------------------------------------------------------------
@@ -177,7 +180,7 @@ class Snapshot:
                     if name in _INDEXED:
                         self._forget(owned)
                     # Its numbers have gone with it.
-                    self._decoded.pop((name, owned.id), None)
+                    self._decoded.pop(owned, None)
             return
         removed = self._rows(resource_name, tenant_id, identifier)[resource_name].pop(
             identifier, None
@@ -219,7 +222,7 @@ class Snapshot:
         present = self._tenants.get(tenant_id, _TenantRows())
         for name, kind in present.rows.items():
             for row in kind.values():
-                draft.changed.append((name, row.id))
+                draft.changed.append(row)
                 if name in _INDEXED:
                     draft.left.append((name, _indexed(row), row.id))
                 yield
@@ -236,8 +239,8 @@ class Snapshot:
                 self._domains[value] = identifier
             else:
                 self._dids[value] = (draft.tenant_id, identifier)
-        for key in draft.changed:
-            self._decoded.pop(key, None)
+        for row in draft.changed:
+            self._decoded.pop(row, None)
 
     def _leave_index(self, name: str, value: str, identifier: UUID) -> None:
         if name == "tenant":
@@ -260,7 +263,7 @@ class Snapshot:
         return self._tenants[owner].rows
 
     def _forget(self, row: Row) -> None:
-        self._decoded.pop((row.resource, row.id), None)
+        self._decoded.pop(row, None)
         if row.resource in _INDEXED:
             self._leave_index(row.resource, _indexed(row), row.id)
         elif row.tenant_id in self._tenants:
@@ -330,10 +333,8 @@ class Snapshot:
 
     def decode(self, row: Row) -> Entry[Any]:
         """The row as an object; fields that a newer NIZAM has added are passed over."""
-        key = (row.resource, row.id)
-        entry = self._decoded.get(key)
-        # Somebody may still hold the tenant as it was before the last change.
-        if entry is None or entry.version != row.version:
+        entry = self._decoded.get(row)
+        if entry is None:
             body_type = resource(row.resource).body
             entry = Entry(
                 row.resource,
@@ -342,9 +343,9 @@ class Snapshot:
                 body_type.model_validate_json(row.body, extra="ignore"),
                 orjson.loads(row.secrets),
             )
-            if key not in self._decoded and len(self._decoded) >= DECODED_ENTRIES:
+            if len(self._decoded) >= DECODED_ENTRIES:
                 del self._decoded[next(iter(self._decoded))]
-            self._decoded[key] = entry
+            self._decoded[row] = entry
         return entry
 
     def type_name(self, body_type: type[Body]) -> str:
