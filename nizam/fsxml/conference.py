@@ -14,7 +14,7 @@ from nizam.model.audio import recordings_directory
 from nizam.model.conference_room import ConferenceRoom
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import find_sound, hold_music
-from nizam.routing.tokens import room_id, room_name
+from nizam.routing.tokens import page_name, page_tenant, room_id, room_name
 
 _CONTROLS = "nizam"
 _PIN_SOUND = "tone_stream://%(200,100,500)"
@@ -50,7 +50,12 @@ def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> 
         root, configuration = _configuration()
         _controls(configuration)
         return to_bytes(root)
-    identifier = room_id(request.field("profile_name"))
+    profile = request.field("profile_name")
+    paged = page_tenant(profile)
+    view = None if paged is None else snapshot.tenant(paged)
+    if view is not None:
+        return _page(view)
+    identifier = room_id(profile)
     if identifier is None:
         return NOT_FOUND
     for view in snapshot.tenants():
@@ -106,6 +111,25 @@ def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> 
             ("member-flags", "mute" if room.mute_on_entry else None),
             ("conference-flags", "wait-mod" if waits else None),
             ("auto-record", _recording(view) if room.record else None),
+        ),
+    )
+    return to_bytes(root)
+
+
+def _page(view: TenantView) -> bytes:
+    """The profile of the tenant's pages: no PIN, no tones but the caller's, nothing to press."""
+    root, configuration = _configuration()
+    profile = child(child(configuration, "profiles"), "profile", name=page_name(view.id))
+    pairs(
+        profile,
+        "param",
+        (
+            ("domain", values.domain(view.tenant.domain)),
+            ("rate", "8000"),
+            ("interval", "20"),
+            ("energy-level", "100"),
+            ("comfort-noise", "true"),
+            ("caller-controls", "none"),
         ),
     )
     return to_bytes(root)

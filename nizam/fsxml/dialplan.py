@@ -25,6 +25,7 @@ from nizam.routing.plan import (
     HoldMusic,
     Intercept,
     OfferRecording,
+    Page,
     Park,
     ParkInSlot,
     Playback,
@@ -86,6 +87,8 @@ def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
             yield from _voicemail_check(step)
         elif isinstance(step, RecordCall | OfferRecording):
             yield from _recording(step)
+        elif isinstance(step, Page):
+            yield from _page(step)
         elif isinstance(step, Intercept):
             # A call that somebody has answered meanwhile is not taken from them.
             yield _set("intercept_unbridged_only", "true")
@@ -116,6 +119,21 @@ def _bridge(step: Bridge) -> Iterator[Action]:
     separator = "," if step.order == "together" else "|"
     legs = separator.join(leg(it) for it in step.legs)
     yield "bridge", f"{'{ignore_early_media=true}' if step.ignore_early_media else ''}{legs}"
+
+
+def _page(step: Page) -> Iterator[Action]:
+    name = values.text(step.name)
+    yield _set("conference_auto_outcall_caller_id_name", name)
+    yield _set("conference_auto_outcall_caller_id_number", values.word(step.number))
+    yield _set("conference_auto_outcall_timeout", "15")
+    yield _set("conference_auto_outcall_profile", values.word(step.profile))
+    # That is what conference_loop.c reads.
+    yield _set("conference_utils_auto_outcall_flags", "mute")
+    # In a dial-string it would begin another one; a comma would cut the brackets of a leg.
+    yield _set("conference_auto_outcall_delimiter", "|")
+    for it in step.legs:
+        yield "conference_set_auto_outcall", leg(it)
+    yield "conference", f"{values.word(step.room)}@{values.word(step.profile)}+flags{{endconf}}"
 
 
 def _recording(step: RecordCall | OfferRecording) -> Iterator[Action]:

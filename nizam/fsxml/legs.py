@@ -83,7 +83,7 @@ def _variables(it: Leg) -> Iterator[str]:
         if it.auto_answer:
             # It adds Call-Info and a parameter of the request (mod_sofia.c); some phones want
             # Alert-Info.
-            yield from ("sip_auto_answer=true", "sip_h_Alert-Info=Ring Answer")
+            yield from ("sip_auto_answer=true", "alert_info=Ring Answer")
         if it.record is not None:
             yield f"execute_on_answer=record_session {values.new_file(it.record)}"
             yield from (f"{name}={value}" for name, value in RECORDED)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from nizam.model.base import Body
+from nizam.model.base import Body, Value
 from nizam.model.destination import Destination
 from nizam.model.resource import Column, RefersTo, Resource, Unique
 
@@ -31,6 +31,8 @@ Feature = Literal[
     "speed_dial",
     "hide_caller_id",
     "show_caller_id",
+    "intercom",
+    "page",
 ]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
@@ -42,6 +44,7 @@ ARGUMENT: dict[Feature, str] = {
     "forward_busy": "the number to forward to; none switches it off",
     "forward_no_answer": "the number to forward to; none switches it off",
     "hide_caller_id": "the number to call without showing one's own",
+    "intercom": "the extension whose phone is to answer by itself",
     "show_caller_id": "the number to call, showing one's own even if it is withheld otherwise",
 }
 """The features that take further digits after their code, and what those say."""
@@ -63,23 +66,37 @@ DEFAULTS: tuple[tuple[str, Feature], ...] = (
     ("*9196", "echo"),
     ("*67", "hide_caller_id"),
     ("*82", "show_caller_id"),
+    ("*80", "intercom"),
 )
-"""What a new tenant is given; night mode and speed dials need something of its own to act on."""
+"""What a new tenant is given; night mode, speed dials and pages need something of its own."""
 
-_NEEDS: dict[Feature, str] = {"night_mode": "time_condition_id", "speed_dial": "destination"}
+_NEEDS: dict[Feature, str] = {
+    "night_mode": "time_condition_id",
+    "speed_dial": "destination",
+    "page": "members",
+}
 _TAKES: dict[Feature, frozenset[str]] = {
     "night_mode": frozenset({"time_condition_id"}),
     "speed_dial": frozenset({"destination"}),
+    "page": frozenset({"members"}),
     "park": frozenset({"parking_lot_id"}),
     "retrieve": frozenset({"parking_lot_id"}),
 }
-_OWN_FIELDS = ("destination", "time_condition_id", "parking_lot_id")
+_OWN_FIELDS = ("destination", "time_condition_id", "parking_lot_id", "members")
+MOST_PAGED = 50
+
+
+class Paged(Value):
+    """Whose loudspeaker a page comes from."""
+
+    extension_id: Annotated[UUID, RefersTo("extension")]
+    """An extension of the tenant."""
 
 
 class FeatureCode(Body):
     """A star code that does something instead of ringing somebody. `night_mode` switches the
     override of a time condition, `speed_dial` leads to a destination, `park` and `retrieve` use
-    the tenant's first parking lot unless they name one."""
+    the tenant's first parking lot unless they name one, `page` speaks to its members."""
 
     code: Annotated[str, StringConstraints(pattern=r"^[*#][0-9*#]{1,9}$")]
     """What is dialled."""
@@ -91,18 +108,20 @@ class FeatureCode(Body):
     """What night mode switches."""
     parking_lot_id: Annotated[UUID, RefersTo("parking_lot")] | None = None
     """Where calls are parked; the tenant's first lot without it."""
+    members: Annotated[tuple[Paged, ...], Field(max_length=MOST_PAGED)] = ()
+    """Whom a page reaches."""
 
     @model_validator(mode="after")
     def _fields_of_feature(self) -> Self:
         needed = _NEEDS.get(self.feature)
-        if needed is not None and getattr(self, needed) is None:
+        if needed is not None and not getattr(self, needed):
             raise PydanticCustomError(
                 "feature_shape",
                 "{feature} needs {needed}",
                 {"feature": self.feature, "needed": needed},
             )
         takes = _TAKES.get(self.feature, frozenset())
-        surplus = [it for it in _OWN_FIELDS if getattr(self, it) is not None and it not in takes]
+        surplus = [it for it in _OWN_FIELDS if getattr(self, it) and it not in takes]
         if surplus:
             raise PydanticCustomError(
                 "feature_shape",

@@ -215,6 +215,21 @@ class Conference:
 
 
 @attrs.frozen
+class Page:
+    """Speak to all of `legs`, whose phones answer by themselves; they are heard by nobody.
+
+    `room` is the conference in which that is done, `profile` the name of its settings; it ends
+    with the caller, whose `name` and `number` the phones show.
+    """
+
+    room: str
+    profile: str
+    legs: tuple[UserLeg, ...]
+    name: str
+    number: str
+
+
+@attrs.frozen
 class Park:
     """Wait in the first free slot of a lot, of those from `first` to `last`."""
 
@@ -334,6 +349,7 @@ Step = (
     | VoicemailCheck
     | RunIvr
     | Conference
+    | Page
     | Park
     | ParkInSlot
     | Intercept

@@ -99,6 +99,17 @@ def room_name(room_id: UUID) -> str:
     return f"conf-{room_id.hex}"
 
 
+def page_name(tenant_id: UUID) -> str:
+    """The name of the profile of a tenant's pages on the switch."""
+    return f"page-{tenant_id.hex}"
+
+
+def page_tenant(name: str) -> UUID | None:
+    """The tenant whose pages have this profile, or None."""
+    match = re.fullmatch(r"page-([0-9a-f]{32})", name)
+    return None if match is None else UUID(match[1])
+
+
 def room_id(name: str) -> UUID | None:
     """The conference room that a profile's name stands for, or None."""
     match = re.fullmatch(r"conf-([0-9a-f]{32})", name)

@@ -34,6 +34,7 @@ from nizam.routing.plan import (
     Intercept,
     Leg,
     OfferRecording,
+    Page,
     Park,
     ParkInSlot,
     Plan,
@@ -163,7 +164,8 @@ def _leg(leg: Leg, view: TenantView | None) -> str:
         more.append("confirm")
     if isinstance(leg, UserLeg):
         if leg.phones is not None:
-            more.append(f"{len(leg.phones.registered)} phones")
+            count = len(leg.phones.registered)
+            more.append("1 phone" if count == 1 else f"{count} phones")
         if leg.auto_answer:
             more.append("answers itself")
         if leg.record is not None:
@@ -257,6 +259,7 @@ _WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
     Conference: lambda it, view: (
         f"conference {_named(view, ConferenceRoom, room_id(it.room), 'number')}"
     ),
+    Page: lambda it, view: f"page {' + '.join(_leg(leg, view) for leg in it.legs)}",
     Park: lambda it, view: f"park in {_lot(it.lot, view)} ({it.first}-{it.last})",
     ParkInSlot: lambda it, view: f"slot {it.slot} of {_lot(it.lot, view)}",
     Intercept: lambda it, view: f"take over {it.leg_id}",

@@ -9,7 +9,7 @@ import pytest
 
 from nizam.fsxml import values
 from nizam.fsxml.dialplan import actions
-from nizam.routing.plan import Bridge, OfferRecording, Phone, Phones, RecordCall, UserLeg
+from nizam.routing.plan import Bridge, OfferRecording, Page, Phone, Phones, RecordCall, UserLeg
 
 TENANT, EXTENSION = "019c0000-0000-7000-8000-000000000001", "019c0000-0000-7000-8000-000000000002"
 FIRST, SECOND = "sip:1002@192.0.2.7:5060", "sip:1002@192.0.2.8:5060;transport=tcp"
@@ -62,7 +62,7 @@ def test_one_after_the_other_the_phones_of_each_ring_together() -> None:
 
 def test_a_phone_is_asked_to_answer_by_itself() -> None:
     assert dial_string(leg(auto_answer=True)) == (
-        "[sip_auto_answer=true,sip_h_Alert-Info=Ring Answer]user/1002@acme.example.test"
+        "[sip_auto_answer=true,alert_info=Ring Answer]user/1002@acme.example.test"
     )
 
 
@@ -85,6 +85,15 @@ def test_a_call_is_recorded_with_one_side_on_each_channel() -> None:
     written = list(actions((RecordCall(FILE),)))
     assert ("set", "RECORD_STEREO=true") in written
     assert written[-1] == ("record_session", FILE)
+
+
+def test_a_page_calls_each_phone_into_a_conference_that_ends_with_the_caller() -> None:
+    asked = leg(auto_answer=True)
+    written = list(actions((Page("page-1", "page-2", (asked, asked), "Ada, ${x}", "1001"),)))
+    calls = [data for name, data in written if name == "conference_set_auto_outcall"]
+    assert calls == [dial_string(asked)] * 2
+    assert ("set", "conference_auto_outcall_caller_id_name=Ada x") in written
+    assert written[-1] == ("conference", "page-1@page-2+flags{endconf}")
 
 
 def test_recording_on_demand_is_switched_by_a_key_of_whom_it_is_offered() -> None:

@@ -8,7 +8,7 @@ from nizam.model.feature_code import ARGUMENT, Feature, FeatureCode
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.context import Routing, destination_to
 from nizam.routing.destinations import parking
-from nizam.routing.features import pickup, settings
+from nizam.routing.features import paging, pickup, settings
 from nizam.routing.features.results import failed
 from nizam.routing.plan import Answer, Echo, Hangup, Plan, Sleep, VoicemailCheck
 from nizam.routing.snapshot import Entry
@@ -121,6 +121,8 @@ _ACTS: Mapping[Feature, Act] = {
     "echo": _echo,
     "record": _record,
     "speed_dial": _speed_dial,
+    "intercom": paging.intercom,
+    "page": paging.page,
     "pickup": pickup.directed,
     "group_pickup": pickup.of_group,
     "dnd": settings.do_not_disturb,

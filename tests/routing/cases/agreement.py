@@ -22,6 +22,7 @@ APPLICATIONS = frozenset(
         "bind_meta_app",
         "bridge",
         "conference",
+        "conference_set_auto_outcall",
         "echo",
         "export",
         "hangup",
