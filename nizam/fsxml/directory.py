@@ -12,7 +12,7 @@ from uuid import UUID
 import attrs
 
 from nizam.fsxml import values
-from nizam.fsxml.profiles import declared_profile, srtp_variable
+from nizam.fsxml.profiles import srtp_variable
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
@@ -80,8 +80,7 @@ class Directory:
         voicemail = extension.voicemail
         mailto = voicemail.email
         yes_no = {True: "true", False: "false"}
-        profile = declared_profile(self.snapshot, "internal")
-        srtp = None if profile is None else srtp_variable(profile.srtp)
+        srtp = srtp_variable(view.srtp)
         params = child(user, "params")
         pairs(
             params,
@@ -144,8 +143,7 @@ class Directory:
         domain = child(section, "domain", name=values.domain(view.tenant.domain))
         group = child(child(domain, "groups"), "group", name=values.word(name))
         users = child(group, "users")
-        profile = declared_profile(self.snapshot, "internal")
-        srtp = None if profile is None else srtp_variable(profile.srtp)
+        srtp = srtp_variable(view.srtp)
         for entry in members:
             user = child(users, "user", id=values.word(entry.body.number))
             pairs(

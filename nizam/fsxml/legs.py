@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nizam.fsxml import values
+from nizam.fsxml.profiles import srtp_variable
 from nizam.routing.plan import Caller, Diversion, GatewayLeg, Leg, Phones, UserLeg
 
 # A tone, because it needs no sound files; in a leg's variables a comma separates.
@@ -63,6 +64,9 @@ def _as_the_directory(phones: Phones, it: UserLeg) -> Iterator[str]:
     yield f"origination_callee_id_number={number}"
     yield f"nizam_tenant_id={values.word(phones.tenant_id)}"
     yield f"nizam_extension_id={values.word(phones.extension_id)}"
+    srtp = srtp_variable(phones.srtp)
+    if srtp is not None:
+        yield f"rtp_secure_media={srtp}"
 
 
 def _variables(it: Leg) -> Iterator[str]:

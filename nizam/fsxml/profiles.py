@@ -27,15 +27,9 @@ _READ_AT_START = (
 )
 
 
-def declared_profile(snapshot: Snapshot, name: str) -> SipProfile | None:
-    """The platform's profile of this name, if one is declared and enabled."""
-    found = (it.body for it in snapshot.platform(SipProfile))
-    return next((it for it in found if it.name == name and it.enabled), None)
-
-
 def sip_profile(snapshot: Snapshot, sip: SipSettings, name: str) -> SipProfile:
     """The profile of this name: the one that is declared, else that of the settings."""
-    declared = declared_profile(snapshot, name)
+    declared = snapshot.sip_profile(name)
     if declared is not None:
         return declared
     if name == "internal":

@@ -57,4 +57,5 @@ def _phones(routing: Routing, entry: Entry[Extension]) -> Phones | None:
         str(entry.id),
         own.internal_name or extension.display_name,
         own.internal_number or extension.number,
+        routing.view.srtp,
     )

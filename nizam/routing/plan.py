@@ -10,6 +10,8 @@ from typing import Literal
 
 import attrs
 
+from nizam.model.sip_profile import Srtp
+
 ContinueOn = Literal["never", "always"] | tuple[str, ...]
 """On which hangup causes of a bridge the plan goes on with its next step."""
 
@@ -95,6 +97,7 @@ class Phones:
     extension_id: str
     name: str
     number: str
+    srtp: Srtp = "off"
 
 
 @attrs.frozen

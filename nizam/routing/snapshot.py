@@ -20,6 +20,7 @@ import orjson
 from nizam.model.base import Body
 from nizam.model.did import Did
 from nizam.model.registry import resource, resources
+from nizam.model.sip_profile import SipProfile, Srtp
 from nizam.model.tenant import Tenant
 from nizam.slices import Sliced
 
@@ -308,6 +309,11 @@ class Snapshot:
         name = self._types[body_type]
         return [self.decode(row) for row in self._platform[name].values()]
 
+    def sip_profile(self, name: str) -> SipProfile | None:
+        """The platform's SIP profile of this name, if one is declared and enabled."""
+        found = (it.body for it in self.platform(SipProfile))
+        return next((it for it in found if it.name == name and it.enabled), None)
+
     def rows(self) -> Iterator[Row]:
         """Every row held, for the copy in Redis."""
         for rows in (self._platform, *(it.rows for it in self._tenants.values())):
@@ -370,6 +376,12 @@ class TenantView:
     def speech(self) -> tuple[str, str] | None:
         """The text-to-speech engine of the switches and its voice; see Snapshot."""
         return self._snapshot.speech
+
+    @property
+    def srtp(self) -> Srtp:
+        """Whether audio between phones and the switches is encrypted."""
+        profile = self._snapshot.sip_profile("internal")
+        return "off" if profile is None else profile.srtp
 
     @property
     def revision(self) -> int:

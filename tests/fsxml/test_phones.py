@@ -38,6 +38,15 @@ def test_every_phone_is_a_leg_with_what_the_directory_would_have_told_it() -> No
     assert dial_string(leg(phones=phones(FIRST, SECOND))) == f"{told}{FIRST},{told}{SECOND}"
 
 
+@pytest.mark.parametrize(
+    ("srtp", "told"), [("off", ""), ("optional", "optional"), ("required", "mandatory")]
+)
+def test_every_phone_is_offered_srtp_as_the_profile_of_phones_says(srtp: Any, told: str) -> None:
+    written = dial_string(leg(phones=attrs.evolve(phones(FIRST, SECOND), srtp=srtp)))
+    assert written.count(f",rtp_secure_media={told}]") == (2 if told else 0)
+    assert ("rtp_secure_media" in written) is bool(told)
+
+
 def test_a_contact_that_cannot_be_written_is_left_out() -> None:
     written = dial_string(leg(phones=phones(FIRST, "sip:1002@[2001:db8::1]")))
     assert written.endswith(f"]sofia/internal/{FIRST}")

@@ -150,6 +150,9 @@ def test_srtp_of_phones_holds_for_calls_from_them_and_to_them(
     assert pairs(root, ".//variable").get("rtp_secure_media") == variable
     dialled = pairs(root, ".//param")["dial-string"]
     assert (f":rtp_secure_media={variable}}}" in dialled) is (variable is not None)
+    view = tenants.snapshot.tenant_by_domain("acme.example.test")
+    assert view is not None
+    assert view.srtp == srtp
 
 
 @pytest.mark.parametrize(
