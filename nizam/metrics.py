@@ -122,6 +122,12 @@ WEBHOOK_DELIVERIES_TOTAL = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+MAILS_TOTAL = Counter(
+    "nizam_mails_total",
+    "Emails by outcome: sent, failed (tried again), dead (given up after a day).",
+    ("outcome",),
+    registry=REGISTRY,
+)
 MEDIA_SWEPT_TOTAL = Counter(
     "nizam_media_swept_total",
     "Media files that no object had and that were removed.",

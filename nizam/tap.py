@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,8 @@ from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.kv.single import SingleRedis
+from nizam.mail.outbox import MailOutbox
+from nizam.mail.smtp import SmtpMailer
 from nizam.media.library import MediaLibrary
 from nizam.model.gateway import Gateway
 from nizam.model.identifiers import new_id
@@ -259,6 +262,10 @@ class _Parts:
         worker = self._worker(queue, box) if Role.DELIVER in roles else None
         enqueue = worker.enqueue if worker else _Pusher(queue).enqueue
         store.on_deliveries(enqueue)
+        mails: list[Service] = []
+        if worker is not None:
+            mailer = SmtpMailer(reactor, settings.mail)
+            mails = [MailOutbox(reactor, self.primary, mailer, partial(_tenant_name, snapshot))]
 
         async def committed(deliveries: Deliveries) -> None:
             enqueue(deliveries)
@@ -276,7 +283,7 @@ class _Parts:
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
         # The worker outlives the intake, whose last batch still makes deliveries.
-        self._services = [media, snapshots, live, *([worker] if worker else []), intake]
+        self._services = [media, snapshots, live, *([worker] if worker else []), *mails, intake]
         nodes: SwitchNodes | None = None
         if Role.INTAKE in roles:
             nodes = SwitchNodes(
@@ -457,6 +464,11 @@ class _Pusher:
 def _tenant_of_domain(snapshot: Snapshot, domain: str) -> UUID | None:
     tenant = snapshot.tenant_by_domain(domain)
     return None if tenant is None else tenant.id
+
+
+def _tenant_name(snapshot: Snapshot, tenant_id: UUID) -> str:
+    found = snapshot.tenant(tenant_id)
+    return str(tenant_id) if found is None else found.tenant.name
 
 
 def _extension_of(snapshot: Snapshot, tenant_id: UUID, number: str) -> UUID | None:

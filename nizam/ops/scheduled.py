@@ -17,6 +17,7 @@ from nizam.settings import RetentionSettings
 from nizam.store.revisions import prune_revisions
 from nizam.store.system import partitions, retention
 from nizam.store.system.audit import prune_chains
+from nizam.store.system.mails import prune_mails
 
 MINUTE, HOUR = 60, 3600
 
@@ -41,6 +42,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
     if keep.delivery_days:
         work = _days(retention.prune_deliveries, keep.delivery_days)
         found.append(Task("webhook-deliveries", HOUR, work))
+        found.append(Task("mails", HOUR, _mails(keep.delivery_days)))
     if keep.revision_days:
         found.append(Task("revisions", HOUR, _revisions(keep.revision_days)))
     if keep.audit_days:
@@ -50,6 +52,10 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
 
 def _days(prune: Callable[[Turn, int], Awaitable[int]], days: int) -> Work:
     return lambda turn: turn.repeat(lambda: prune(turn, days))
+
+
+def _mails(days: int) -> Work:
+    return lambda turn: turn.repeat(lambda: prune_mails(turn, days, retention.SLICE))
 
 
 async def _idempotency_keys(turn: Turn) -> Outcome:

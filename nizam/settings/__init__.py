@@ -9,6 +9,7 @@ from nizam.settings.load import Loaded, SettingsError, load
 from nizam.settings.values import (
     DatabaseSettings,
     HttpSettings,
+    MailSettings,
     NodeSettings,
     RedisSettings,
     RetentionSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "DatabaseSettings",
     "HttpSettings",
     "Loaded",
+    "MailSettings",
     "NodeSettings",
     "RedisSettings",
     "RetentionSettings",

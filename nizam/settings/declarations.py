@@ -46,6 +46,7 @@ TITLES: Mapping[str, str] = {
     "freeswitch": "FreeSWITCH: one node here, more as [[nodes]] or through the API",
     "sip": "The SIP profiles that every node is given",
     "webhooks": "Webhooks",
+    "mail": "Email: who is to be told of emergency calls",
     "retention": "How long things are kept; the scheduler role removes what is older",
 }
 
@@ -374,6 +375,38 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1 to 1000",
         "Of these, to one endpoint.",
     ),
+    # -- mail
+    Setting(
+        "MAIL_HOST",
+        "mail.host",
+        p.host,
+        None,
+        _HOST,
+        "The mail server that takes emails; without one none are sent.",
+        example="smtp.example.com",
+    ),
+    Setting("MAIL_PORT", "mail.port", p.port, 587, _PORT, "Its port."),
+    Setting(
+        "MAIL_ENCRYPTION",
+        "mail.security",
+        p.word("starttls", "tls", "none"),
+        "starttls",
+        "starttls, tls (from the first byte, port 465) or none",
+        "How the connection is encrypted.",
+    ),
+    Setting("MAIL_USERNAME", "mail.username", p.text, None, _TEXT, "What to sign in with."),
+    Setting(
+        "MAIL_PASSWORD", "mail.password", p.secret, None, _SECRET, "Its password.", secret=True
+    ),
+    Setting(
+        "MAIL_FROM_ADDRESS",
+        "mail.sender",
+        p.email_address,
+        None,
+        "an email address",
+        "Who the emails come from.",
+        example="nizam@example.com",
+    ),
     # -- retention
     Setting(
         "NIZAM_TENANT_GRACE_DAYS",
@@ -413,7 +446,7 @@ SETTINGS: tuple[Setting, ...] = (
         p.integer(0, 3650),
         30,
         _DAYS,
-        "Webhook deliveries that have ended, and attempts.",
+        "Webhook deliveries that have ended, attempts, and emails.",
     ),
     Setting(
         "NIZAM_RETENTION_CHANGE_DAYS",

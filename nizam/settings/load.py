@@ -28,6 +28,7 @@ from nizam.settings.declarations import (
 from nizam.settings.values import (
     DatabaseSettings,
     HttpSettings,
+    MailSettings,
     NodeSettings,
     RedisSettings,
     RetentionSettings,
@@ -355,6 +356,7 @@ def _settings(
         redis=RedisSettings(**tables["redis"]),
         sip=SipSettings(**tables["sip"]),
         webhooks=WebhookSettings(**tables["webhooks"]),
+        mail=MailSettings(**tables["mail"]),
         retention=RetentionSettings(**tables["retention"]),
         nodes=nodes,
         xml_clients=xml_clients,

@@ -23,6 +23,7 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _KEY_BYTES = 32
 _MEDIA = re.compile(r"/[\w /.+-]{0,119}")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,185}")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 
 
@@ -111,6 +112,14 @@ def host(value: Any) -> str:
 
 def ip_address(value: Any) -> str:
     return str(ipaddress.ip_address(text(value)))
+
+
+def email_address(value: Any) -> str:
+    """One email address without a name."""
+    address = text(value)
+    if _EMAIL.fullmatch(address) is None:
+        raise ValueError(f"{value!r} is not an email address")
+    return address
 
 
 def http_url(value: Any) -> str:

@@ -165,6 +165,18 @@ class WebhookSettings:
 
 
 @attrs.frozen
+class MailSettings:
+    """The mail server that takes emails to people; without a host none are sent."""
+
+    host: str | None
+    port: int
+    security: str
+    username: str | None
+    password: Secret | None
+    sender: str | None
+
+
+@attrs.frozen
 class RetentionSettings:
     """For how many days things are kept; 0 is for ever, and no grace for a terminated tenant."""
 
@@ -198,6 +210,7 @@ class Settings:
     redis: RedisSettings
     sip: SipSettings
     webhooks: WebhookSettings
+    mail: MailSettings
     retention: RetentionSettings
     nodes: tuple[NodeSettings, ...]
     xml_clients: tuple[XmlClient, ...]

@@ -16,6 +16,7 @@ import orjson
 
 from nizam.model.events import Event, timestamp
 from nizam.store.system.deliveries import MATCH_DELIVERIES
+from nizam.store.system.mails import INSERT_MAILS, MAILED
 
 ONCE_PER_CALL: Final = ("call.started", "call.answered", "call.ended", "call.missed")
 """A call has at most one of each: reconciliation and a late event may both tell of it."""
@@ -52,7 +53,7 @@ _NOT_YET: Final = """
 """
 
 
-def _insert(condition: str) -> str:
+def _insert(condition: str, more: str = "") -> str:
     return f"""
 with given as (
     select * from jsonb_to_recordset(%(events)s::jsonb) as it(
@@ -64,7 +65,7 @@ with given as (
     {condition}
     on conflict do nothing
     returning id, occurred_at, type, tenant_id, call_id, data
-), deliveries as (
+), {more}deliveries as (
     {MATCH_DELIVERIES}
 )
 select array(select id from inserted),
@@ -76,6 +77,9 @@ _INSERT: Final = _insert(_NOT_YET)
 _INSERT_OTHERS: Final = _insert("")
 """Where no event is one of those that a call has once: looking for them costs more, in planning
 over all partitions, than everything else."""
+
+_INSERT_AND_MAIL: Final = _insert(_NOT_YET, f"mails as ({INSERT_MAILS}), ")
+"""Where people are to be told of one by email."""
 
 _REPAIR: Final = f"""
 with given as (
@@ -112,8 +116,9 @@ async def write_events(database: Database, events: Iterable[Event]) -> WriteResu
         return WriteResult()
     return _result(
         await database.query(
-            _INSERT if seen else _INSERT_OTHERS,
+            _statement(rows, bool(seen)),
             {
+                "mailed": list(MAILED),
                 "events": json_argument(rows),
                 "once": list(ONCE_PER_CALL),
                 "first": timestamp(min(times)),
@@ -121,6 +126,12 @@ async def write_events(database: Database, events: Iterable[Event]) -> WriteResu
             },
         )
     )
+
+
+def _statement(rows: Sequence[dict[str, Any]], once: bool) -> str:
+    if any(it["type"] in MAILED for it in rows):
+        return _INSERT_AND_MAIL
+    return _INSERT if once else _INSERT_OTHERS
 
 
 async def repair_tenants(database: Database, tenants: Sequence[tuple[UUID, UUID]]) -> WriteResult:

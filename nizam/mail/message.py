@@ -1,0 +1,61 @@
+"""What the email about an emergency call says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any
+
+from nizam.store.system.mails import Mail
+
+# Twisted's client makes CRLF of the LF that it is given.
+_POLICY = SMTP.clone(linesep="\n")
+
+
+def emergency_message(mail: Mail, sender: str, tenant: str, sent_at: datetime) -> bytes:
+    """The message (RFC 5322), the same for every attempt but for its date.
+
+    Its Message-ID is made of the mail's id: whoever gets it twice can tell. `tenant` is what
+    people call the tenant.
+    """
+    data = mail.data
+    message = EmailMessage(policy=_POLICY)
+    who = _who(data)
+    message["Subject"] = _line(f"Emergency call to {data.get('number')} by {who} ({tenant})")
+    message["From"] = sender
+    message["To"] = Address(addr_spec=mail.recipient)
+    message["Date"] = format_datetime(sent_at)
+    message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Priority"] = "1"
+    message.set_content("\n".join(_lines(mail, who, tenant)) + "\n")
+    return bytes(message)
+
+
+def _lines(mail: Mail, who: str, tenant: str) -> list[str]:
+    data = mail.data
+    pairs = (
+        ("Called", data.get("number")),
+        ("By", who),
+        ("Tenant", tenant),
+        ("At", f"{mail.occurred_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Location", data.get("location") or "not known"),
+        ("Number shown", data.get("caller_id_number") or "none"),
+        ("Emergency plan", data.get("emergency_plan")),
+        ("Call", mail.call_id),
+    )
+    return [f"{name}: {_line(str(value))}" for name, value in pairs if value is not None]
+
+
+def _who(data: Any) -> str:
+    extension, name = data.get("extension"), data.get("extension_name")
+    if extension is None:
+        return "a phone without an extension"
+    return f"{extension} {name}" if name else f"extension {extension}"
+
+
+def _line(text: str) -> str:
+    return "".join(it if it.isprintable() else " " for it in text)
