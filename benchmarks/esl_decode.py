@@ -1,6 +1,6 @@
 """How fast the event socket is decoded over TCP, against greenswitch and genesis.
 
-    python -m benchmarks.esl_decode [--peers-python .venv-peers/bin/python]
+    python -m benchmarks.esl_decode [--peers-python .venv-peers-esl/bin/python]
 
 The recorded connections of `tests/captures/calls` saw the same events at the same time, one in
 each format. NIZAM reads the `event json` bytes. The peers cannot read JSON events (greenswitch
@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="ESL decoding over TCP against its peers")
     parser.add_argument(
         "--peers-python",
-        default=".venv-peers/bin/python",
+        default=".venv-peers-esl/bin/python",
         help="the Python of an environment with benchmarks/requirements.txt",
     )
     parser.add_argument("--samples", type=int, default=5)
