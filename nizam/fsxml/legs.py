@@ -85,9 +85,9 @@ def _variables(it: Leg) -> Iterator[str]:
             yield f"sip_h_{values.header(it.location.header)}={values.text(it.location.text)}"
     else:
         if it.auto_answer:
-            # It adds Call-Info and a parameter of the request (mod_sofia.c); some phones want
-            # Alert-Info.
-            yield from ("sip_auto_answer=true", "alert_info=Ring Answer")
+            # Adds Call-Info and a parameter of the request (mod_sofia.c); others want Alert-Info.
+            yield "sip_auto_answer=true"
+            yield f"alert_info=<sip:{values.domain(it.domain)}>;info=alert-autoanswer;delay=0"
         if it.record is not None:
             yield f"execute_on_answer=record_session {values.new_file(it.record)}"
             yield from (f"{name}={value}" for name, value in RECORDED)

@@ -71,7 +71,9 @@ def test_one_after_the_other_the_phones_of_each_ring_together() -> None:
 
 def test_a_phone_is_asked_to_answer_by_itself() -> None:
     assert dial_string(leg(auto_answer=True)) == (
-        "[sip_auto_answer=true,alert_info=Ring Answer]user/1002@acme.example.test"
+        "[sip_auto_answer=true,"
+        "alert_info=<sip:acme.example.test>;info=alert-autoanswer;delay=0]"
+        "user/1002@acme.example.test"
     )
 
 
