@@ -237,9 +237,8 @@ def _named(view: TenantView | None, kind: type[Body], identifier: UUID | None, f
 
 
 def _lot(name: str, view: TenantView | None) -> str:
-    prefix, _, identifier = name.partition("-")
-    known = prefix == "lot" and len(identifier) == 32
-    return _named(view, ParkingLot, UUID(identifier), "number") if known else name
+    found = re.fullmatch(r"lot-([0-9a-f]{32})(?:@.*)?", name)
+    return name if found is None else _named(view, ParkingLot, UUID(found[1]), "number")
 
 
 _WORDS: dict[type[Any], Callable[[Any, TenantView | None], str | None]] = {
