@@ -6,6 +6,7 @@ pauses. Gateways, menus, lots and rooms are called by the tenant's names and num
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
