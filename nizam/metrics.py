@@ -70,6 +70,34 @@ ESL_EVENT_LAG_SECONDS = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+CALL_LIMITS_REACHED_TOTAL = Counter(
+    "nizam_call_limits_reached_total",
+    "Times a call found a limit reached.",
+    ("scope", "kind"),
+    registry=REGISTRY,
+)
+CALL_LIMITS_LOCAL_TOTAL = Counter(
+    "nizam_call_limits_local_total",
+    "Calls that were counted by one instance alone, because Redis was away or slow.",
+    registry=REGISTRY,
+)
+CALL_LIMITS_SHARED = Gauge(
+    "nizam_call_limits_shared",
+    "1 while calls are counted over all instances, 0 while each counts by itself.",
+    registry=REGISTRY,
+)
+CALL_LIMIT_SECONDS = Histogram(
+    "nizam_call_limit_seconds",
+    "Time to count a call under its limits, before it is answered.",
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
+FRAUD_BLOCKED_TOTAL = Counter(
+    "nizam_fraud_blocked_total",
+    "Calls that were not let out because they looked like toll fraud, by what gave them away.",
+    ("reason",),
+    registry=REGISTRY,
+)
 NOTICES_TOTAL = Counter(
     "nizam_notices_total",
     "Events that followed from decisions themselves, such as calls for help and blocked fraud.",

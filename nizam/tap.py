@@ -50,6 +50,8 @@ from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
 from nizam.store.system.scheduled_tasks import SCHEDULER_LEASE
 from nizam.store.system.secret_keys import keys_in_use
+from nizam.switch.call_limits import CallLimits
+from nizam.switch.call_states import is_counted
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
@@ -270,6 +272,12 @@ class _Parts:
         async def committed(deliveries: Deliveries) -> None:
             enqueue(deliveries)
 
+        limits = CallLimits(
+            reactor,
+            self.key_value,
+            calls=lambda: intake.calls(live.links()),
+            counted=lambda tenant_id, number: is_counted(snapshot, tenant_id, number),
+        )
         intake = Intake(
             reactor,
             self.primary,
@@ -280,10 +288,12 @@ class _Parts:
             gateway_owner=lambda name: _gateway_owner(snapshot, name),
             extension_of=lambda tenant_id, number: _extension_of(snapshot, tenant_id, number),
             on_deliveries=committed,
+            on_call=limits.changed,
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
         # The worker outlives the intake, whose last batch still makes deliveries.
-        self._services = [media, snapshots, live, *([worker] if worker else []), *mails, intake]
+        others = [*([worker] if worker else []), *mails]
+        self._services = [media, snapshots, live, limits, *others, intake]
         nodes: SwitchNodes | None = None
         if Role.INTAKE in roles:
             nodes = SwitchNodes(

@@ -109,8 +109,14 @@ class IKeyValue(Interface):
     async def scan(pattern: Value) -> list[bytes]:
         """Every key that matches, gathered in steps that do not block the server."""
 
-    async def script(name: str, keys: Sequence[Value], args: Sequence[Value] = ()) -> Any:
-        """Run nizam/kv/scripts/<name>.lua; its answer as Redis gives it."""
+    async def script(
+        name: str,
+        keys: Sequence[Value],
+        args: Sequence[Value] = (),
+        deadline: float | None = None,
+    ) -> Any:
+        """Run nizam/kv/scripts/<name>.lua; its answer as Redis gives it. `deadline` is how many
+        seconds it may take, where that is not as long as for others."""
 
     async def command(name: str, *args: Value) -> Any:
         """Any other command; its answer as Redis gives it."""

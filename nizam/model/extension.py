@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from nizam.model.base import Body, Value
 from nizam.model.destination import Destination
 from nizam.model.resource import Column, Resource, Secret, Unique
+from nizam.model.tenant import OutsideCaps
 from nizam.model.values import (
     E164,
     DialString,
@@ -133,6 +134,8 @@ class Extension(Body):
     """How many calls it may have at once; 0 is no limit."""
     toll_class: Literal["internal", "local", "national", "international"] = "national"
     """The farthest it may call."""
+    outside_caps: OutsideCaps = OutsideCaps()
+    """How much of it may go outside; the caps of the tenant hold as well."""
     recording: RecordingPolicy = "never"
     """Which of its calls are recorded."""
     time_zone: TimeZone | None = None

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from nizam.model.base import Body, Value
 from nizam.model.resource import Column, Resource, Unique
+from nizam.model.time_condition import Rule
 from nizam.model.values import E164, Country, Domain, Label, Language, Slug, TimeZone
 
 TenantStatus = Literal["trial", "active", "suspended", "terminated"]
@@ -45,6 +46,49 @@ class Quotas(Value):
     """Minutes of calls a day."""
 
 
+class OutsideCaps(Value):
+    """How much may go outside; 0 means no limit. Costly numbers are those abroad and premium
+    ones, satellites and international networks among them."""
+
+    max_calls_per_minute: Count = 0
+    """Calls to numbers outside in any 60 s."""
+    max_concurrent_costly_calls: Count = 0
+    """Calls at once to costly numbers."""
+    max_costly_minutes_per_day: Count = 0
+    """Minutes of the tenant's day with costly numbers; a call counts on the day it began."""
+
+
+class AfterHours(Value):
+    """What may be dialled in office hours only."""
+
+    hours: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=50)]
+    """When it may be dialled: one of these rules holds, in the time zone of the tenant."""
+    deny: Annotated[
+        tuple[Literal["international", "premium"], ...], Field(min_length=1, max_length=2)
+    ] = ("international", "premium")
+    """Which numbers may not be dialled outside those hours."""
+
+
+class Velocity(Value):
+    """The alarm for costly calls of an extension that come too fast; calls that the tenant itself
+    sends outside are counted together. What goes over it is blocked, for `block_seconds` from the
+    first one on."""
+
+    window_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
+    """How far back it looks."""
+    max_calls: Count = 30
+    """Calls to costly numbers; 0 means no limit."""
+    max_numbers: Count = 20
+    """Different costly numbers; 0 means no limit."""
+    max_short_calls: Count = 10
+    """Calls to costly numbers that ended within `short_seconds` after the answer; 0 means no
+    limit."""
+    short_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    """What a short call is."""
+    block_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    """How long costly calls are blocked then."""
+
+
 class DiallingPolicy(Value):
     """Which numbers outside may be dialled; prefixes in E.164. The longest match decides."""
 
@@ -55,7 +99,14 @@ class DiallingPolicy(Value):
     international: bool = False
     """Whether numbers of other countries may be dialled."""
     premium: bool = False
-    """Whether premium-rate numbers may be dialled."""
+    """Whether premium-rate numbers may be dialled, and those of satellites and international
+    networks, which cost as much."""
+    caps: OutsideCaps = OutsideCaps()
+    """How much of it, for all extensions together."""
+    after_hours: AfterHours | None = None
+    """What may be dialled in office hours only."""
+    velocity: Velocity = Velocity()
+    """When calls to costly numbers come too fast."""
     caller_id: E164 | None = None
     """The number that its calls show outside where no extension, route or gateway says another."""
     caller_ids: Annotated[tuple[E164, ...], Field(max_length=200)] = ()

@@ -144,14 +144,23 @@ class Routing:
             self.note("prompt", "matched", found.words, found.prompt)
         return found.path
 
-    def take(self, limit: Limit) -> bool:
-        """Count the call under a limit; False if that is reached. `most` 0 is no limit."""
-        if limit.most == 0:
-            return True
-        if limit.key in self.facts.full:
-            return False
-        self.limits.append(limit)
-        return True
+    def take(self, *limits: Limit) -> Limit | None:
+        """Count the call under all the limits, or under none: then the first that is reached.
+
+        `most` 0 is no limit. What stands there already is not counted twice, but for gateways: a
+        call has as many channels there as legs.
+        """
+        before = len(self.limits)
+        for limit in limits:
+            taken = sum(it.key == limit.key and not it.look for it in self.limits)
+            if limit.most == 0 or (limit.scope != "gateway" and limit in self.limits):
+                continue
+            stands = self.facts.full.get(limit.key)
+            if stands is not None and stands + taken >= limit.most:
+                del self.limits[before:]
+                return limit
+            self.limits.append(limit)
+        return None
 
     def change(self, command: Command) -> Mapping[str, Any] | None:
         """Have an object changed before the call is answered: the changes that are made.

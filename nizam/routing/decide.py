@@ -11,7 +11,7 @@ import attrs
 from nizam.model.did import Did
 from nizam.model.extension import Extension
 from nizam.model.registry import resource
-from nizam.routing import numbers, recording
+from nizam.routing import limits, numbers, recording
 from nizam.routing.blocked import blocked
 from nizam.routing.context import OUTSIDER, Random, Rights, Routing, destination_to
 from nizam.routing.destinations import call_flow as flow_destination
@@ -117,6 +117,8 @@ def decide(
     if plan is None:
         plan = _refused(routing, inbound=False)
     if plan is None:
+        plan = limits.refused(routing, inbound=False)
+    if plan is None:
         plan = _dialled(routing, dialled)
     return _decided(routing, call_id, plan, inbound=False)
 
@@ -140,6 +142,8 @@ def _from_outside(
     plan = blocked(routing, inbound=True)
     if plan is None:
         plan = _refused(routing, inbound=True)
+    if plan is None:
+        plan = limits.refused(routing, inbound=True)
     if plan is None and not entry.body.enabled:
         routing.note("did", "failed", f"{entry.body.number} is disabled", entry)
         plan = _not_found(routing)
@@ -289,7 +293,7 @@ def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> De
         route=route,
         revision=routing.view.revision,
         caller=routing.caller,
-        limits=tuple(routing.limits),
+        limits=() if _ends(routing, plan) else tuple(routing.limits),
         commands=tuple(routing.commands),
         notices=tuple(routing.notices),
         fetch=routing.fetch,
@@ -315,6 +319,11 @@ def _offered(routing: Routing, plan: Plan) -> Plan:
     if found:
         routing.note("codecs", "chosen", f"offers {codecs} to phones, of the tenant")
     return tuple(steps)
+
+
+def _ends(routing: Routing, plan: Plan) -> bool:
+    """Whether the call is refused, and takes nothing."""
+    return routing.outcome == "denied" and not any(isinstance(step, Bridge) for step in plan)
 
 
 def _music(routing: Routing) -> tuple[Step, ...]:

@@ -14,7 +14,9 @@ from uuid import UUID
 
 import attrs
 
-LimitKind = Literal["concurrent", "per_minute", "minutes_per_day"]
+LimitKind = Literal[
+    "concurrent", "per_minute", "minutes_per_day", "attempts", "numbers", "short_calls"
+]
 LimitScope = Literal["tenant", "extension", "route", "gateway"]
 
 
@@ -100,18 +102,29 @@ class Limit:
     """A counter that a call takes one of, and how high it may go.
 
     `concurrent` counts calls that are up, `per_minute` those of the last 60 s, `minutes_per_day`
-    the minutes of the tenant's day so far.
+    the minutes of the tenant's `day` so far, `attempts` the dialling of numbers in the last
+    `seconds`, `numbers` the different ones, `short_calls` those that outside ended within
+    `short_seconds` after an answer. `of` says which calls count, where that is not all of them:
+    those to numbers outside, or costly ones. A limit that is reached stays so for `block_seconds`.
+    With `look` a call takes nothing: it may do so later, as with the second gateway of a route.
     """
 
     kind: LimitKind
     scope: LimitScope
     id: UUID
     most: int
+    of: Literal["", "outside", "costly"] = ""
+    day: str = ""
+    seconds: int = 60
+    number: str = ""
+    short_seconds: int = 0
+    block_seconds: int = 0
+    look: bool = False
 
     @property
     def key(self) -> str:
         """The counter's name, unique over all tenants."""
-        return f"{self.kind}:{self.scope}:{self.id}"
+        return ":".join(it for it in (self.kind, self.scope, str(self.id), self.of, self.day) if it)
 
 
 @attrs.frozen

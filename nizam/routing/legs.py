@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from nizam.routing.context import Routing
+from nizam.routing.limits import is_taken
 from nizam.routing.outbound import WayOut, carrier_leg, find_way
 from nizam.routing.phones import phone_leg
 from nizam.routing.plan import Leg
@@ -21,6 +22,8 @@ def leg_to(
     """The phone that `number` rings, inside or outside; None, with a trace, if it rings none."""
     found = routing.view.by_number(number)
     if found is not None and found.resource == "extension" and found.body.enabled:
+        if is_taken(routing, found):
+            return None
         routing.note("member", "matched", f"rings {number}", found)
         return phone_leg(
             routing,

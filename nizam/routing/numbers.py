@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Literal
 
 import phonenumbers
@@ -131,17 +132,19 @@ def national_candidates(received: str) -> Iterator[str]:
 def kind(e164: str, country: str) -> Kind:
     """Whether calling `e164` from `country` is a local, an international or a premium call.
 
-    Satellite and other numbers of no country count as international. So does what is shared
-    between countries (+1) when its area code belongs to another one.
+    Premium are those that libphonenumber says so of, and those of `premium_prefixes.txt`:
+    satellites and international networks among them. What is shared between countries (+1) is
+    international when its area code belongs to another one.
     """
+    if e164.startswith(_premium_prefixes()):
+        return "premium"
     try:
         number = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:
         return "international"
-    region = _region(number)
-    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE or _looks_premium(number):
+    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE:
         return "premium"
-    return "local" if region == country else "international"
+    return "local" if _region(number) == country else "international"
 
 
 @lru_cache(maxsize=20_000)
@@ -168,10 +171,11 @@ def _region(number: phonenumbers.PhoneNumber) -> str | None:
     return str(regions[0]) if regions else None
 
 
-def _looks_premium(number: phonenumbers.PhoneNumber) -> bool:
-    # 1-900 and 1-976 cost the caller whether or not the exchange behind them is assigned.
-    national = phonenumbers.national_significant_number(number)
-    return number.country_code == 1 and national.startswith(("900", "976"))
+@cache
+def _premium_prefixes() -> tuple[str, ...]:
+    """The first word of each line of `premium_prefixes.txt`."""
+    text = files(__package__).joinpath("premium_prefixes.txt").read_text(encoding="utf-8")
+    return tuple(it.split()[0] for it in text.splitlines() if it.startswith("+"))
 
 
 _CLASSES = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]", ".": ".+", "+": r"\+", "*": r"\*"}

@@ -14,8 +14,10 @@ from nizam.routing import numbers
 from nizam.routing.caller_id import Shown, caller_for, choose
 from nizam.routing.context import TOLL_CLASSES, Routing
 from nizam.routing.hours import is_matched
+from nizam.routing.limits import NO_CIRCUIT, no_way_out, with_room
 from nizam.routing.plan import Bridge, GatewayLeg, Hangup, Plan
 from nizam.routing.snapshot import Entry
+from nizam.routing.toll_fraud import is_let_out
 
 BARRED = "OUTGOING_CALL_BARRED"
 IMPOSSIBLE = "INVALID_NUMBER_FORMAT"
@@ -62,7 +64,7 @@ class WayOut:
 
 @attrs.frozen
 class Barred:
-    """The caller may not, or the number cannot be one: the hangup cause."""
+    """The caller may not, the number cannot be one, or there is no room: the hangup cause."""
 
     cause: str = BARRED
 
@@ -118,7 +120,7 @@ def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
     routes = sorted(
         routing.view.all(OutboundRoute), key=lambda it: (it.body.priority, it.body.name)
     )
-    barred = False
+    barred = full = False
     for entry in routes:
         route = entry.body
         if not route.enabled:
@@ -133,11 +135,20 @@ def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
         if not _may(routing, entry, target):
             barred = True
             continue
+        if not is_let_out(routing, *_costs(routing, route, target)):
+            return Barred()
         gateways = _gateways(routing, entry)
         if gateways:
-            carriers = tuple(Carrier(it, _number(routing, route, it, target)) for it in gateways)
-            return WayOut(entry, choose(routing, route), carriers)
+            roomy = with_room(routing, entry, gateways)
+            if roomy:
+                carriers = tuple(Carrier(it, _number(routing, route, it, target)) for it in roomy)
+                return WayOut(entry, choose(routing, route), carriers)
+            full = True
+            continue
         routing.note("outbound", "failed", f"route {route.name} has no gateway in use", entry)
+    if full:
+        no_way_out(routing, dialled)
+        return Barred(NO_CIRCUIT)
     if barred:
         return Barred()
     routing.note("outbound", "passed", "no outbound route fits")
@@ -195,13 +206,17 @@ def _may(routing: Routing, entry: Entry[OutboundRoute], target: _Target) -> bool
         detail = f"{rights.words} has class {rights.toll_class}, the route takes {route.toll_class}"
         routing.note("toll_class", "denied", detail, entry)
         return False
-    # What the carrier gets is what costs, however the number was dialled.
+    e164, rewritten = _costs(routing, route, target)
     country = routing.tenant.country
-    rewritten = _rewritten(route, target.e164 or target.dialled)
-    e164 = target.e164 or numbers.to_e164(rewritten, country)
     allowed, why = judge(routing.tenant.dialling, e164, rewritten, country)
     routing.note("dialling_policy", "matched" if allowed else "denied", why, entry)
     return allowed
+
+
+def _costs(routing: Routing, route: OutboundRoute, target: _Target) -> tuple[str | None, str]:
+    """The public number that costs, and what the carrier gets of it, however it was dialled."""
+    rewritten = _rewritten(route, target.e164 or target.dialled)
+    return target.e164 or numbers.to_e164(rewritten, routing.tenant.country), rewritten
 
 
 def _rewritten(route: OutboundRoute, number: str) -> str:

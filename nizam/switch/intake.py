@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from nizam import metrics
 from nizam.errors import DatabaseUnavailable, MalformedJson
 from nizam.esl.event import SwitchEvent
-from nizam.events.channels import TenantOfDomain
+from nizam.events.channels import Call, TenantOfDomain
 from nizam.events.fields import identifier
 from nizam.events.legs import Leg, leg_from_json_cdr
 from nizam.events.normalise import Normaliser, Output
@@ -52,7 +52,8 @@ class Intake(Service):
 
     `database` is the pool of the primary. `tenant_of_domain` and `gateway_owner` look tenants up
     in the snapshot, `extension_of` the extension with a number of a tenant. `on_deliveries` gets
-    (delivery id, webhook id) pairs after their commit.
+    (delivery id, webhook id) pairs after their commit, `on_call` each call of which something
+    changed.
     """
 
     _log = Logger()
@@ -69,6 +70,7 @@ class Intake(Service):
         gateway_owner: Callable[[str], UUID | None] = lambda _name: None,
         extension_of: Callable[[UUID, str], UUID | None] = lambda _tenant_id, _number: None,
         on_deliveries: Callable[[Deliveries], Awaitable[None]],
+        on_call: Callable[[Call], None] = lambda _call: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         writer: Writer | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class Intake(Service):
         self.tenant_of_domain = tenant_of_domain
         self.extension_of = extension_of
         self._gateway_owner = gateway_owner
+        self._on_call = on_call
         self.writer = writer or Writer(clock, database, key_value, on_deliveries, self._was_shed)
         self._normalisers: dict[str, Normaliser] = {}
         self._early_cdrs: OrderedDict[UUID, Leg] = OrderedDict()
@@ -131,6 +134,7 @@ class Intake(Service):
     def take(self, output: Output, node: str) -> None:
         """Show and store what followed from something."""
         for call in output.changed.values():
+            self._on_call(call)
             key = str(call.call_id)
             if call.finished_at is not None or not call.live:
                 self.live.remove("calls", node, key)
@@ -142,6 +146,12 @@ class Intake(Service):
             self._early_cdrs.pop(leg.leg_id, None)
         if output:
             self.writer.add(Batch(output.events, output.legs))
+
+    def calls(self, links: Mapping[str, Mapping[str, Any]]) -> Iterator[Call]:
+        """The calls under way on the nodes whose link, as `links` shows it, is connected."""
+        for node, normaliser in self._normalisers.items():
+            if links.get(node, {}).get("connected"):
+                yield from normaliser.calls
 
     def node_event(
         self, kind: str, node: str, data: Mapping[str, Any], tenant_id: UUID | None = None

@@ -12,6 +12,7 @@ from nizam.fsxml.served import Served
 from nizam.model.events import Event
 from nizam.routing.decide import Decision
 from nizam.routing.request import CallRequest
+from nizam.routing.toll_fraud import FRAUD_BLOCKED
 
 
 def notices(call: CallRequest, decision: Decision, now: datetime) -> list[Event]:
@@ -59,3 +60,5 @@ class NoticeTeller:
             self._tell(found)
             for event in found:
                 metrics.NOTICES_TOTAL.labels(event.type).inc()
+                if event.type == FRAUD_BLOCKED:
+                    metrics.FRAUD_BLOCKED_TOTAL.labels(event.data["reason"]).inc()

@@ -70,7 +70,9 @@ def test_no_text_is_too_strange(text: str) -> None:
         ("+19765551234", "US", "premium"),
         ("+498000000000", "DE", "local"),
         ("+499001234567", "DE", "premium"),
-        ("+881612345678", "US", "international"),
+        ("+881612345678", "US", "premium"),
+        ("+882161234567", "DE", "premium"),
+        ("+979123456789", "DE", "premium"),
         ("+999123456789", "US", "international"),
     ],
 )

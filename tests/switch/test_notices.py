@@ -36,8 +36,8 @@ DECISION = Decision(
     UUID(str(ACME)),
     notices=(
         Notice("emergency.dialled", {"number": "911"}),
-        Notice("fraud.blocked", {"number": "+19005550100"}),
-        Notice("fraud.blocked", {"number": "+19005550101"}),
+        Notice("fraud.blocked", {"number": "+19005550100", "reason": "velocity_calls"}),
+        Notice("fraud.blocked", {"number": "+19005550101", "reason": "velocity_calls"}),
     ),
 )
 

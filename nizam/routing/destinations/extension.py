@@ -6,6 +6,7 @@ from nizam.model.destination import Destination
 from nizam.model.extension import Extension, FollowMe
 from nizam.routing.context import MAX_FORWARDS, Rights, Routing, destination_to
 from nizam.routing.legs import leg_to
+from nizam.routing.limits import is_taken
 from nizam.routing.phones import is_busy, phone_leg
 from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Transfer
 from nizam.routing.snapshot import Entry
@@ -29,6 +30,8 @@ def plan(routing: Routing, destination: Destination) -> Plan:
         return _fallback(routing, entry, "busy", "USER_BUSY")
     if not extension.call_waiting and is_busy(routing, entry):
         routing.note("call_waiting", "matched", "is in a call and takes one at a time", entry)
+        return _fallback(routing, entry, "busy", "USER_BUSY")
+    if is_taken(routing, entry):
         return _fallback(routing, entry, "busy", "USER_BUSY")
     return _ring(routing, entry)
 

@@ -7,6 +7,7 @@ from nizam.model.extension import Extension
 from nizam.model.ring_group import Member, RingGroup
 from nizam.routing.context import CONFIGURED, Routing
 from nizam.routing.legs import leg_to
+from nizam.routing.limits import is_taken
 from nizam.routing.phones import is_busy, phone_leg
 from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Ringback, RingReady, Set, Step
 from nizam.routing.snapshot import Entry
@@ -95,6 +96,8 @@ def _leg(routing: Routing, entry: Entry[RingGroup], member: Member, timeout: int
         return None
     if (group.skip_busy or group.strategy == "rollover") and is_busy(routing, extension):
         routing.note("member", "passed", f"{extension.body.number} is in a call", extension)
+        return None
+    if is_taken(routing, extension):
         return None
     routing.note("member", "matched", f"rings {extension.body.number}", extension)
     return phone_leg(

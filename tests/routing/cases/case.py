@@ -64,7 +64,8 @@ class State(_Part):
     nodes: Mapping[str, str] = Field(default_factory=dict)
     """By switch: where other switches reach it."""
     full: Mapping[str, int] = Field(default_factory=dict)
-    """By limit (`concurrent extension 1001`): how high it stands, which is the most."""
+    """By limit (`concurrent extension 1001`, `attempts/costly extension 1009`,
+    `minutes_per_day@2026-11-24 tenant`): how high it stands, which is the most."""
     answers: tuple[Any, ...] = ()
     """What HTTP requests are answered, in their order: an object; or text, why there is none."""
     changes_fail: str | None = None

@@ -26,7 +26,8 @@ def changes(made: Made) -> Iterator[str]:
 
 
 def counts(made: Made) -> Iterator[str]:
-    """Each limit that the call counts under: `concurrent extension 1001 of 2`."""
+    """Each limit that the call counts under: `concurrent extension 1001 of 2`; of costly calls
+    alone `attempts/costly extension 1001 of 30`; `later` is one that it may come to count under."""
     for it in made.decision.limits:
         view = made.view
         assert view is not None
@@ -36,7 +37,8 @@ def counts(made: Made) -> Iterator[str]:
         if entry is not None:
             fields = entry.body.model_dump(mode="json", by_alias=True)
             name = f" {key_text(resource(kind), fields)}"
-        yield f"{it.kind} {it.scope}{name} of {it.most}"
+        kind = f"{it.kind}/{it.of}" if it.of else it.kind
+        yield f"{kind} {it.scope}{name} of {it.most}{' later' if it.look else ''}"
 
 
 def _named(view: TenantView, text: str) -> str:

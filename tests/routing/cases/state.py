@@ -70,16 +70,19 @@ def answered(facts: Facts, key: str, answer: Any) -> Facts:
 
 
 def _limit_key(view: TenantView, words: str) -> str:
-    kind, scope, *name = words.split(" ", 2)
+    what, scope, *name = words.split(" ", 2)
+    kind, _, day = what.partition("@")
+    kind, _, of = kind.partition("/")
+    fields: dict[str, Any] = {"kind": kind, "scope": scope, "most": 1, "of": of, "day": day}
     if scope == "tenant":
-        return Limit(kind, scope, view.id, 1).key  # type: ignore[arg-type]
+        return Limit(id=view.id, **fields).key
     stored = {"route": "outbound_route"}.get(scope, scope)
     found = next(
         it.id
         for it in view.all(resource(stored).body)
         if _name(view, stored, it.id) == " ".join(name)
     )
-    return Limit(kind, scope, found, 1).key  # type: ignore[arg-type]
+    return Limit(id=found, **fields).key
 
 
 def _name(view: TenantView, kind: str, identifier: UUID) -> str:
