@@ -340,6 +340,7 @@ class _Parts:
                 reactor,
                 SystemRandom(),
                 LiveFacts(live, snapshot),
+                limiter=limits,
                 commander=StoreCommander(store),
                 observers=(index.served, intake.served, NoticeTeller(intake.tell).served),
             )
