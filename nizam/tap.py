@@ -6,7 +6,6 @@ import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
@@ -267,7 +266,7 @@ class _Parts:
         mails: list[Service] = []
         if worker is not None:
             mailer = SmtpMailer(reactor, settings.mail)
-            mails = [MailOutbox(reactor, self.primary, mailer, partial(_tenant_name, snapshot))]
+            mails = [MailOutbox(reactor, self.primary, mailer)]
 
         async def committed(deliveries: Deliveries) -> None:
             enqueue(deliveries)
@@ -475,11 +474,6 @@ class _Pusher:
 def _tenant_of_domain(snapshot: Snapshot, domain: str) -> UUID | None:
     tenant = snapshot.tenant_by_domain(domain)
     return None if tenant is None else tenant.id
-
-
-def _tenant_name(snapshot: Snapshot, tenant_id: UUID) -> str:
-    found = snapshot.tenant(tenant_id)
-    return str(tenant_id) if found is None else found.tenant.name
 
 
 def _extension_of(snapshot: Snapshot, tenant_id: UUID, number: str) -> UUID | None:

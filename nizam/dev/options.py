@@ -66,11 +66,12 @@ def dev_settings(
 ) -> Settings:
     """The daemon's settings: everything private to `folder`, every role, loopback allowed.
 
-    `esl_port` is the simulated switch's. Of `environment` only LOG_LEVEL counts and, for real
-    nodes on this machine, NIZAM_SIP_*. Raises SettingsError, for instance when two nodes have one
-    name.
+    `esl_port` is the simulated switch's. Of `environment` only LOG_LEVEL and MAIL_* count and, for
+    real nodes on this machine, NIZAM_SIP_*. Raises SettingsError, for instance when two nodes have
+    one name.
     """
-    given = {name: value for name, value in environment.items() if name.startswith("NIZAM_SIP_")}
+    taken = ("NIZAM_SIP_", "MAIL_")
+    given = {name: value for name, value in environment.items() if name.startswith(taken)}
     given |= {
         "APP_ENV": "development",
         "APP_DEBUG": "true",

@@ -15,32 +15,31 @@ from nizam.store.system.mails import Mail
 _POLICY = SMTP.clone(linesep="\n")
 
 
-def emergency_message(mail: Mail, sender: str, tenant: str, sent_at: datetime) -> bytes:
+def emergency_message(mail: Mail, sender: str, sent_at: datetime) -> bytes:
     """The message (RFC 5322), the same for every attempt but for its date.
 
-    Its Message-ID is made of the mail's id: whoever gets it twice can tell. `tenant` is what
-    people call the tenant.
+    Its Message-ID is made of the mail's id: whoever gets it twice can tell.
     """
     data = mail.data
     message = EmailMessage(policy=_POLICY)
     who = _who(data)
-    message["Subject"] = _line(f"Emergency call to {data.get('number')} by {who} ({tenant})")
+    message["Subject"] = _line(f"Emergency call to {data.get('number')} by {who} ({mail.tenant})")
     message["From"] = sender
     message["To"] = Address(addr_spec=mail.recipient)
     message["Date"] = format_datetime(sent_at)
     message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message["X-Priority"] = "1"
-    message.set_content("\n".join(_lines(mail, who, tenant)) + "\n")
+    message.set_content("\n".join(_lines(mail, who)) + "\n")
     return bytes(message)
 
 
-def _lines(mail: Mail, who: str, tenant: str) -> list[str]:
+def _lines(mail: Mail, who: str) -> list[str]:
     data = mail.data
     pairs = (
         ("Called", data.get("number")),
         ("By", who),
-        ("Tenant", tenant),
+        ("Tenant", mail.tenant),
         ("At", f"{mail.occurred_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Location", data.get("location") or "not known"),
         ("Number shown", data.get("caller_id_number") or "none"),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from email.errors import MessageError
 from typing import Any
-from uuid import UUID
 
 import psycopg2
 from twisted.application.service import Service
@@ -36,13 +34,10 @@ class MailOutbox(Service):
 
     _log = Logger(namespace="nizam.mail")
 
-    def __init__(
-        self, reactor: Any, pool: Pool, mailer: Mailer, tenant_name: Callable[[UUID], str]
-    ) -> None:
+    def __init__(self, reactor: Any, pool: Pool, mailer: Mailer) -> None:
         self._reactor = reactor
         self._pool = pool
         self._mailer = mailer
-        self._tenant_name = tenant_name
         self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self.look()))
         self._loop.clock = reactor
         self._looping: Deferred[Any] | None = None
@@ -84,8 +79,7 @@ class MailOutbox(Service):
         now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
         try:
             try:
-                tenant = self._tenant_name(mail.tenant_id)
-                message = emergency_message(mail, self._mailer.sender, tenant, now)
+                message = emergency_message(mail, self._mailer.sender, now)
             except (ValueError, MessageError) as error:
                 raise MailNotSentError(f"it cannot be written: {error}") from None
             await self._mailer.send(mail.recipient, message)

@@ -80,6 +80,11 @@ def test_anything_else_is_no_node(text: str) -> None:
         parse_node(text)
 
 
+def test_the_environment_says_where_emails_go(tmp_path: Path) -> None:
+    mail = settings(tmp_path, {"MAIL_HOST": "127.0.0.1", "MAIL_ENCRYPTION": "none"}).mail
+    assert (mail.host, mail.port, mail.security) == ("127.0.0.1", 587, "none")
+
+
 def test_the_environment_says_where_the_sip_profiles_of_a_node_listen(tmp_path: Path) -> None:
     given = {"NIZAM_SIP_INTERNAL_IP": "127.0.0.1", "NIZAM_SIP_INTERNAL_PORT": "15060"}
     sip = settings(tmp_path, given | {"DB_HOST": "elsewhere", "DB_PORT": "1"}).sip

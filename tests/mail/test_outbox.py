@@ -18,9 +18,11 @@ from nizam.model.events import Event
 from nizam.model.identifiers import new_id
 from nizam.settings import MailSettings, Secret
 from nizam.store.pool import Pool
+from nizam.store.store import Store
 from nizam.store.system.events import write_events
 from nizam.store.system.mails import Mail, prune_mails, take_mails
 from tests.mail.server import PASSWORD, USER, MailServer
+from tests.store.conftest import BOX, make_tenant
 
 NOW = datetime(2026, 11, 24, 12, 0, 7, tzinfo=UTC)
 DEADLINE = 0.5
@@ -33,7 +35,7 @@ class Office:
     reactor: Any
     pool: Pool
     server: MailServer
-    tenant_id: UUID = attrs.Factory(new_id)
+    tenant_id: UUID
     _sequence: int = 0
 
     def outbox(self, **changes: Any) -> MailOutbox:
@@ -46,7 +48,7 @@ class Office:
             sender="nizam@example.test",
         )
         mailer = SmtpMailer(self.reactor, attrs.evolve(settings, **changes), DEADLINE)
-        return MailOutbox(self.reactor, self.pool, mailer, lambda tenant_id: "Acme")
+        return MailOutbox(self.reactor, self.pool, mailer)
 
     async def dialled(self, *notify: str, **changes: Any) -> Event:
         """Somebody has called for help; `notify` are to be told."""
@@ -97,7 +99,8 @@ async def office(database: str) -> AsyncIterator[Office]:
     await pool.start()
     server = MailServer(reactor)
     server.start()
-    yield Office(reactor, pool, server)
+    acme = await make_tenant(Store(pool, (), BOX, environment="test"), "acme")
+    yield Office(reactor, pool, server, acme.tenant_id)
     await server.stop()
     await pool.stop()
 
@@ -262,8 +265,9 @@ async def test_it_signs_in_where_it_is_told_to(office: Office, password: str, ta
 
 def test_names_cannot_write_headers_of_their_own() -> None:
     data = {"number": "911", "extension": "1001", "extension_name": "A\r\nBcc: x@example.test"}
-    mail = Mail(new_id(), new_id(), "guard@example.test", NOW, None, data, 1)
-    raw = emergency_message(mail, "nizam@example.test", "Acme\nTo: y@example.test", NOW)
+    tenant = "Acme\nTo: y@example.test"
+    mail = Mail(new_id(), new_id(), "guard@example.test", NOW, None, data, 1, tenant)
+    raw = emergency_message(mail, "nizam@example.test", NOW)
     head, _, body = raw.partition(b"\n\n")
     names = [line.partition(b":")[0] for line in head.split(b"\n") if line[:1] not in b" \t"]
     assert b"Bcc" not in names

@@ -35,7 +35,9 @@ update mails m set attempt_count = attempt_count + 1, updated_at = now(),
 where m.id in (
     select id from mails where status = 'pending' and next_attempt_at <= now()
     order by next_attempt_at limit %(most)s for update skip locked)
-returning id, tenant_id, recipient, occurred_at, call_id, data, attempt_count
+returning id, tenant_id, recipient, occurred_at, call_id, data, attempt_count,
+    coalesce((select t.body ->> 'name' from tenants t where t.id = m.tenant_id),
+             m.tenant_id::text)
 """
 _SENT: Final = """
 update mails set status = 'sent', last_error = null, updated_at = now() where id = %s
@@ -57,7 +59,8 @@ returning 1
 
 @attrs.frozen
 class Mail:
-    """One email that waits: `data` is that of the event that it tells of."""
+    """One email that waits: `data` is that of the event that it tells of, `tenant` the name of
+    the tenant."""
 
     id: UUID
     tenant_id: UUID
@@ -66,6 +69,7 @@ class Mail:
     call_id: UUID | None
     data: Mapping[str, Any]
     attempt: int
+    tenant: str
 
 
 class Database(Protocol):
