@@ -40,6 +40,13 @@ XML_REQUEST_SECONDS = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+FLOW_REQUEST_SECONDS = Histogram(
+    "nizam_flow_request_seconds",
+    "Time that requests of call flows to servers of tenants took, by how they ended.",
+    ("outcome",),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15),
+    registry=REGISTRY,
+)
 SNAPSHOT_AGE_SECONDS = Gauge(
     "nizam_snapshot_age_seconds",
     "Seconds since the routing data was last known to be current.",

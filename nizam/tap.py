@@ -24,6 +24,7 @@ from nizam.http.app import build_root
 from nizam.http.cdr import CdrResource
 from nizam.http.commanding import StoreCommander
 from nizam.http.deciding import CallDecider
+from nizam.http.flow_requests import FlowRequests
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
@@ -31,8 +32,10 @@ from nizam.kv.single import SingleRedis
 from nizam.mail.outbox import MailOutbox
 from nizam.mail.smtp import SmtpMailer
 from nizam.media.library import MediaLibrary
+from nizam.media.recordings import RecordingFolders
 from nizam.model.gateway import Gateway
 from nizam.model.identifiers import new_id
+from nizam.model.webhook import Webhook
 from nizam.ops.deadline import within
 from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
 from nizam.ops.leader import Leader
@@ -60,6 +63,7 @@ from nizam.switch.notices import NoticeTeller
 from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.queue import DeliveryQueue
+from nizam.webhooks.signing import key_of
 from nizam.webhooks.worker import WebhookWorker
 
 __all__ = ["Options", "build_daemon", "makeService"]
@@ -229,6 +233,7 @@ class _Parts:
         )
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
+        self._flow_requests: FlowRequests | None = None
         self._box: SecretBox | None = None
 
     async def connect(self) -> None:
@@ -255,7 +260,7 @@ class _Parts:
         environment = "live" if settings.production else "test"
         store = Store(self.api_pool, self.replicas, box, environment=environment)
         media = MediaLibrary(reactor, settings.media_root)
-        snapshot = Snapshot(settings.media_root)
+        snapshot = Snapshot(settings.media_root, settings.speech)
         snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
         live = LiveState(reactor, self.key_value)
         index = ChannelIndex(reactor, self.key_value)
@@ -334,6 +339,12 @@ class _Parts:
             credentials = NodeCredentials(
                 snapshot, box.decrypt, settings.xml_clients, settings.http.xml_allowed_networks
             )
+            self._flow_requests = FlowRequests(
+                reactor,
+                self.key_value,
+                EgressAgent(reactor, settings.webhooks.allowed_networks),
+                lambda tenant_id, webhook_id: _signing_keys(snapshot, box, tenant_id, webhook_id),
+            )
             decider = CallDecider(
                 snapshot,
                 reactor,
@@ -341,6 +352,7 @@ class _Parts:
                 LiveFacts(live, snapshot),
                 limiter=limits,
                 commander=StoreCommander(store),
+                fetcher=self._flow_requests,
                 observers=(index.served, intake.served, NoticeTeller(intake.tell).served),
             )
             mounted["/freeswitch/xml"] = XmlCurlResource(
@@ -359,6 +371,8 @@ class _Parts:
                 api.authenticator.forget()
 
         snapshots.on_change(forget_people)
+        if roles & {Role.API, Role.SCHEDULER}:
+            snapshots.on_change(RecordingFolders(media, snapshot).changed)
         return build_root(api, reactor, mounted, None if Role.API in roles else ())
 
     def start(self) -> None:
@@ -376,6 +390,8 @@ class _Parts:
             except Exception:
                 # The others still hold what has to be stored or given back.
                 self._log.failure("{part} did not stop cleanly", part=type(service).__name__)
+        if self._flow_requests is not None:
+            await self._flow_requests.close()
         await self.key_value.stop()
         pools = (self.primary, self.api_pool, *self.replicas)
         await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
@@ -469,6 +485,16 @@ class _Pusher:
             await self._queue.push(deliveries)
         except KeyValueUnavailable:
             self._log.warn("{count} webhook deliveries wait for the sweep", count=len(deliveries))
+
+
+def _signing_keys(
+    snapshot: Snapshot, box: SecretBox, tenant_id: UUID, webhook_id: UUID
+) -> Sequence[bytes]:
+    """What requests are signed with that name this webhook; nothing if the tenant has none such."""
+    tenant = snapshot.tenant(tenant_id)
+    found = None if tenant is None else tenant.get(Webhook, webhook_id)
+    sealed = None if found is None else found.secrets.get("secret")
+    return () if not sealed else (key_of(box.decrypt(sealed, "webhook", webhook_id, "secret")),)
 
 
 def _tenant_of_domain(snapshot: Snapshot, domain: str) -> UUID | None:

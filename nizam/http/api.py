@@ -142,7 +142,7 @@ class Api:
         found += Revisions(self.store, documents, reactor).routes()
         found += Reveal.over(resources().values(), self.store)
         found += AuditLogs(self.store).routes()
-        found += CallFlows(self.store).routes()
+        found += CallFlows(self.store, self.settings.speech is not None).routes()
         found += Webhooks(self.store, self.queue).routes()
         found += History(self.store).routes()
         found += routes_of_tables(self.store, documents, found)

@@ -7,7 +7,7 @@ from typing import Annotated
 import attrs
 from pydantic import Field
 
-from nizam.errors import IdempotencyMismatch
+from nizam.errors import FieldError, IdempotencyMismatch, ValidationFailed
 from nizam.http.body import validate
 from nizam.http.changes import change_context
 from nizam.http.crud import shown
@@ -27,9 +27,11 @@ from nizam.http.schema_parts import (
 )
 from nizam.model.base import Value
 from nizam.model.call_flow import RESOURCE
+from nizam.model.flow_nodes import needs_speech
 from nizam.store.call_flows import VERSION_FIELDS, list_versions, publish, roll_back
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store
+from nizam.store.stored import Stored
 from nizam.store.unit_of_work import UnitOfWork
 
 _SORT = "-number"
@@ -57,9 +59,10 @@ class Rollback(Value):
 
 @attrs.frozen
 class CallFlows:
-    """The handlers."""
+    """The handlers. `speaks` says whether the switches can speak texts."""
 
     store: Store
+    speaks: bool
 
     async def publish(self, call: Call) -> Reply:
         """Make the draft what calls follow."""
@@ -67,7 +70,7 @@ class CallFlows:
         identifier = call.id()
 
         async def work(unit: UnitOfWork) -> Reply:
-            return shown(await publish(unit, identifier))
+            return shown(self._can_be_heard(await publish(unit, identifier)))
 
         return await self.store.write(call.tenant, change_context(call), work)
 
@@ -76,7 +79,7 @@ class CallFlows:
         identifier, number = call.id(), validate(Rollback, call.json()).version
 
         async def work(unit: UnitOfWork) -> Reply:
-            return shown(await roll_back(unit, identifier, number))
+            return shown(self._can_be_heard(await roll_back(unit, identifier, number)))
 
         return await self.store.write(call.tenant, change_context(call), work)
 
@@ -88,6 +91,17 @@ class CallFlows:
         return list_reply(
             await self.store.read(lambda pool: list_versions(pool, tenant, identifier, listing))
         )
+
+    def _can_be_heard(self, published: Stored) -> Stored:
+        """The flow; ValidationFailed when it speaks, and the switches cannot."""
+        errors = [
+            FieldError(f"/nodes/{index}/text", "no_speech", "no text-to-speech engine is set up")
+            for index, node in enumerate(published.body["nodes"])
+            if node["type"] == "say" and not self.speaks and needs_speech(node["text"])
+        ]
+        if errors:
+            raise ValidationFailed("texts cannot be spoken here (NIZAM_SPEECH)", errors=errors)
+        return published
 
     def routes(self) -> list[Route]:
         """The routes of this file."""

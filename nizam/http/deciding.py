@@ -25,6 +25,9 @@ from nizam.routing.snapshot import Snapshot
 ROUNDS: Final = 8
 """How often a call is decided again: each time something new is known to be full, or answered."""
 
+PATIENCE_SECONDS: Final = 1.2
+"""How long all requests that one answer needs may take together; FreeSWITCH waits 2 s."""
+
 
 class Limiter(Protocol):
     """Counts calls."""
@@ -55,9 +58,11 @@ class Commander(Protocol):
 class Fetcher(Protocol):
     """Asks servers of tenants."""
 
-    async def fetch(self, tenant_id: UUID, call: CallRequest, fetch: Fetch) -> Fetched:
-        """The answer, or `pending` when there is none yet and the call has to ask again. Never
-        raises."""
+    async def fetch(
+        self, tenant_id: UUID, call: CallRequest, fetch: Fetch, seconds: float
+    ) -> Fetched:
+        """The answer, or `pending` when there is none within so many seconds and the call has to
+        ask again. Never raises."""
 
 
 Observer = Callable[[Served], None]
@@ -88,8 +93,9 @@ class CallDecider:
     async def finish(self, call: CallRequest, decision: Decision) -> Served:
         """See to what a decision needs until it is complete, and answer."""
         facts = Facts(self.live)
+        until = self.clock.seconds() + PATIENCE_SECONDS
         for _ in range(ROUNDS):
-            changed = await self._see_to(call, decision, facts)
+            changed = await self._see_to(call, decision, facts, until)
             if changed is None:
                 break
             facts = changed
@@ -103,7 +109,9 @@ class CallDecider:
     def _decide(self, call: CallRequest, facts: Facts) -> Decision:
         return decide(self.snapshot, call, self._now(), self.random, facts)
 
-    async def _see_to(self, call: CallRequest, decision: Decision, facts: Facts) -> Facts | None:
+    async def _see_to(
+        self, call: CallRequest, decision: Decision, facts: Facts, until: float
+    ) -> Facts | None:
         """What is known now that was not; None when the decision stands."""
         tenant_id = decision.tenant_id
         if tenant_id is None:
@@ -111,7 +119,8 @@ class CallDecider:
         if decision.fetch is not None:
             answer = Fetched("failed", words="nothing here asks other servers")
             if self.fetcher is not None:
-                answer = await self.fetcher.fetch(tenant_id, call, decision.fetch)
+                seconds = until - self.clock.seconds()
+                answer = await self.fetcher.fetch(tenant_id, call, decision.fetch, seconds)
             return attrs.evolve(facts, fetched={**facts.fetched, decision.fetch.key: answer})
         if decision.limits and self.limiter is not None:
             full = await self.limiter.take(tenant_id, call, decision.limits)

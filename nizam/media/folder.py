@@ -94,6 +94,11 @@ class MediaFolder:
                 os.close(place)
                 raise
 
+    def make(self, directory: str) -> None:
+        """Have `directory`, a path below the root."""
+        with translated("the media root cannot be written to"):
+            os.close(self._enter(directory, make=True))
+
     def open(self, path: str) -> BinaryIO:
         """The file at `path` below the root, for reading. MediaUnavailable if it is not there."""
         directory, _, name = path.rpartition("/")

@@ -24,7 +24,7 @@ from nizam.errors import MediaUnavailable
 from nizam.media.converter import Limits, convert
 from nizam.media.folder import Found, MediaFolder
 from nizam.media.upload import Upload, received
-from nizam.model.audio import AudioFile, Folder, media_directory
+from nizam.model.audio import AudioFile, Folder, media_directory, recordings_directory
 from nizam.model.identifiers import new_id
 
 T = TypeVar("T")
@@ -106,6 +106,10 @@ class MediaLibrary(Service):
         finally:
             self._converting.release()
         return audio
+
+    async def prepare_recordings(self, tenant_id: UUID) -> None:
+        """Have the folder that the switches record a tenant's calls into."""
+        await self._run(lambda it: it.make(recordings_directory(tenant_id)))
 
     async def open(self, path: str) -> BinaryIO:
         """The file at this path below the root, for reading."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -232,6 +233,14 @@ FlowNode = Annotated[
 
 INSTANT = (BranchNode, SetNode, HttpNode)
 """Nodes that a call passes without the caller hearing, saying or pressing anything."""
+
+
+_REFERENCE = re.compile(r"\{[a-z][a-z0-9_]{0,39}\}")
+
+
+def needs_speech(text: str) -> bool:
+    """Whether there is anything but digits and variables in a text that is to be said."""
+    return re.fullmatch(r"[0-9\s]*", _REFERENCE.sub("", text)) is None
 
 
 def exits(node: FlowNode) -> Iterator[tuple[str, str]]:

@@ -110,7 +110,6 @@ RESOURCE = Resource(
     columns=(Column("url"), Column("status"), Column("enabled", "boolean")),
     secrets=(Secret("secret", "webhook_secret"),),
     search=("url", "description"),
-    routed=False,
     read_only=("status",),
     example={"url": "https://example.com/hooks/nizam", "event_types": ["call.*"]},
 )

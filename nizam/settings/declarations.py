@@ -133,6 +133,15 @@ SETTINGS: tuple[Setting, ...] = (
         "Prompts, greetings, voicemail and recordings.",
     ),
     Setting(
+        "NIZAM_SPEECH",
+        "speech",
+        p.speech,
+        None,
+        "ENGINE:VOICE; unset: texts are not spoken",
+        "The text-to-speech module that every FreeSWITCH node has loaded, for call flows.",
+        example="flite:slt",
+    ),
+    Setting(
         "NIZAM_SECRET_KEYS",
         "secret_keys",
         p.secret_keys,

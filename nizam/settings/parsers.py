@@ -56,6 +56,14 @@ def media_directory(value: Any) -> Path:
     return path
 
 
+def speech(value: Any) -> tuple[str, str]:
+    """A text-to-speech engine of FreeSWITCH and its voice: `flite:slt`."""
+    match = re.fullmatch(r"([A-Za-z0-9_-]{1,40}):([A-Za-z0-9_.-]{1,80})", text(value))
+    if match is None:
+        raise ValueError("is not an engine and a voice with a colon between them")
+    return match[1], match[2]
+
+
 def boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value

@@ -204,6 +204,7 @@ class Settings:
     cors_origins: tuple[str, ...]
     state_directory: Path
     media_root: Path
+    speech: tuple[str, str] | None
     secret_keys: tuple[SecretKey, ...]
     http: HttpSettings
     database: DatabaseSettings

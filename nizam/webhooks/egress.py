@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -30,7 +30,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
@@ -90,9 +90,23 @@ class EgressAgent:
         self, url: str, headers: Mapping[str, str], body: bytes, timeout: float
     ) -> Reply:
         """See IEgressAgent."""
+        return await self.request("POST", url, headers, body, timeout)
+
+    async def request(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,
+        keep: int = HEAD_LIMIT,
+    ) -> Reply:
+        """See IEgressAgent."""
         if urlsplit(url).scheme not in {"http", "https"}:
             raise TargetRefused("the address is neither http nor https")
-        exchange: Deferred[Reply] = Deferred.fromCoroutine(self._exchange(url, headers, body))
+        exchange: Deferred[Reply] = Deferred.fromCoroutine(
+            self._exchange(method, url, headers, body, keep)
+        )
         late: list[bool] = []
 
         def expire() -> None:
@@ -112,19 +126,24 @@ class EgressAgent:
             if timer.active():
                 timer.cancel()
 
-    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, keep: int
+    ) -> Reply:
         sent = Headers()
         for name, value in headers.items():
             sent.addRawHeader(name.encode("ascii"), value.encode("latin-1"))
         response: IResponse = await self._agent.request(
-            b"POST", url.encode("ascii"), sent, _Bytes(body)
+            method.encode("ascii"),
+            url.encode("ascii"),
+            sent,
+            _Bytes(body) if body or method == "POST" else None,
         )
         values = response.headers.getRawHeaders(b"retry-after") or [b""]
-        reader = _HeadReader()
+        reader = _HeadReader(keep)
         response.deliverBody(reader)  # type: ignore[no-untyped-call]
         head = await reader.done
         retry_after = values[0][:100].decode("latin-1") or None
-        return Reply(int(response.code), retry_after, head)
+        return Reply(int(response.code), retry_after, head, reader.complete)
 
     async def _lookup(self, host: str) -> Sequence[str]:
         if self._threads is None:
@@ -279,23 +298,27 @@ class _Bounded(WrappingFactory):
 
 
 class _HeadReader(Protocol):
-    """Reads an answer's body up to READ_LIMIT and keeps its beginning."""
+    """Reads an answer's body up to READ_LIMIT and keeps the first `keep` bytes. `complete` says in
+    the end whether that is all of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
         self.done: Deferred[bytes] = Deferred(self._cancelled)
+        self.complete = False
+        self._keep = keep
         self._head = b""
         self._size = 0
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         self._size += len(data)
-        if len(self._head) < HEAD_LIMIT:
-            self._head = (self._head + data)[:HEAD_LIMIT]
+        if len(self._head) < self._keep:
+            self._head = (self._head + data)[: self._keep]
         if self._size > READ_LIMIT:
             self._close()
             self._finish()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
-        # Once the status is known, a body that breaks off changes nothing.
+        # Once the status is known, a body that breaks off changes nothing for a delivery.
+        self.complete = self._size == len(self._head) and isinstance(reason.value, ResponseDone)
         self._finish()
 
     def _finish(self) -> None:

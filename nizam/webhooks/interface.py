@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import attrs
 from zope.interface import Interface
@@ -22,11 +23,13 @@ class TargetRefused(EgressError):
 
 @attrs.frozen
 class Reply:
-    """An answer: `head` is the beginning of its body, at most 4 KiB."""
+    """An answer: `head` is the beginning of its body, at most 4 KiB unless more was asked for.
+    `complete` says whether that is all of the body."""
 
     status: int
     retry_after: str | None
     head: bytes
+    complete: bool = True
 
 
 class IEgressAgent(Interface):
@@ -37,6 +40,17 @@ class IEgressAgent(Interface):
 
         Raises TargetRefused, or EgressError when there is no answer.
         """
+
+    async def request(
+        method: Literal["GET", "POST"],
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: float,
+        keep: int = 4096,
+    ) -> Reply:
+        """As `post`, with a method, and `keep` bytes of the answer's body, of at most 64 KiB that
+        are read."""
 
     async def close() -> None:
         """Close the connections that are kept for reuse."""

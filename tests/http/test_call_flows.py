@@ -86,6 +86,35 @@ async def test_calls_follow_what_was_published_until_it_is_published_again(serve
     assert (await server.request("GET", f"{path}/versions")).status == 404
 
 
+@pytest.mark.parametrize(
+    ("text", "status"), [("Welcome {caller_number}", 422), ("{caller_number}", 200), ("123", 200)]
+)
+async def test_a_text_that_nothing_here_can_speak_is_not_published(
+    server: Server, text: str, status: int
+) -> None:
+    tenant = await server.make_tenant()
+    say = {"id": "hello", "type": "say", "text": text, "next": "end"}
+    made = await server.make(f"{tenant}/call-flows", flow(say, END))
+    answer = await server.request("POST", f"{tenant}/call-flows/{made['id']}/publish")
+    assert answer.status == status
+    if status == 422:
+        (error,) = answer.json["errors"]
+        assert (error["path"], error["code"]) == ("/nodes/0/text", "no_speech")
+        kept = await server.request("GET", f"{tenant}/call-flows/{made['id']}")
+        assert kept.json["published"] is None
+
+
+async def test_a_request_can_be_signed_only_as_a_webhook_of_the_tenant(server: Server) -> None:
+    tenant = await server.make_tenant()
+    ask = {"id": "hello", "type": "http", "url": "https://example.com/", "next": "end"}
+    other = await server.make(
+        f"{await server.make_tenant('globex')}/webhooks", {"url": "https://example.com/"}
+    )
+    for identifier, status in ((other["id"], 422), (None, 201)):
+        body = flow(ask | ({"webhook_id": identifier} if identifier else {}), END)
+        assert (await server.request("POST", f"{tenant}/call-flows", body)).status == status
+
+
 async def test_what_a_published_version_leads_to_stays_although_the_draft_does_not(
     server: Server,
 ) -> None:

@@ -49,7 +49,9 @@ class Helpers:
         done = decision.commands if self.done is None else self.done
         return Ran(done) if self.fails is None else Ran(failed=self.fails)
 
-    async def fetch(self, tenant_id: UUID, call: CallRequest, fetch: Fetch) -> Fetched:
+    async def fetch(
+        self, tenant_id: UUID, call: CallRequest, fetch: Fetch, seconds: float
+    ) -> Fetched:
         self.asked.append(fetch)
         return Fetched("answered", {"vip": True})
 
