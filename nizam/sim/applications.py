@@ -172,6 +172,7 @@ APPLICATIONS: dict[str, Application] = {
     "bridge_export": variables.bridge_export,
     "clear_digit_action": _clear_digit_action,
     "conference": conference.enter,
+    "conference_set_auto_outcall": conference.set_auto_outcall,
     "digit_action_set_realm": _digit_action_set_realm,
     "echo": _echo,
     "endless_playback": media.endless_playback,

@@ -132,6 +132,7 @@ class Channel:
     actions: list[DigitAction] = attrs.field(factory=list)
     realm: str = ""
     half_typed: str = ""
+    outcalls: list[str] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.waiter = Waiter(self.core.clock)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from nizam.sim import keypad, legs, media, wire
+from nizam.sim.answers import Action
 from nizam.sim.channel import Channel
 from nizam.sim.interruption import LegEnded
+from nizam.sim.script import Script
 
 if TYPE_CHECKING:
     from nizam.sim.call import Call
@@ -31,6 +33,7 @@ class Member:
     call: Call
     moderator: bool
     muted: bool = False
+    ends_it: bool = False
     leaves: bool = False
 
     @property
@@ -65,6 +68,11 @@ class Conference:
             ("Conference-Profile-Name", self.profile),
             ("Conference-Unique-ID", self.unique_id),
         ]
+
+
+async def set_auto_outcall(call: Call, data: str) -> None:
+    """`conference_set_auto_outcall DIALSTRING`: who is called into the next conference."""
+    call.channel.outcalls.append(data)
 
 
 async def enter(call: Call, data: str) -> None:
@@ -104,7 +112,30 @@ async def enter(call: Call, data: str) -> None:
         return
     if "moderator" in rest:
         moderator = True
-    await _stay(call, room, moderator)
+    flags = frozenset(rest.partition("flags{")[2].partition("}")[0].split("|"))
+    _call_out(call, room)
+    await _stay(call, room, moderator, flags)
+
+
+def _call_out(call: Call, room: Conference) -> None:
+    """Rings each of whom the dialplan has named (conference_loop.c); they come in by themselves."""
+    exchange, channel = call.exchange, call.channel
+    if not channel.outcalls or exchange.owner is None:
+        return
+    profile = channel.get("conference_auto_outcall_profile") or "default"
+    flags = channel.get("conference_utils_auto_outcall_flags")
+    entering = Action(
+        "conference", f"{room.name}@{profile}" + (f"+flags{{{flags}}}" if flags else "")
+    )
+    shown = "".join(
+        f"{{origination_caller_id_{name}='{channel.get(f'conference_auto_outcall_caller_id_{name}')}'}}"
+        for name in ("name", "number")
+    )
+    for dial_string in channel.outcalls:
+        script = Script("outcall", domain="", dialled="", talk=None)
+        exchange.truth.placed += 1
+        exchange.spawn(exchange.owner.originate(shown + dial_string, script, entering))
+    channel.outcalls.clear()
 
 
 async def _admitted(call: Call, room: Conference, given: str) -> bool | None:
@@ -130,10 +161,11 @@ async def _admitted(call: Call, room: Conference, given: str) -> bool | None:
     return None
 
 
-async def _stay(call: Call, room: Conference, moderator: bool) -> None:
+async def _stay(call: Call, room: Conference, moderator: bool, flags: frozenset[str]) -> None:
     exchange, channel = call.exchange, call.channel
     exchange.conference_members += 1
-    member = Member(exchange.conference_members, call, moderator, "mute" in _member_flags(room))
+    muted = "mute" in flags | _member_flags(room)
+    member = Member(exchange.conference_members, call, moderator, muted, "endconf" in flags)
     room.members.append(member)
     channel.set("conference_member_id", str(member.id))
     _tell_of(exchange, room, member, "add-member")
@@ -159,6 +191,9 @@ async def _stay(call: Call, room: Conference, moderator: bool) -> None:
         _tell_of(exchange, room, member, "del-member")
         if room.members and room.floor is None:
             _floor(exchange, room, room.members[0])
+        if member.ends_it and not any(it.ends_it for it in room.members):
+            for other in list(room.members):
+                kick(other)
         _destroy_if_empty(exchange, room)
         _hear_company(room)
 

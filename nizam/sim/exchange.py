@@ -19,9 +19,11 @@ from nizam.sim.questions import Questions
 from nizam.sim.truth import LegTruth, Truth, leg_truth
 
 if TYPE_CHECKING:
+    from nizam.sim.answers import Action
     from nizam.sim.call import Call
     from nizam.sim.conference import Conference
     from nizam.sim.interruption import Joined, Transferred
+    from nizam.sim.script import Script
     from nizam.sim.valet import Slot
 
 
@@ -33,6 +35,11 @@ class Sessions(Protocol):
 
     def call_on(self, channel: Channel) -> Call:
         """A call that runs applications on a leg without routing it."""
+
+    async def originate(
+        self, dial_string: str, script: Script, first: Action
+    ) -> tuple[Channel | None, str]:
+        """Rings a dial-string and lets the leg that answers do `first`: that leg, or the cause."""
 
 
 @attrs.define

@@ -138,7 +138,11 @@ async def record(call: Call, data: str) -> None:
 async def record_session(call: Call, data: str) -> None:
     """`record_session PATH [LIMIT]`: beside everything else, until the leg ends."""
     path, _, limit = data.partition(" ")
-    recording.start(call.channel, path)
+    channel = call.channel
+    if path in channel.recordings and channel.get("RECORD_TOGGLE_ON_REPEAT") == "true":
+        recording.stop(channel, path, by="success-maxtime")
+        return
+    recording.start(channel, path)
     seconds = limit.strip().lstrip("+").split(" ")[0]
     if seconds.isdigit():
         call.later(float(seconds), lambda: recording.stop(call.channel, path))

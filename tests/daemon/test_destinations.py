@@ -365,6 +365,56 @@ async def do_not_disturb(town: Town) -> None:
     await town.anna.dials("1002").reaches("bridged 1002")
 
 
+async def forwards_and_night_mode_by_code(town: Town) -> None:
+    await town.ben.dials("*721003").ended()
+    await town.anna.dials("1002").reaches("bridged 1003")
+    await town.rest()
+    await town.ben.dials("*72").ended()
+    await town.anna.dials("1002").reaches("bridged 1002")
+    await town.rest()
+    office = await town.make(
+        "time-conditions",
+        number="6400",
+        name="Office",
+        override="match",
+        match_destination=town.to("1002"),
+        otherwise_destination=town.to("1003"),
+    )
+    await town.make("feature-codes", code="*27", feature="night_mode", time_condition_id=office)
+    await town.anna.dials("*27").ended()
+    await town.anna.dials("6400").reaches("bridged 1003")
+
+
+async def a_call_is_recorded_on_demand(town: Town) -> None:
+    await town.change(f"extensions/{town.extensions['1001']}", recording="on_demand")
+    call = town.anna.dials("1002")
+    await call.reaches("bridged 1002")
+    town.anna.presses("*2")
+    await town.stage.until(lambda: bool(town.anna.leg.recordings))
+    (path,) = town.anna.leg.recordings
+    assert path.endswith(f"/recordings/{town.anna.leg.uuid}.wav")
+    town.anna.presses("*2")
+    await town.stage.until(lambda: not town.anna.leg.recordings)
+    await town.change(f"extensions/{town.extensions['1001']}", recording="never")
+
+
+async def intercom_and_page(town: Town) -> None:
+    call = town.anna.dials("*801002")
+    await call.reaches("bridged 1002")
+    town.anna.hangs_up()
+    await call.ended()
+    members = [{"extension_id": town.extensions[it]} for it in ("1002", "1003")]
+    await town.make("feature-codes", code="*724", feature="page", members=members)
+    paging = town.anna.dials("*724")
+    await paging.reaches("conference page-")
+    await town.stage.until(
+        lambda: all("conference muted" in it.heard for it in (town.ben, town.cora))
+    )
+    town.anna.hangs_up()
+    await paging.ended()
+    await town.stage.until(lambda: not town.ben.legs + town.cora.legs)
+
+
 WALKS: dict[str, tuple[Story, ...]] = {
     "phones": (extension_and_voicemail, time_condition_and_routing_policy, play_and_hangup),
     "ring groups": (
@@ -375,7 +425,8 @@ WALKS: dict[str, tuple[Story, ...]] = {
     "menus and flows": (ivr, call_flow),
     "rooms and slots": (conference, parking, a_talked_to_call_is_parked_by_transfer),
     "outside": (did, external_with_failover),
-    "feature codes": (pickup_and_echo, do_not_disturb),
+    "feature codes": (pickup_and_echo, do_not_disturb, forwards_and_night_mode_by_code),
+    "loudspeakers and recordings": (a_call_is_recorded_on_demand, intercom_and_page),
 }
 
 
