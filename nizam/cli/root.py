@@ -38,7 +38,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "ring-group": ("nizam.cli.resources:group:ring_group", "Ring groups."),
     "ivr": ("nizam.cli.resources:group:ivr", "Menus."),
     "time-condition": ("nizam.cli.resources:group:time_condition", "Opening hours."),
-    "gateway": ("nizam.cli.resources:group:gateway", "Trunks to carriers."),
+    "gateway": ("nizam.cli.gateway:gateway", "Trunks to carriers, and when they were up."),
     "outbound-route": ("nizam.cli.resources:group:outbound_route", "Ways out."),
     "calendar": ("nizam.cli.calendar:calendar", "Holidays and other days."),
     "routing-policy": ("nizam.cli.resources:group:routing_policy", "Rules that come first."),

@@ -19,6 +19,7 @@ from nizam.model.api_key import ApiKey
 from nizam.model.call_flow import CallFlow
 from nizam.model.did import Did
 from nizam.model.extension import Extension
+from nizam.model.gateway import Gateway
 from nizam.model.tenant import Tenant
 from nizam.model.user import User
 from nizam.model.webhook import Webhook
@@ -141,6 +142,18 @@ class CallFlows(Collection[CallFlow]):
         """The published versions, the newest first; filters are as in `list`."""
         query = query_of({"limit": page_size, **filters})
         return Listing(self.transport, lambda: self._path(it, "versions"), query, document)
+
+
+@attrs.frozen(eq=False)
+class Gateways(WithSecrets[Gateway]):
+    """Gateways, and when they came up and went down."""
+
+    def states(
+        self, it: Object[Gateway] | Id, *, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
+        """The events that told it, the newest first; filters are as in `list`."""
+        query = query_of({"limit": page_size, **filters})
+        return Listing(self.transport, lambda: self._path(it, "states"), query, document)
 
 
 @attrs.frozen(eq=False)

@@ -11,6 +11,7 @@ from nizam.client.actions import (
     Dids,
     Document,
     Extensions,
+    Gateways,
     Webhooks,
     WithSecrets,
     document,
@@ -57,7 +58,7 @@ class TenantClient:
         self.time_conditions = Collection(
             transport, time_condition.RESOURCE, time_condition.TimeCondition, path
         )
-        self.gateways = WithSecrets(transport, gateway.RESOURCE, gateway.Gateway, path)
+        self.gateways = Gateways(transport, gateway.RESOURCE, gateway.Gateway, path)
         self.outbound_routes = Collection(
             transport, outbound_route.RESOURCE, outbound_route.OutboundRoute, path
         )

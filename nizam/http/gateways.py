@@ -10,8 +10,13 @@ import orjson
 
 from nizam.http.crud import Crud
 from nizam.http.etag import etag
+from nizam.http.history import EVENTS_SORT
+from nizam.http.listing import list_parameters, list_reply
 from nizam.http.reply import Reply
-from nizam.http.route import Call
+from nizam.http.route import Call, Route
+from nizam.http.schemas import list_of, ref
+from nizam.store.history import GATEWAY_STATE_FIELDS, list_gateway_states
+from nizam.store.listing import parse_listing
 from nizam.switch.live import LiveState
 
 
@@ -36,6 +41,34 @@ class Gateways(Crud):
         found = await self.store.get(self.resource, call.tenant_id, call.id())
         document = with_state(found.shown(), self.live.gateways(call.tenant_id))
         return Reply(document, 200, (("ETag", etag(found.version)),))
+
+    async def states(self, call: Call) -> Reply:
+        """When one gateway came up and went down, the newest first."""
+        tenant, identifier = call.tenant, call.id()
+        await self.store.get(self.resource, tenant, identifier)
+        listing = parse_listing(call.query, GATEWAY_STATE_FIELDS, EVENTS_SORT, id_kind="text")
+        return list_reply(
+            await self.store.read(
+                lambda pool: list_gateway_states(pool, tenant, identifier, listing)
+            )
+        )
+
+    def routes(self) -> list[Route]:
+        """Those of every resource, and the history of its states."""
+        return [
+            *Crud.routes(self),
+            Route(
+                method="GET",
+                path=f"{self.item}/states",
+                handler=self.states,
+                summary="When the gateway came up and went down, the newest first.",
+                operation="list_gateway_states",
+                tag=self.resource.path,
+                permission="gateways:read",
+                parameters=list_parameters(GATEWAY_STATE_FIELDS, EVENTS_SORT),
+                response=list_of(ref("Event")),
+            ),
+        ]
 
 
 def with_state(gateway: dict[str, Any], heard: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

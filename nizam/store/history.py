@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import Boolean, ColumnElement, literal_column, select
 
 from nizam.errors import NotFound
 from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
@@ -27,6 +27,9 @@ CALL_EVENT_FIELDS: Mapping[str, Field] = {
     "call_id": Field(CALL_EVENTS.c.call_id, "uuid", sortable=False),
     "leg_id": Field(CALL_EVENTS.c.leg_id, "uuid", sortable=False),
     "node": Field(CALL_EVENTS.c.node, "text", sortable=False),
+}
+GATEWAY_STATE_FIELDS: Mapping[str, Field] = {
+    name: CALL_EVENT_FIELDS[name] for name in ("occurred_at", "type", "node")
 }
 CDR_FIELDS: Mapping[str, Field] = {
     "started_at": Field(CDRS.c.started_at, "time"),
@@ -131,6 +134,25 @@ async def list_call_events(pool: Pool, tenant_id: UUID, listing: Listing) -> Pag
         CALL_EVENTS.c.id,
         listing,
         CALL_EVENTS.c.tenant_id == tenant_id,
+    )
+    return Page([_envelope(row) for row in page.rows], page.next_cursor)
+
+
+async def list_gateway_states(
+    pool: TenantQueries, tenant_id: UUID, gateway_id: UUID, listing: Listing
+) -> Page:
+    """When a gateway of a tenant came up and went down, as the events that told it."""
+    page = await _page(
+        pool,
+        tenant_id,
+        [CALL_EVENTS.c[name] for name in _EVENT_COLUMNS],
+        GATEWAY_STATE_FIELDS,
+        CALL_EVENTS.c.id,
+        listing,
+        CALL_EVENTS.c.tenant_id == tenant_id,
+        # Written out, as it is in the index.
+        literal_column("type in ('gateway.up', 'gateway.down')", Boolean),
+        CALL_EVENTS.c.data["gateway_id"].astext == str(gateway_id),
     )
     return Page([_envelope(row) for row in page.rows], page.next_cursor)
 

@@ -222,6 +222,7 @@ MATRIX: dict[str, Row] = {
     **crud("extension", "extensions", BOOK, ADMIN),
     **crud("feature_code", "feature_codes", BOOK, ADMIN),
     **crud("gateway", "gateways", LOOK, ADMIN),
+    "list_gateway_states": Row("gateways:read", LOOK),
     **crud("ivr", "ivrs", LOOK, ADMIN),
     **crud("music_on_hold", "music_on_hold", LOOK, ADMIN),
     "upload_music_on_hold_file": Row("music_on_hold:write", ADMIN),

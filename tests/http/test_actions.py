@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import attrs
+
 from nizam.http.reply import to_json
 from nizam.model.events import Event
 from nizam.model.registry import resource
@@ -109,6 +111,37 @@ async def test_call_events_are_listed_traced_and_dispatched_again(server: Server
         for method, path in (("GET", no_id), ("POST", f"{no_id}/redispatch")):
             answer = await server.request(method, f"{tenant}/call-events/{path}")
             assert answer.status == 404, (path, answer.body)
+
+
+async def test_a_gateway_shows_its_state_and_when_it_changed(server: Server) -> None:
+    tenant, other = await server.make_tenant(), await server.make_tenant("other")
+    made = await server.make(f"{tenant}/gateways", {"name": "One", "host": "192.0.2.1"})
+    path = f"{tenant}/gateways/{made['id']}"
+    assert (await server.request("GET", path)).json["state"] is None
+    heard = {"tenant_id": tenant.rpartition("/")[2], "changed_at": "2026-01-01T00:00:00.000000Z"}
+    for node, up in (("fs1", True), ("fs2", False)):
+        document = heard | {"gateway": made["id"], "node": node, "up": up}
+        server.api.live.put("gateways", node, made["id"], document)
+    shown = (await server.request("GET", path)).json
+    assert (shown["state"], shown["state_changed_at"]) == ("down", heard["changed_at"])
+
+    told = [
+        attrs.evolve(_event(tenant, number, kind), data={"gateway_id": gateway})
+        for number, (kind, gateway) in enumerate(
+            [
+                ("gateway.up", made["id"]),
+                ("gateway.down", made["id"]),
+                ("gateway.down", str(_CALL)),
+                ("call.dtmf", made["id"]),
+            ]
+        )
+    ]
+    await write_events(server.pool, told)
+    states = await server.request("GET", f"{path}/states")
+    assert [it["id"] for it in states.json["data"]] == [told[1].id, told[0].id]
+    first = await server.request("GET", f"{path}/states?type=gateway.down&limit=1")
+    assert [it["type"] for it in first.json["data"]] == ["gateway.down"]
+    assert (await server.request("GET", f"{other}/gateways/{made['id']}/states")).status == 404
 
 
 async def test_live_calls_and_registrations_are_those_of_the_tenant(server: Server) -> None:

@@ -35,3 +35,11 @@ Index(
     CALL_EVENTS.c.call_id,
     postgresql_where=text("tenant_id is null and call_id is not null"),
 )
+Index(
+    "ix_call_events_gateway",
+    CALL_EVENTS.c.tenant_id,
+    CALL_EVENTS.c.data["gateway_id"].astext,
+    CALL_EVENTS.c.occurred_at,
+    CALL_EVENTS.c.id,
+    postgresql_where=text("type in ('gateway.up', 'gateway.down')"),
+)
