@@ -37,6 +37,7 @@ BETWEEN_LOOKS_SECONDS: Final = 1.0
 RESTART_SECONDS: Final = 15.0
 """How long a profile that restarts may be away before it is started."""
 
+_SESSIONS: Final = re.compile(r"^(\d+) session\(s\) - peak", re.MULTILINE)
 _MARK: Final = re.compile(r"^BIND-URL\s.*;nizam=([0-9a-f]+)", re.MULTILINE)
 
 
@@ -202,7 +203,12 @@ class SipProfiles:
         return restarts, waiting
 
     async def _has_calls(self, profile: str) -> bool:
+        """Whether a call is on the profile, or may be: channels are shown a moment after they
+        began, and counted at once."""
         rows = orjson.loads(await self._api("show channels as json")).get("rows", ())
+        counted = _SESSIONS.search(await self._api("status"))
+        if counted is None or int(counted[1]) > len(rows):
+            return True
         return any(str(it.get("name")).startswith(f"sofia/{profile}/") for it in rows)
 
     async def _api(self, command: str) -> str:

@@ -39,6 +39,7 @@ class Switch:
         self.mark = "0a"
         self.configured_mark = "0a"
         self.calls: list[str] = []
+        self.unshown = 0
         self.up_long_enough = True
         self.commands: list[str] = []
 
@@ -54,6 +55,9 @@ class Switch:
             return f"Name\tx\nBIND-URL         \tsip:x:5060;transport=udp,tcp;nizam={self.mark}\n"
         if command == "show channels as json":
             return json.dumps({"rows": [{"name": it} for it in self.calls]})
+        if command == "status":
+            sessions = len(self.calls) + self.unshown
+            return f"9 session(s) since startup\n{sessions} session(s) - peak 2, last 5min 2\n"
         self.commands.append(command.removeprefix("sofia profile "))
         _, _, profile, action, *rest = command.split()
         if action == "killgw":
@@ -186,6 +190,12 @@ def test_a_profile_is_not_restarted_while_a_call_is_on_it() -> None:
     assert align(switch, settings=True, marks=MARK) == ["internal rescan"] * 2
     switch = outdated(["sofia/internal/1001@acme.example.test"])
     assert align(switch, marks=MARK) == ["external restart"]
+
+
+def test_a_call_that_has_just_begun_and_is_not_shown_yet_keeps_a_profile_from_restarting() -> None:
+    switch = outdated([])
+    switch.unshown = 1
+    assert align(switch, marks=MARK) == []
 
 
 def test_gateways_are_started_one_by_one_while_their_profile_waits_for_a_restart() -> None:
