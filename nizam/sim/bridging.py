@@ -187,6 +187,11 @@ def join(call: Call, lead: Channel, other: Channel, cause: str = "NORMAL_CLEARIN
 
     `cause` is what legs are hung up with that the two leave behind.
     """
+    seconds = lead.core.now() // 1_000_000
     for channel, peer in ((other, lead), (lead, other)):
+        source = f"{seconds}:{lead.core.new_uuid()}:uuid_br:{peer.uuid}"
+        channel.profile.transfer_source = source
+        channel.append("transfer_history", source)
+        channel.set("transfer_source", source)
         joined = Joined(peer, leads=channel is lead, cause=cause)
         call.exchange.redirect(channel, joined)

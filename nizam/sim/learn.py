@@ -154,6 +154,8 @@ def learn(stream: bytes) -> dict[str, object]:
         fields = dict(event)
         key = fields.get("Event-Subclass") or fields["Event-Name"]
         action = fields.get("VM-Action")
+        if key in ("conference::maintenance", "valet_parking::info"):
+            action = fields["Action"]
         calling.setdefault(f"{key} {action}" if action else key, _calling(fields))
     statistics: Pairs = []
     legs = {}

@@ -24,8 +24,9 @@ def _recorded() -> Mapping[str, Any]:
 def calling(key: str) -> tuple[str, str, str]:
     """Source file, function and line of FreeSWITCH that fire an event.
 
-    `key` is the event's name, or the subclass of a CUSTOM event, with the VM-Action of
-    `vm::maintenance` behind a space. What was never recorded is said to come from switch_event.c.
+    `key` is the event's name, or the subclass of a CUSTOM event; behind a space what it tells of
+    (VM-Action, Action) where that matters. What was never recorded is said to come from
+    switch_event.c.
     """
     file, function, line = _recorded()["calling"].get(key, ("switch_event.c", key, "1"))
     return file, function, line

@@ -10,9 +10,11 @@ import pytest_twisted
 from twisted.internet import reactor
 
 from nizam.sim.settings import Dialable, Durations, Scenery, User
+from nizam.sim.stage import Stage
 from nizam.sim.switch import SimulatedSwitch
 from tests.sim.answering import PASSWORD, USERNAME, AnsweringServer
 from tests.sim.client import Client, connect
+from tests.sim.world import EVERYTHING, World
 
 ACME = "acme.example.test"
 USERS = tuple(User(number, ACME, f"acme-{number}-pw") for number in ("1001", "1002", "1003"))
@@ -90,3 +92,21 @@ def event_list() -> str:
         "RECORD_START RECORD_STOP DTMF BACKGROUND_JOB HEARTBEAT CUSTOM sofia::register "
         "sofia::unregister sofia::gateway_state vm::maintenance"
     )
+
+
+@pytest_twisted.async_yield_fixture
+async def world(
+    make_switch: MakeSwitch, answers: AnsweringServer, client_of: Connect
+) -> AsyncIterator[World]:
+    switch: SimulatedSwitch = make_switch()
+    await switch.start()
+    client = await client_of(switch)
+    await client.say(EVERYTHING)
+    stage = Stage(switch)
+    anna, ben, cora = (stage.phone(user) for user in USERS)
+    world = World(stage, answers, client, anna, ben, cora)
+    answers.answer = world.answer
+    yield world
+    await stage.drained()
+    assert switch.core.channels == {}
+    assert switch.exchange.sessions == {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nizam.sim.people import Manner
 from nizam.sim.script import Script
 from nizam.sim.switch import SimulatedSwitch
 from tests.recordings import transcript
@@ -235,6 +236,7 @@ async def test_an_originated_leg_can_be_sent_into_the_dialplan(
 async def test_a_ringing_originate_ends_when_its_leg_is_killed(
     switch: SimulatedSwitch, client_of: Connect
 ) -> None:
+    switch.exchange.manners[f"1001@{ACME}"] = Manner("lets it ring")
     client = await client_of(switch)
     await client.say("event json CHANNEL_PROGRESS BACKGROUND_JOB")
     await client.command(f"bgapi originate user/1001@{ACME} &park()\nJob-UUID: job-2")

@@ -5,118 +5,17 @@ The documents are written by hand, as those that a dialplan may hold.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar
-from xml.sax.saxutils import quoteattr
 
 import attrs
 import pytest
-import pytest_twisted
 
 from nizam.sim.people import Manner
-from nizam.sim.stage import Phone, Stage, StoryError
-from nizam.sim.switch import SimulatedSwitch
-from tests.sim.answering import NOT_FOUND, AnsweringServer, verified_answer
-from tests.sim.client import Client
-from tests.sim.conftest import ACME, SCENERY, USERS, Connect, MakeSwitch
+from nizam.sim.stage import Stage, StoryError
+from tests.sim.conftest import ACME, SCENERY, USERS, MakeSwitch
+from tests.sim.world import RING_1002, World
 
 pytestmark = pytest.mark.time_limit(20)
-
-Actions = Sequence[str]
-RING_1002 = "bridge user/1002@acme.example.test"
-EVERYTHING = (
-    "event json CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_BRIDGE CHANNEL_UNBRIDGE CHANNEL_EXECUTE "
-    "CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE RECORD_START RECORD_STOP DTMF PLAYBACK_START "
-    "CUSTOM conference::maintenance valet_parking::info menu::enter"
-)
-
-
-def dialplan(name: str, actions: Actions, context: str = ACME) -> bytes:
-    """A document with one extension; an action is `APPLICATION DATA`."""
-    written = "".join(
-        f"<action application={quoteattr(application)} data={quoteattr(data)}/>"
-        for application, _, data in (action.partition(" ") for action in actions)
-    )
-    return (
-        '<document type="freeswitch/xml"><section name="dialplan">'
-        f"<context name={quoteattr(context)}><extension name={quoteattr(name)}><condition>"
-        f"{written}</condition></extension></context></section></document>"
-    ).encode()
-
-
-def conference_conf(params: Mapping[str, str]) -> bytes:
-    """A conference.conf with one profile named `room`, and the keys `nizam`."""
-    written = "".join(
-        f"<param name={quoteattr(name)} value={quoteattr(value)}/>"
-        for name, value in params.items()
-    )
-    return (
-        '<document type="freeswitch/xml"><section name="configuration">'
-        '<configuration name="conference.conf"><caller-controls><group name="nizam">'
-        '<control action="mute" digits="0"/><control action="hangup" digits="#"/></group>'
-        f'</caller-controls><profiles><profile name="room">{written}</profile></profiles>'
-        "</configuration></section></document>"
-    ).encode()
-
-
-@attrs.define
-class World:
-    """A switch, who answers it, and its phones 1001, 1002 and 1003."""
-
-    stage: Stage
-    answers: AnsweringServer
-    client: Client
-    anna: Phone
-    ben: Phone
-    cora: Phone
-    plans: dict[str, Actions] = attrs.field(factory=dict)
-    conference: Mapping[str, str] = attrs.field(factory=dict)
-
-    def answer(self, form: dict[str, str]) -> bytes:
-        """Dialplans by number, the conference, and for the rest the verified documents."""
-        if form["section"] == "dialplan":
-            number = form["Hunt-Destination-Number"]
-            if number not in self.plans:
-                return NOT_FOUND
-            return dialplan(number, self.plans[number], form["Hunt-Context"])
-        if form["key_value"] == "conference.conf":
-            return conference_conf(self.conference)
-        return verified_answer(form)
-
-    def events(self, name: str) -> list[str]:
-        """The Actions, else the applications, of the events of a name or subclass, in order."""
-        found = [dict(event) for event in self.client.events]
-        return [
-            it.get("Action") or it.get("Application") or it.get("DTMF-Digit") or it["Event-Name"]
-            for it in found
-            if name in (it["Event-Name"], it.get("Event-Subclass"))
-        ]
-
-
-@pytest_twisted.async_yield_fixture
-async def world(
-    make_switch: MakeSwitch, answers: AnsweringServer, client_of: Connect
-) -> AsyncIterator[World]:
-    switch: SimulatedSwitch = make_switch()
-    await switch.start()
-    client = await client_of(switch)
-    await client.say(EVERYTHING)
-    stage = Stage(switch)
-    anna, ben, cora = (stage.phone(user) for user in USERS)
-    world = World(stage, answers, client, anna, ben, cora)
-    answers.answer = world.answer
-    yield world
-    await stage.drained()
-    assert switch.core.channels == {}
-    assert switch.exchange.sessions == {}
-
-
-Told = Callable[[], Awaitable[object]]
-
-
-async def told(world: World) -> None:
-    """Waits until the client has been sent all events so far."""
-    await world.client.say("api echo done")
 
 
 async def test_a_conversation_lasts_until_somebody_hangs_up(world: World) -> None:
@@ -162,7 +61,7 @@ class TestPrompts:
         assert leg.heard == ("tone_stream://%(200,100,440)", "got-12.wav")
         assert leg.variables["my_digits"] == "12"
         assert leg.variables["read_terminator_used"] == "#"
-        await told(world)
+        await world.told()
         assert world.events("DTMF") == ["1", "2", "#"]
 
     async def test_too_few_digits_are_asked_for_again_and_then_given_up(self, world: World) -> None:
@@ -254,7 +153,7 @@ class TestBoundKeys:
         truth = await call.ended()
         recorded = next(leg for leg in truth.legs if leg.direction == "inbound").variables
         assert int(recorded["record_ms"]) > 0
-        await told(world)
+        await world.told()
         assert len(world.events("RECORD_START")) == len(world.events("RECORD_STOP")) == 1
         assert world.events("DTMF") == ["5"]
 
@@ -277,7 +176,7 @@ class TestBoundKeys:
         await call.reaches("bridged 1002")
         world.anna.presses("*12*11")
         await world.stage.passes(1)
-        await told(world)
+        await world.told()
         assert len(world.events("RECORD_START")) == 1
 
 
@@ -296,7 +195,7 @@ class TestPickup:
         world.cora.hangs_up()
         assert (await call.ended()).answered > 0
         assert (await taking.ended()).cause == "NORMAL_CLEARING"
-        await told(world)
+        await world.told()
         assert world.events("CHANNEL_EXECUTE")[-3:] == ["intercept", "uuid_bridge", "uuid_bridge"]
         assert len(world.events("CHANNEL_BRIDGE")) == 1
 
@@ -353,7 +252,7 @@ class TestParking:
         world.anna.hangs_up()
         await parked.ended()
         assert (await fetching.ended()).cause == "NORMAL_CLEARING"
-        await told(world)
+        await world.told()
         assert world.events("valet_parking::info") == ["hold", "bridge", "exit"]
         assert world.stage.exchange.lots["lot"] == {}
 
@@ -401,7 +300,7 @@ class TestConferences:
         assert (await one.ended()).legs[0].heard[-1] == "left.wav"
         world.ben.hangs_up()
         await two.ended()
-        await told(world)
+        await world.told()
         assert world.events("conference::maintenance") == [
             *("conference-create", "add-member", "floor-change", "add-member", "mute-member"),
             # The floor goes to nobody, and then to who is left.
@@ -429,7 +328,7 @@ class TestConferences:
         world.conference = self.PINS
         call = await world.anna.dials("810", answering_prompts=("1", "2", "3")).ended()
         assert "refused by the conference" in call.proofs
-        await told(world)
+        await world.told()
         assert world.events("conference::maintenance") == [
             *("conference-create", "conference-destroy"),
         ]
