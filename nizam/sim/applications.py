@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nizam.sim import (
     bridging,
     conference,
+    endings,
     keypad,
     legs,
     mailbox,
@@ -102,7 +103,7 @@ async def _sched_hangup(call: Call, data: str) -> None:
 
     def hang_up() -> None:
         how = "send_bye" if call.channel.answered else "send_refuse"
-        if legs.hang_up(call.channel, cause, how):
+        if endings.hang_up(call.channel, cause, how):
             call.channel.wake(LegEnded())
 
     call.later(seconds, hang_up)

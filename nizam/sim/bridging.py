@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nizam.sim import legs
+from nizam.sim import endings, legs
 from nizam.sim.causes import continues, is_true
 from nizam.sim.channel import Channel, Times
 from nizam.sim.dialling import Dialler
@@ -70,11 +70,11 @@ async def _until_answered(call: Call, b: Channel, outcome: Outcome) -> bool:
             if not b.ended:
                 return True
     except Interruption:
-        legs.hang_up(b, a.hangup_cause or "NORMAL_CLEARING", "send_cancel")
+        endings.hang_up(b, a.hangup_cause or "NORMAL_CLEARING", "send_cancel")
         legs.unbridge(a, b)
         call.release(b)
         raise
-    legs.hang_up(b, "NO_ANSWER", "send_cancel")
+    endings.hang_up(b, "NO_ANSWER", "send_cancel")
     legs.unbridge(a, b)
     call.release(b)
     call.proofs.append(f"refused {b.hangup_cause}")
@@ -87,7 +87,7 @@ async def _talk(call: Call, b: Channel) -> None:
     a = call.channel
 
     def callee_hangs_up() -> None:
-        if legs.hang_up(b, "NORMAL_CLEARING", "recv_bye"):
+        if endings.hang_up(b, "NORMAL_CLEARING", "recv_bye"):
             a.waiter.poke()
 
     talk = call.script.talk
@@ -104,7 +104,7 @@ async def _talk(call: Call, b: Channel) -> None:
     except Interruption as reason:
         if b.controlled_by is a.waiter:
             cause = reason.cause if isinstance(reason, Joined) else "NORMAL_CLEARING"
-            legs.hang_up(b, a.hangup_cause or cause, "send_bye")
+            endings.hang_up(b, a.hangup_cause or cause, "send_bye")
             legs.unbridge(a, b)
             call.release(b)
             if not a.ended:
@@ -178,7 +178,7 @@ def _let_go(channel: Channel, peer: Channel, leads: bool) -> None:
     if not leads:
         legs.unbridge(peer, channel)
     peer.part()
-    if legs.hang_up(peer, cause, "send_bye"):
+    if endings.hang_up(peer, cause, "send_bye"):
         peer.wake(LegEnded())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 
-from nizam.sim import bridging, legs
+from nizam.sim import bridging, endings
 from nizam.sim.answers import Action
 from nizam.sim.applications import APPLICATIONS
 from nizam.sim.channel import CallerProfile, Channel, Times
@@ -113,12 +113,12 @@ class Call:
     def end(self, cause: str) -> None:
         """Hangs up from our side and raises LegEnded."""
         how = "send_bye" if self.channel.answered else "send_refuse"
-        legs.hang_up(self.channel, cause, how)
+        endings.hang_up(self.channel, cause, how)
         raise LegEnded
 
     def caller_hangs_up(self) -> None:
         """The caller's BYE."""
-        if legs.hang_up(self.channel, "NORMAL_CLEARING", "recv_bye"):
+        if endings.hang_up(self.channel, "NORMAL_CLEARING", "recv_bye"):
             self.channel.wake(LegEnded())
 
     def abandon(self) -> None:
@@ -139,7 +139,7 @@ class Call:
         """The caller's CANCEL, if nobody answered so far."""
         if self.channel.answered:
             return
-        if legs.hang_up(self.channel, "ORIGINATOR_CANCEL", "recv_cancel"):
+        if endings.hang_up(self.channel, "ORIGINATOR_CANCEL", "recv_cancel"):
             self.channel.wake(LegEnded())
 
     async def _first(self, first: Action) -> None:
@@ -254,7 +254,7 @@ class Call:
             truth.lost.append(self.call_id)
             return
         if not channel.ended:  # a fault of the simulation itself must not leave a ghost
-            legs.hang_up(channel, "NORMAL_TEMPORARY_FAILURE", "send_bye")
+            endings.hang_up(channel, "NORMAL_TEMPORARY_FAILURE", "send_bye")
         self.finished.append(self.exchange.finish(channel))
         self.finished += [self.exchange.finish(leg) for leg in self.unfinished]
         first = next(leg for leg in self.finished if leg.uuid == channel.uuid)

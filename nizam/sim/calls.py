@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from nizam.sim import legs
+from nizam.sim import endings, legs
 from nizam.sim.answers import Action
 from nizam.sim.call import Call, call_truth
 from nizam.sim.channel import CallerProfile, Channel, Times
@@ -198,7 +198,7 @@ class Calls:
         channel.state, channel.state_number = "CS_NEW", 0
         channel.times = Times()
         core.add_channel(channel)
-        legs.hang_up(channel, "CALL_REJECTED", "send_refuse")
+        endings.hang_up(channel, "CALL_REJECTED", "send_refuse")
         self._exchange.finish(channel)
 
     def _schedule(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from nizam.sim import conference, legs, recording
+from nizam.sim import conference, endings, legs, recording
 from nizam.sim.answers import Action
 from nizam.sim.calls import Calls
 from nizam.sim.causes import known_cause
@@ -124,7 +124,7 @@ async def _uuid_kill(on: Commands, arguments: str) -> str:
     how = "send_bye" if channel.answered else "send_refuse"
     if channel.profile.direction == "outbound" and not channel.answered:
         how = "send_cancel"
-    legs.hang_up(channel, cause, how)
+    endings.hang_up(channel, cause, how)
     channel.wake(LegEnded())
     return OK
 

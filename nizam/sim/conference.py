@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from nizam.sim import keypad, legs, media, wire
+from nizam.sim import endings, keypad, legs, media, wire
 from nizam.sim.answers import Action
 from nizam.sim.channel import Channel
 from nizam.sim.interruption import LegEnded
@@ -200,7 +200,7 @@ async def _stay(call: Call, room: Conference, moderator: bool, flags: frozenset[
 
 def kick(member: Member) -> None:
     """Throws somebody out, whose leg is hung up."""
-    if legs.hang_up(member.channel, "NORMAL_CLEARING", "send_bye"):
+    if endings.hang_up(member.channel, "NORMAL_CLEARING", "send_bye"):
         member.channel.wake(LegEnded())
 
 

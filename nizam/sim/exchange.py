@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from nizam.sim import legs, recording
+from nizam.sim import endings, recording
 from nizam.sim.cdr import CdrPoster, record
 from nizam.sim.channel import Channel
 from nizam.sim.core import Core
@@ -69,10 +69,10 @@ class Exchange:
         """Ends a hung-up leg for good: its last events and its CDR."""
         if channel.uuid in self.core.channels:
             recording.stop_all(channel)
-            legs.complete(channel)
+            endings.complete(channel)
             if self.cdr is not None and channel.times.created:
                 self.spawn(self.cdr.post(channel.uuid, record(channel)))
-            legs.destroy(channel)
+            endings.destroy(channel)
         self.sessions.pop(channel.uuid, None)
         return leg_truth(channel, self.truth.keeps_details)
 

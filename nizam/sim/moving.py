@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nizam.sim import bridging, legs
+from nizam.sim import bridging, endings, legs
 from nizam.sim.causes import is_true
 from nizam.sim.channel import Channel
 from nizam.sim.interruption import Joined, LegEnded, Transferred
@@ -42,7 +42,7 @@ async def intercept(call: Call, data: str) -> None:
         call.problem("intercept of a called leg that only rings ends the whole call")
         if left is not None:
             _picked_off(left)
-        if legs.hang_up(target, "DESTINATION_OUT_OF_ORDER", "send_cancel"):
+        if endings.hang_up(target, "DESTINATION_OUT_OF_ORDER", "send_cancel"):
             target.wake(LegEnded())
         call.end("ORIGINATOR_CANCEL")
     if not target.answered and target.profile.direction == "inbound":
@@ -63,7 +63,7 @@ def partner(channels: dict[str, Channel], channel: Channel) -> Channel | None:
 def _picked_off(left: Channel) -> None:
     """The leg whose called one was taken away is hung up."""
     how = "send_bye" if left.answered else "send_refuse"
-    if legs.hang_up(left, "PICKED_OFF", how):
+    if endings.hang_up(left, "PICKED_OFF", how):
         left.wake(LegEnded())
 
 

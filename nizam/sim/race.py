@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from nizam.sim import keypad, legs
+from nizam.sim import endings, keypad, legs
 from nizam.sim.causes import DIALSTATUS, is_true
 from nizam.sim.channel import Channel
 from nizam.sim.interruption import Interruption, Joined
@@ -175,7 +175,7 @@ class Race:
         status = leg.manner.refusal
         if leg.channel is not None and status is not None:
             self._status = status
-            self._cause = legs.refuse(leg.channel, status)
+            self._cause = endings.refuse(leg.channel, status)
             self._finish(leg)
 
     def _on_no_response(self, index: int) -> None:
@@ -254,7 +254,7 @@ class Race:
             if leg.done or leg.channel is None:
                 continue
             leg.done = True
-            legs.hang_up(leg.channel, cause, "send_cancel")
+            endings.hang_up(leg.channel, cause, "send_cancel")
             self._dialler.unfinished.append(leg.channel)
             if self._a is not None:
                 self._a.append("originate_causes", f"{leg.channel.uuid};{cause}")
@@ -278,7 +278,7 @@ class Race:
         if leg.channel is None:
             leg.done = True
             return
-        legs.hang_up(leg.channel, cause, "send_cancel")
+        endings.hang_up(leg.channel, cause, "send_cancel")
         self._finish(leg)
 
     def _finish(self, leg: Ringing) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import attrs
 from twisted.internet.task import deferLater
 
-from nizam.sim import keypad, legs, moving
+from nizam.sim import endings, keypad, legs, moving
 from nizam.sim.channel import Channel
 from nizam.sim.interruption import LegEnded
 from nizam.sim.people import Invite, Manner
@@ -73,7 +73,7 @@ class Stage:
     async def hung_up(self) -> None:
         """Everybody still on the phone hangs up."""
         for channel in list(self.exchange.core.channels.values()):
-            if legs.hang_up(channel, "NORMAL_CLEARING", "recv_bye"):
+            if endings.hang_up(channel, "NORMAL_CLEARING", "recv_bye"):
                 channel.wake(LegEnded())
         await self.switch.calls.drained()
 
@@ -179,11 +179,11 @@ class Phone:
         """Ends the call, answered or not."""
         channel = self.leg
         if channel.answered:
-            ended = legs.hang_up(channel, "NORMAL_CLEARING", "recv_bye")
+            ended = endings.hang_up(channel, "NORMAL_CLEARING", "recv_bye")
         elif channel.profile.direction == "inbound":
-            ended = legs.hang_up(channel, "ORIGINATOR_CANCEL", "recv_cancel")
+            ended = endings.hang_up(channel, "ORIGINATOR_CANCEL", "recv_cancel")
         else:
-            legs.refuse(channel, 486)
+            endings.refuse(channel, 486)
             ended = True
         if ended:
             channel.wake(LegEnded())
