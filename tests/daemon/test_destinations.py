@@ -229,8 +229,7 @@ async def parking(town: Town) -> None:
     await parked.reaches("parked 701")
     fetching = town.ben.dials("701")
     await fetching.reaches("retrieved 701")
-    await town.stage.passes(1)
-    assert town.anna.leg.other is town.ben.leg
+    await town.stage.until(lambda: town.anna.leg.other is town.ben.leg)
     town.ben.hangs_up()
     await parked.ended()
     again = town.anna.dials("700")
@@ -316,8 +315,7 @@ async def pickup_and_echo(town: Town) -> None:
     await town.calls_are_known(1)
     taking = town.cora.dials("**1002")
     await taking.reaches("intercepted 1001")
-    await town.stage.passes(1)
-    assert town.anna.leg.other is town.cora.leg
+    await town.stage.until(lambda: town.anna.leg.other is town.cora.leg)
     town.anna.hangs_up()
     await call.ended()
     await taking.ended()

@@ -30,9 +30,9 @@ async def _simulated(world: World) -> dict[tuple[str, str], list[tuple[str, str]
         "700": ["answer", "valet_park lot 701"],
     }
     world.conference = {"caller-controls": "nizam", "domain": "example.test"}
+    rooms = world.stage.exchange.conferences
     one = world.anna.dials("810")
-    await one.reaches("conference room")
-    await world.stage.passes(2)
+    await world.stage.until(lambda: "room" in rooms and rooms["room"].floor is not None)
     world.anna.presses("00")
     world.anna.hangs_up()
     await one.ended()

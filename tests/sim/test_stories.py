@@ -117,9 +117,8 @@ class TestTransfers:
         sender, sent = (world.anna, world.ben) if who == "the caller" else (world.ben, world.anna)
         sender.refers_to("1003")
         await world.cora.rings()
-        await world.stage.passes(2)
-        assert [it.bridged for it in sent.legs] == [True]
-        assert sender.legs == []
+        await world.stage.until(lambda: [it.bridged for it in sent.legs] == [True])
+        await world.stage.until(lambda: sender.legs == [])
         (form,) = world.answers.forms(**{"Hunt-Destination-Number": "1003"})
         assert form["variable_sip_refer_to"] == f"<sip:1003@{ACME}>"
         assert form["Hunt-Direction"] == ("outbound" if who == "the caller" else "inbound")
@@ -134,11 +133,9 @@ class TestTransfers:
         world.anna.connects_both()
         await first.ended()
         await second.ended()
-        await world.stage.passes(1)
-        assert world.ben.leg.other is world.cora.leg
+        await world.stage.until(lambda: world.ben.leg.other is world.cora.leg)
         world.cora.hangs_up()
-        await world.stage.passes(1)
-        assert world.ben.legs == []
+        await world.stage.until(lambda: world.ben.legs == [])
 
 
 class TestBoundKeys:
@@ -175,7 +172,7 @@ class TestBoundKeys:
         call = world.anna.dials("1002")
         await call.reaches("bridged 1002")
         world.anna.presses("*12*11")
-        await world.stage.passes(1)
+        await world.stage.until(lambda: bool(world.anna.leg.recordings))
         await world.told()
         assert len(world.events("RECORD_START")) == 1
 
@@ -189,9 +186,8 @@ class TestPickup:
         world.plans["*8"] = [f"intercept {world.anna.leg.uuid}"]
         taking = world.cora.dials("*8")
         await taking.reaches("intercepted 1001")
-        await world.stage.passes(1)
+        await world.stage.until(lambda: world.anna.leg.other is world.cora.leg)
         assert world.ben.past_leg.cause == "PICKED_OFF"
-        assert world.anna.leg.other is world.cora.leg
         world.cora.hangs_up()
         assert (await call.ended()).answered > 0
         assert (await taking.ended()).cause == "NORMAL_CLEARING"
@@ -216,9 +212,8 @@ class TestPickup:
         await call.reaches("bridged 1002")
         world.plans["*8"] = [f"intercept {world.anna.leg.uuid}"]
         await world.cora.dials("*8").reaches("intercepted 1001")
-        await world.stage.passes(1)
+        await world.stage.until(lambda: world.anna.leg.other is world.cora.leg)
         assert world.ben.past_leg.cause == "PICKED_OFF"
-        assert world.anna.leg.other is world.cora.leg
 
     async def test_without_such_a_call_the_dialplan_goes_on(self, world: World) -> None:
         world.plans["*8"] = ["answer", "intercept gone", "playback nothing-rings.wav"]
@@ -247,8 +242,7 @@ class TestParking:
         assert world.anna.heard[0] == "phrase://valet_announce_ext,lot:701"
         fetching = world.ben.dials("701")
         await fetching.reaches("retrieved 701")
-        await world.stage.passes(1)
-        assert world.anna.leg.other is world.ben.leg
+        await world.stage.until(lambda: world.anna.leg.other is world.ben.leg)
         world.anna.hangs_up()
         await parked.ended()
         assert (await fetching.ended()).cause == "NORMAL_CLEARING"
@@ -315,12 +309,10 @@ class TestConferences:
         world.conference = self.PINS | {"conference-flags": "wait-mod", "moh-sound": "wait.wav"}
         one = world.anna.dials("810", answering_prompts=("1111", "1234"))
         await one.reaches("conference room")
-        await world.stage.passes(1)
-        assert world.anna.heard[-1] == "wait.wav"
+        await world.anna.hears("wait.wav")
         assert world.anna.heard.count("pin.wav") == 2
         await world.ben.dials("810", answering_prompts=("9999",)).reaches("conference room")
-        await world.stage.passes(1)
-        assert world.anna.heard[-1] == "conference of 2"
+        await world.anna.hears("conference of 2")
         third = await world.cora.dials("810", answering_prompts=("1234",)).ended()
         assert "conference full" in third.proofs
 
