@@ -53,7 +53,7 @@ async def _meddle(switch: SimulatedSwitch, client: Client, random: Random) -> No
 async def test_no_leg_is_left_over_or_reported_twice(
     make_switch: MakeSwitch, client_of: Connect
 ) -> None:
-    switch = make_switch(scenery=attrs.evolve(SCENERY, pace=0.01), calls_per_second=100.0, seed=5)
+    switch = make_switch(scenery=attrs.evolve(SCENERY, pace=0.01), calls_per_second=40.0, seed=5)
     lives = _Lives()
     switch.core.listeners.append(lives)
     await switch.start()
