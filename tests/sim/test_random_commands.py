@@ -6,6 +6,7 @@ from collections import Counter
 from random import Random
 
 import attrs
+import pytest
 
 from nizam.sim.core import EncodedEvent
 from nizam.sim.switch import SimulatedSwitch
@@ -50,10 +51,11 @@ async def _meddle(switch: SimulatedSwitch, client: Client, random: Random) -> No
             await client.command("api echo wait")
 
 
+@pytest.mark.time_limit(60)
 async def test_no_leg_is_left_over_or_reported_twice(
     make_switch: MakeSwitch, client_of: Connect
 ) -> None:
-    switch = make_switch(scenery=attrs.evolve(SCENERY, pace=0.01), calls_per_second=40.0, seed=5)
+    switch = make_switch(scenery=attrs.evolve(SCENERY, pace=0.01), calls_per_second=100.0, seed=5)
     lives = _Lives()
     switch.core.listeners.append(lives)
     await switch.start()
