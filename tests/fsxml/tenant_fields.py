@@ -104,6 +104,7 @@ _KINDS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"feature": "speed_dial", "destination": {"type": "hangup"}},
         {"feature": "night_mode", "time_condition_id": SOME_ID},
         {"feature": "park"},
+        {"feature": "page", "members": [{"extension_id": SOME_ID}]},
     ),
     "gateway": ({}, {"register": True, "username": "acme", "password": "secret"}),
     "time_condition": ({}, {"calendar_id": SOME_ID}),
@@ -145,7 +146,7 @@ def text_fields(resource: Resource) -> list[TextField]:
     usable = [it for it in fields if any(it.accepts(each) is not None for each in ORDINARY)]
     # The same field may be reached in several shapes, of which one must do.
     missing = {it.path for it in fields} - {it.path for it in usable}
-    hint = "add something that they take to ORDINARY"
+    hint = "add what they take to ORDINARY, or the object that has them to _KINDS"
     assert not missing, f"{resource.name}: nothing fits into {sorted(missing)}; {hint}"
     return list({it.path: it for it in usable}.values())
 
