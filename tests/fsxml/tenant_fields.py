@@ -52,6 +52,8 @@ ORDINARY = (
     "705",
     "a" * 64,
     "/etc/freeswitch/tls",
+    "call.ended",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "mon",
     SOME_ID,
 )
