@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from nizam.errors import InternalError, SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
 from nizam.fsxml.profiles import served_gateways, sip_profile, start_marks
+from nizam.fsxml.sofia import gateway_mark
 from nizam.kv.interface import IKeyValue
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
@@ -70,6 +71,7 @@ class SwitchNodes(Service):
         self._nodes: dict[str, Node] = {}
         self._numbers: dict[UUID, str] = {}
         self._listed: set[UUID] = set()
+        self._served: dict[UUID, bytes] = {}
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -141,8 +143,7 @@ class SwitchNodes(Service):
                 flush |= self._stale(tenant_id, identifier, operation)
                 lists_changed |= self._is_listed(tenant_id, identifier)
             elif resource == "gateway":
-                self._gateway_changed(identifier)
-                lists_changed = True
+                lists_changed |= self._gateway_changed(tenant_id, identifier)
             elif resource == "acl":
                 lists_changed = True
             elif resource == "sip_profile":
@@ -173,21 +174,37 @@ class SwitchNodes(Service):
             return True
         return before
 
-    def _gateway_changed(self, identifier: UUID) -> None:
+    def _gateway_changed(self, tenant_id: UUID | None, identifier: UUID) -> bool:
+        """Have the gateway made again, unless what changed is nothing to FreeSWITCH: calls through
+        it fail while it is not there. Whether it was."""
+        view = None if tenant_id is None else self._snapshot.tenant(tenant_id)
+        entry = None if view is None else view.get(Gateway, identifier)
+        before = self._served.pop(identifier, None)
+        if view is not None and entry is not None and entry.body.enabled:
+            external = sip_profile(self._snapshot, self._sip, "external")
+            self._served[identifier] = gateway_mark(view, entry, external)
+            if self._served[identifier] == before:
+                return False
         for node in self._nodes.values():
             node.gateway_changed(identifier)
+        return True
 
     def _tenant_changed(self, tenant_id: UUID) -> None:
         """Gateways go with a tenant that is terminated."""
         view = self._snapshot.tenant(tenant_id)
         if view is not None and view.tenant.status == "terminated":
             for entry in view.all(Gateway):
-                self._gateway_changed(entry.id)
+                self._served.pop(entry.id, None)
+                self._gateway_changed(tenant_id, entry.id)
 
     def _gateways(self) -> Iterator[UUID]:
         """The gateways that sofia.conf has."""
         external = sip_profile(self._snapshot, self._sip, "external")
-        return (entry.id for _, entry in served_gateways(self._snapshot, external))
+        for view, entry in served_gateways(self._snapshot, external):
+            # What is known already is changed where changes are heard, on all nodes at once.
+            if entry.id not in self._served:
+                self._served[entry.id] = gateway_mark(view, entry, external)
+            yield entry.id
 
     def _stale(
         self, tenant_id: UUID, identifier: UUID, operation: str

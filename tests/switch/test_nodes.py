@@ -108,6 +108,30 @@ def test_lists_are_read_again_when_the_networks_of_an_extension_change() -> None
     assert not is_told(ring_seconds=30)
 
 
+def test_a_gateway_is_made_again_only_for_what_freeswitch_is_told_of_it() -> None:
+    tenants, node = recorded_tenants(), Mock()
+    nodes = nodes_of(tenants, [])
+    node.reload_lists = AsyncMock()
+    nodes._nodes["fs1"] = node
+    body = {"name": "One", "host": "10.0.0.9"}
+    tenants.put("gateway", "acme/one", body)
+    assert identifier("acme/one") in set(nodes._gateways())
+
+    def is_made_again(secrets: dict[str, str] | None = None, **fields: Any) -> bool:
+        node.gateway_changed.reset_mock()
+        made = tenants.put("gateway", "acme/one", body | fields, secrets)
+        nodes.changed([("gateway", identifier("acme"), made, "updated")])
+        return bool(node.gateway_changed.called)
+
+    assert not is_made_again(max_channels=5)
+    assert not is_made_again(number_format="national")
+    assert is_made_again(port=5070)
+    assert not is_made_again(port=5070, name="Two")
+    assert is_made_again({"password": "another"}, port=5070)
+    assert is_made_again(enabled=False)
+    assert is_made_again()
+
+
 def test_a_node_that_is_away_is_told_of_profiles_and_gateways_when_it_is_back() -> None:
     nodes, node = nodes_of(Tenants(), []), Mock()
     node.commands.connected = False
