@@ -139,6 +139,7 @@ async def test_everything_is_loaded_at_the_start(store: Store, key_value: Single
         "did",
         "feature_code",
         "switch_node",
+        "webhook",  # whose secret signs what servers of tenants are asked during a call
     }
     assert follower.snapshot.revisions() == {acme: 4}
     await until(lambda: follower.service.age_seconds < 20)
