@@ -43,6 +43,9 @@ def leg(it: Leg) -> str:
 
 def _user(it: UserLeg) -> str:
     variables = list(_variables(it))
+    away = list(_elsewhere(it, variables))
+    if it.elsewhere is not None and not it.elsewhere.here:
+        return ",".join(away)
     known = [
         f"sofia/{values.word(phone.profile)}/{uri}"
         for phone in (() if it.phones is None else it.phones.registered)
@@ -52,7 +55,18 @@ def _user(it: UserLeg) -> str:
         variables.extend(_as_the_directory(it.phones, it))
     written = f"[{','.join(variables)}]" if variables else ""
     user = f"user/{values.word(it.number)}@{values.domain(it.domain)}"
-    return ",".join(f"{written}{one}" for one in known or [user])
+    return ",".join([*(f"{written}{one}" for one in known or [user]), *away])
+
+
+def _elsewhere(it: UserLeg, variables: list[str]) -> Iterator[str]:
+    """A leg to each other switch that has phones of the extension (nizam.routing.nodes)."""
+    if it.elsewhere is None:
+        return
+    told = [*variables, *_as_the_directory(it.elsewhere.phones, it)]
+    told.append(f"sip_h_{values.CALL_HEADER}={values.word(it.elsewhere.call_id)}")
+    token = values.word(it.elsewhere.token)
+    for address in it.elsewhere.addresses:
+        yield f"[{','.join(told)}]sofia/internal/sip:{token}@{values.address(address)}"
 
 
 def _as_the_directory(phones: Phones, it: UserLeg) -> Iterator[str]:

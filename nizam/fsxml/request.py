@@ -13,6 +13,7 @@ from functools import cache
 from itertools import islice
 from urllib.parse import unquote_plus
 
+from nizam.fsxml import values
 from nizam.routing.destinations.ivr import IVR_MISSES
 from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
 from nizam.routing.request import NO_FLOW, ZONE_DID, CallRequest, FlowState
@@ -103,6 +104,8 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         ivr_misses=int(misses) if misses in _COUNTS else 0,
         hops=int(hops) if hops in _COUNTS else 0,
         node=node,
+        network_ip=field("Caller-Network-Addr"),
+        peer_call_id=field(f"variable_sip_h_{values.CALL_HEADER}") or None,
         question_id=f"{field('Core-UUID')} {field('Event-Sequence')}",
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
         zone_did_id=own.get(ZONE_DID) or None,

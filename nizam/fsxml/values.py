@@ -37,6 +37,9 @@ _CONTACT = re.compile(
     rf"\Asips?:(?:(?:[A-Za-z0-9_.!*+&=-]|{_HEX})+@)?[A-Za-z0-9.-]+(?::[0-9]{{1,5}})?"
     rf"(?:;[A-Za-z0-9_.-]+(?:=(?:[A-Za-z0-9_.:@!*+-]|{_HEX})*)?)*\Z"
 )
+_ADDRESS = re.compile(r"\A[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?\Z")
+CALL_HEADER = "X-Nizam-Call-ID"
+"""The header in which switches of ours tell each other the id of a call."""
 _MAX_CONTACT = 400
 _CAUSE = re.compile(r"\A[A-Z][A-Z0-9_]{2,40}\Z")
 
@@ -110,6 +113,13 @@ def contact(value: str) -> str | None:
     IPv6 addresses are among what is refused: they stand in brackets.
     """
     return value if len(value) <= _MAX_CONTACT and _CONTACT.match(value) else None
+
+
+def address(value: str) -> str:
+    """Where another switch is reached by SIP: host or host:port. Raises UnsafeValue."""
+    if _ADDRESS.match(value) is None:
+        raise UnsafeValue("SIP address", value)
+    return value
 
 
 def sound(value: str) -> str:

@@ -105,6 +105,7 @@ class Routing:
     diverted: str = "always"
     did: Entry[Did] | None = None
     recorded_on_demand: bool = False
+    from_node: bool = False
     hops: int = 0
     comes_back: bool = False
     """Whether whoever sends the call on goes on with it when nobody answers: what a destination

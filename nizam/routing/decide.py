@@ -24,8 +24,10 @@ from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
 from nizam.routing.flow_state import HOPS, MAX_HOPS
 from nizam.routing.hours import came_in_by
+from nizam.routing.nodes import asked_by_node
 from nizam.routing.one_call import take_wishes
 from nizam.routing.outbound import dial_out
+from nizam.routing.phones import phone_leg
 from nizam.routing.plan import (
     Bridge,
     Export,
@@ -44,7 +46,7 @@ from nizam.routing.policies import apply_policies
 from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import hold_music
-from nizam.routing.tokens import FlowStep, IvrChoice, ParkedTooLong, read_token
+from nizam.routing.tokens import FlowStep, IvrChoice, ParkedTooLong, RingHere, read_token
 from nizam.routing.trace import TraceStep
 
 _UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
@@ -131,6 +133,9 @@ def _from_outside(
     facts: Facts,
     call_id: str,
 ) -> Decision:
+    asked = asked_by_node(snapshot, request)
+    if asked is not None:
+        return _from_node(request, now, random, facts, *asked)
     found = find_did(snapshot, request.destination)
     if found is None:
         trace = TraceStep("did", "failed", f"nobody has the number {request.destination}")
@@ -153,6 +158,34 @@ def _from_outside(
             plan = (*first, *did_destination.arrive(routing, entry))
         else:
             plan = (*first, *plan)
+    return _decided(routing, call_id, plan, inbound=True)
+
+
+def _from_node(
+    request: CallRequest,
+    now: datetime,
+    random: Random,
+    facts: Facts,
+    view: TenantView,
+    entry: Entry[Extension],
+) -> Decision:
+    """Ring the phones that are here; what follows when nobody answers, the other switch knows."""
+    call_id = request.peer_call_id or ""
+    if not _UUID.match(call_id):
+        call_id = request.unique_id
+    request = attrs.evolve(
+        request, caller_extension=None, caller_extension_id=None, call_id=call_id
+    )
+    routing = _routing(view, request, now, random, facts)
+    routing.from_node = True
+    routing.note("node", "matched", f"another switch calls {entry.body.number}", entry)
+    plan = _refused(routing, inbound=True)
+    if plan is None and not entry.body.enabled:
+        plan = routing.unreachable()
+    if plan is None:
+        routing.enter(entry, f"extension {entry.body.number}")
+        leg = attrs.evolve(phone_leg(routing, entry), record=None)
+        plan = (Bridge((leg,)),)
     return _decided(routing, call_id, plan, inbound=True)
 
 
@@ -227,6 +260,9 @@ def _refused(routing: Routing, *, inbound: bool) -> Plan | None:
 
 def _dialled(routing: Routing, dialled: str) -> Plan:
     token = read_token(dialled)
+    if isinstance(token, RingHere):
+        # Between switches of ours alone.
+        return _not_found(routing)
     if token is not None:
         routing.hops += 1
         if routing.hops > MAX_HOPS:

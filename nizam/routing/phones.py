@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from nizam.model.extension import Extension
 from nizam.routing.context import Routing
-from nizam.routing.plan import Phone, Phones, UserLeg
+from nizam.routing.facts import Contact
+from nizam.routing.nodes import elsewhere
+from nizam.routing.plan import Elsewhere, Phone, Phones, UserLeg
 from nizam.routing.recording import of_callee
 from nizam.routing.snapshot import Entry
+from nizam.routing.tokens import RingHere, write_token
 
 
 def phone_leg(
@@ -28,6 +31,8 @@ def phone_leg(
         auto_answer=auto_answer,
         phones=_phones(routing, entry),
         record=None if confirm else of_callee(routing, entry),
+        # What has it answer by itself would be lost on the way.
+        elsewhere=None if auto_answer else _elsewhere(routing, entry),
     )
 
 
@@ -43,16 +48,36 @@ def _phones(routing: Routing, entry: Entry[Extension]) -> Phones | None:
     time that an event takes.
     """
     extension = entry.body
-    known = routing.facts.live.contacts(routing.view.id, extension.number)
-    # A dry run is asked by no switch: then it is as at that with the newest registration.
-    node = routing.request.node or (known[0].node if known else "")
-    here = [it for it in known if it.node == node]
+    here = _here(routing, extension.number)
     if len(here) < 2:
         return None
     routing.note("phones", "matched", f"{extension.number} is registered {len(here)} times", entry)
+    return _described(routing, entry, tuple(Phone(it.uri, it.profile) for it in here))
+
+
+def _here(routing: Routing, number: str) -> list[Contact]:
+    known = routing.facts.live.contacts(routing.view.id, number)
+    # A dry run is asked by no switch: then it is as at that with the newest registration.
+    node = routing.request.node or (known[0].node if known else "")
+    return [it for it in known if it.node == node]
+
+
+def _elsewhere(routing: Routing, entry: Entry[Extension]) -> Elsewhere | None:
+    """The phones at other switches; a call from another switch goes no further."""
+    addresses = elsewhere(routing, entry)
+    if not addresses:
+        return None
+    token = write_token(RingHere(routing.view.id, entry.id))
+    call_id = routing.request.call_id or routing.request.unique_id
+    here = bool(_here(routing, entry.body.number))
+    return Elsewhere(addresses, token, call_id, here, _described(routing, entry, ()))
+
+
+def _described(routing: Routing, entry: Entry[Extension], registered: tuple[Phone, ...]) -> Phones:
+    extension = entry.body
     own = extension.caller_id
     return Phones(
-        tuple(Phone(it.uri, it.profile) for it in here),
+        registered,
         str(routing.view.id),
         str(entry.id),
         own.internal_name or extension.display_name,

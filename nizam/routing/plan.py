@@ -101,6 +101,18 @@ class Phones:
 
 
 @attrs.frozen
+class Elsewhere:
+    """Other switches with phones of the extension, by their SIP addresses, and what is dialled
+    there; `here` says whether there are phones at this switch too."""
+
+    addresses: tuple[str, ...]
+    token: str
+    call_id: str
+    here: bool
+    phones: Phones
+
+
+@attrs.frozen
 class UserLeg:
     """Ring the phone of an extension: by what the directory says, or all of `phones`.
 
@@ -118,6 +130,7 @@ class UserLeg:
     auto_answer: bool = False
     phones: Phones | None = None
     record: str | None = None
+    elsewhere: Elsewhere | None = None
 
 
 @attrs.frozen
@@ -375,7 +388,7 @@ def describe(plan: Plan) -> list[dict[str, object]]:
     return [_described(step) for step in plan]
 
 
-def _described(step: Step | Leg | Phones | Phone) -> dict[str, object]:
+def _described(step: Step | Leg | Phones | Phone | Elsewhere) -> dict[str, object]:
     fields = {
         field.name: _plain(getattr(step, field.name))
         for field in attrs.fields(type(step))
@@ -387,7 +400,7 @@ def _described(step: Step | Leg | Phones | Phone) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, UserLeg | GatewayLeg | Phones | Phone):
+    if isinstance(value, UserLeg | GatewayLeg | Phones | Phone | Elsewhere):
         return _described(value)
     if isinstance(value, Caller | Diversion | Location):
         return {name: _plain(it) for name, it in attrs.asdict(value, recurse=False).items()}

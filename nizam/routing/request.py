@@ -47,6 +47,8 @@ class CallRequest:
     its clock, are the same whenever the same question comes again. `zone_did_id` is the DID whose
     time zone counts for this call. `answered` says whether the caller's call is; `hops` counts the
     re-entries of the call until now.
+    `network_ip` is the address that the call came from, `peer_call_id` the call id that came with
+    it, which counts only from another switch of ours.
     """
 
     context: str
@@ -63,6 +65,8 @@ class CallRequest:
     ivr_misses: int = 0
     hops: int = 0
     node: str = ""
+    network_ip: str = ""
+    peer_call_id: str | None = None
     question_id: str = ""
     asked_at: int | None = None
     zone_did_id: str | None = None

@@ -17,6 +17,7 @@ import attrs
 
 _IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
 _AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
+_RING = re.compile(r"\Aring-([0-9a-f]{32})-([0-9a-f]{32})\Z")
 _PARKED = re.compile(r"\Aparked-([0-9a-f]{32})\Z")
 _FLOW = re.compile(
     r"\Aflow-([0-9a-f]{32})-([0-9]{1,9})-(?:(at|after)|(?:wait([0-9]{1,4})))-([A-Za-z0-9_-]{1,40})\Z"
@@ -61,11 +62,21 @@ class FlowStep:
     hop: int = 0
 
 
-Token = IvrChoice | AfterRinging | ParkedTooLong | FlowStep
+@attrs.frozen
+class RingHere:
+    """The phones of an extension that are registered at the switch that is asked."""
+
+    tenant_id: UUID
+    extension_id: UUID
+
+
+Token = RingHere | IvrChoice | AfterRinging | ParkedTooLong | FlowStep
 
 
 def write_token(token: Token) -> str:
     """The token as a destination number: letters, digits and hyphens."""
+    if isinstance(token, RingHere):
+        return f"ring-{token.tenant_id.hex}-{token.extension_id.hex}"
     if isinstance(token, ParkedTooLong):
         return f"parked-{token.lot_id.hex}"
     if isinstance(token, FlowStep):
@@ -133,6 +144,8 @@ def read_token(destination: str) -> Token | None:
         return IvrChoice(ivr_id, "direct", match[4])
     if (match := _AFTER.match(destination)) is not None:
         return AfterRinging(UUID(match[1]), int(match[2]))
+    if (match := _RING.match(destination)) is not None:
+        return RingHere(UUID(match[1]), UUID(match[2]))
     if (match := _PARKED.match(destination)) is not None:
         return ParkedTooLong(UUID(match[1]))
     if (match := _FLOW.match(destination)) is not None:

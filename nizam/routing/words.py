@@ -167,6 +167,9 @@ def _leg(leg: Leg, view: TenantView | None) -> str:
         if leg.phones is not None:
             count = len(leg.phones.registered)
             more.append("1 phone" if count == 1 else f"{count} phones")
+        if leg.elsewhere is not None:
+            where = " + ".join(leg.elsewhere.addresses)
+            more.append(f"{'also' if leg.elsewhere.here else 'only'} at {where}")
         if leg.auto_answer:
             more.append("answers itself")
         if leg.record is not None:

@@ -9,7 +9,16 @@ import pytest
 
 from nizam.fsxml import values
 from nizam.fsxml.dialplan import actions
-from nizam.routing.plan import Bridge, OfferRecording, Page, Phone, Phones, RecordCall, UserLeg
+from nizam.routing.plan import (
+    Bridge,
+    Elsewhere,
+    OfferRecording,
+    Page,
+    Phone,
+    Phones,
+    RecordCall,
+    UserLeg,
+)
 
 TENANT, EXTENSION = "019c0000-0000-7000-8000-000000000001", "019c0000-0000-7000-8000-000000000002"
 FIRST, SECOND = "sip:1002@192.0.2.7:5060", "sip:1002@192.0.2.8:5060;transport=tcp"
@@ -111,3 +120,18 @@ def test_recording_on_demand_is_switched_by_a_key_of_whom_it_is_offered() -> Non
     written = list(actions((OfferRecording(FILE, "2", "b"),)))
     assert ("set", "RECORD_TOGGLE_ON_REPEAT=true") in written
     assert written[-1] == ("bind_meta_app", f"2 b a record_session::{FILE}")
+
+
+def test_phones_at_another_switch_are_called_there_with_the_id_of_the_call() -> None:
+    away = Elsewhere(("10.0.0.6:5060",), "ring-1-2", "call-1", True, phones())
+    here, there = dial_string(leg(elsewhere=away)).split(",[")
+    assert here == "user/1002@acme.example.test"
+    assert there.endswith("sip_h_X-Nizam-Call-ID=call-1]sofia/internal/sip:ring-1-2@10.0.0.6:5060")
+    alone = dial_string(leg(elsewhere=attrs.evolve(away, here=False)))
+    assert "user/" not in alone
+
+
+@pytest.mark.parametrize("address", ["", "a b", "10.0.0.6,sofia/x", "10.0.0.6;x=y", "${x}", "a/b"])
+def test_another_switch_is_an_address_and_nothing_else(address: str) -> None:
+    with pytest.raises(values.UnsafeValue):
+        dial_string(leg(elsewhere=Elsewhere((address,), "ring-1-2", "call-1", True, phones())))
