@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -102,11 +102,18 @@ class TenantClient:
         *,
         context: Literal["internal", "public"] = "internal",
         at: datetime | None = None,
+        digits: Sequence[str] | None = None,
+        dispositions: Sequence[str] | None = None,
+        answers: Mapping[str, Any] | None = None,
     ) -> Document:
-        """Where a call would go, and why: outcome, trace, plan, xml."""
+        """Where a call would go, and why: outcome, trace, plan, xml.
+
+        It goes on through a call flow, in `then`, as far as it is said what is pressed, how ringing
+        ends and what servers answer, by the ids of the nodes.
+        """
         body: dict[str, Any] = {"from": from_, "to": to, "context": context}
-        if at is not None:
-            body["at"] = at
+        said = {"at": at, "digits": digits, "dispositions": dispositions, "answers": answers}
+        body |= {name: it for name, it in said.items() if it is not None}
         return document(
             self._transport.request("POST", f"{self._path()}/routing/explain", body=body).json()
         )

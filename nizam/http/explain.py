@@ -17,10 +17,14 @@ from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
 from nizam.http.schemas import ref
 from nizam.model.base import Value
-from nizam.model.values import safe_text
+from nizam.model.flow_nodes import NodeId
+from nizam.model.values import HangupCause, safe_text
 from nizam.routing.explain import explain
+from nizam.routing.rehearsal import Acts
 from nizam.routing.snapshot import Snapshot
 
+Pressed = Annotated[str, StringConstraints(pattern=r"^[0-9*#]{0,30}$")]
+Scalar = Annotated[str, StringConstraints(max_length=1000)] | bool | int | float
 Dialled = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(safe_text)]
 
 
@@ -35,6 +39,14 @@ class Question(Value):
     """internal for a call of an extension, public for one that comes in."""
     at: AwareDatetime | None = None
     """When; now without it."""
+    digits: Annotated[tuple[Pressed, ...], Field(max_length=25)] | None = None
+    """What the caller presses, for one collecting of a call flow after the other; an empty text
+    presses nothing. With any of the following three the answer has `then`."""
+    dispositions: Annotated[tuple[HangupCause, ...], Field(max_length=25)] | None = None
+    """How one ringing after the other ends, such as USER_BUSY; it is answered without."""
+    answers: Annotated[dict[NodeId, dict[str, Scalar] | None], Field(max_length=25)] | None = None
+    """What servers say, by the ids of the nodes of a call flow that ask them; no good answer
+    without."""
 
 
 @attrs.frozen
@@ -59,6 +71,7 @@ class Explain:
             question.context,
             at,
             Random(),  # noqa: S311 - shuffles members as for a real call
+            acts=_acts(question),
         )
         return Reply(found.document())
 
@@ -78,3 +91,11 @@ class Explain:
                 response=ref("Explanation"),
             )
         ]
+
+
+def _acts(question: Question) -> Acts | None:
+    """What is done in the call; None when nothing is said of it."""
+    given = (question.digits, question.dispositions, question.answers)
+    if all(it is None for it in given):
+        return None
+    return Acts(question.digits or (), question.dispositions or (), question.answers or {})

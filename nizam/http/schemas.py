@@ -171,7 +171,15 @@ _DECISION: Mapping[str, Schema] = {
     "route": text("The way in words.", "extension 1002"),
 }
 
-EXPLANATION = object_of("Where a call would go, and why.", **_DECISION)
+EXPLANATION = object_of(
+    "Where a call would go, and why.",
+    **_DECISION,
+    then=array(
+        object_of(**_DECISION),
+        "What the switch is answered when it asks again, if it is said what is pressed, how "
+        "ringing ends or what servers answer.",
+    ),
+)
 
 CALL_EXPLANATION = object_of(
     "Why a call went where it went: every answer that the switch was given for it.",

@@ -14,6 +14,7 @@ from nizam.routing.context import Random
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import describe
+from nizam.routing.rehearsal import Acts, answered, rehearse
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.words import in_words
@@ -26,7 +27,8 @@ NO_CALL = "00000000-0000-0000-0000-000000000000"
 class Explanation:
     """Why a call goes where it goes; `trace` and `plan` are JSON data, `summary` is the plan in one
     line, `xml` the dialplan document. `commands` are the changes that the call makes, and a dry run
-    does not."""
+    does not. `then` are what the switch is answered when it asks again, in a dry run that goes
+    on."""
 
     outcome: str
     trace: list[dict[str, object]]
@@ -36,10 +38,14 @@ class Explanation:
     revision: int | None
     route: str
     commands: list[dict[str, object]]
+    then: list[dict[str, Any]] | None = None
 
     def document(self) -> dict[str, Any]:
         """The explanation as JSON data."""
-        return attrs.asdict(self, recurse=False)
+        found = attrs.asdict(self, recurse=False)
+        if self.then is None:
+            del found["then"]
+        return found
 
 
 def explain(
@@ -51,13 +57,14 @@ def explain(
     at: datetime,
     random: Random,
     facts: Facts = NO_FACTS,
+    acts: Acts | None = None,
 ) -> Explanation:
     """Decide a call of the tenant from `from_` to `to` as if it came in at `at` (aware).
 
     Inside, `from_` is an extension's number; somebody without an extension dials with no rights.
     From outside, a number of another tenant is as unknown as one of nobody. Raises NotFound when
     the tenant is not in the snapshot, ValidationFailed when `at` is in the first or the last year
-    that there is, where local time cannot be told.
+    that there is, where local time cannot be told. With `acts` the call goes on as they say.
     """
     if not 1 < at.year < 9999:
         raise ValidationFailed("/at is out of range")
@@ -72,11 +79,16 @@ def explain(
         caller_extension=from_ if context == "internal" else None,
         caller_number=from_,
     )
-    decision = decide(snapshot, request, at, random, facts)
+    decision = answered(snapshot, request, at, random, facts, acts or Acts())
     if decision.tenant_id not in {None, tenant_id}:
         unknown = attrs.evolve(request, destination="")
         decision = decide(snapshot, unknown, at, random, facts)
-    return explained(decision, view, render(decision, request.context))
+    first = explained(decision, view, render(decision, request.context))
+    if acts is None:
+        return attrs.evolve(first, then=[])
+    further = rehearse(snapshot, request, decision, at, random, facts, acts)
+    then = [explained(it, view, render(it, asked.context)).document() for asked, it in further]
+    return attrs.evolve(first, then=then)
 
 
 def explained(decision: Decision, view: TenantView, xml: bytes) -> Explanation:

@@ -19,6 +19,7 @@ from nizam.dev.demo import DID, DOMAIN
 from nizam.sim.people import Manner
 from tests.daemon.walking import Town
 from tests.daemon.walking import town as town_of
+from tests.webhooks.receiver import Answer, Receiver
 
 pytestmark = pytest.mark.time_limit(60)
 
@@ -353,6 +354,42 @@ async def call_flow(town: Town) -> None:
     assert town.ben.legs == []
 
 
+async def call_flow_that_asks_a_server(town: Town) -> None:
+    server = Receiver(town.site.reactor)
+    server.start()
+    # The first answer comes before the switch gives up waiting, the second long after.
+    delays = iter((0.0, 2.5))
+    server.behave["orders"] = lambda seen: Answer(200, (), b'{"state": "sent"}', next(delays))
+    url = server.url("orders")
+    desk = {"type": "bridge", "destination": town.to("1002"), "next": "sorry"}
+    flow = await town.make(
+        "call-flows",
+        number="5310",
+        name="Orders by number",
+        start="ask",
+        nodes=[
+            {"id": "ask", "type": "collect", "variable": "order", "max_digits": 4, "next": "look"},
+            {"id": "look", "type": "http", "url": url, "variable": "order", "next": "known",
+             "error_next": "end"},
+            {"id": "known", "type": "branch", "variable": "order_state", "next": "end",
+             "branches": [{"value": "sent", "next": "desk"}]},
+            {"id": "desk", **desk},
+            {"id": "sorry", "type": "play", "sound": "ivr/ivr-sorry.wav", "next": "end"},
+            {"id": "end", "type": "hangup"},
+        ],
+    )  # fmt: skip
+    await town.act(f"call-flows/{flow}/publish")
+    for count in (1, 2):
+        await town.rest()
+        town.ben.will(BUSY)
+        call = town.anna.dials("5310", answering_prompts=("4711",))
+        await call.ended(seconds=200.0)
+        assert "ivr/ivr-sorry.wav" in town.anna.heard
+        assert len(server.on("orders")) == count
+    assert server.on("orders")[1].event["variables"] == {"order": "4711"}
+    await server.stop()
+
+
 async def do_not_disturb(town: Town) -> None:
     await town.ben.dials("*78").ended()
     assert town.ben.heard
@@ -420,7 +457,7 @@ WALKS: dict[str, tuple[Story, ...]] = {
         ring_groups_of_the_other_strategies_try_everybody_and_then_fall_back,
         ring_group_member_must_confirm,
     ),
-    "menus and flows": (ivr, call_flow),
+    "menus and flows": (ivr, call_flow, call_flow_that_asks_a_server),
     "rooms and slots": (conference, parking, a_talked_to_call_is_parked_by_transfer),
     "outside": (did, external_with_failover),
     "feature codes": (pickup_and_echo, do_not_disturb, forwards_and_night_mode_by_code),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from nizam.http.reply import to_json
+from nizam.model.registry import resource
+from nizam.routing.snapshot import Row
 from tests.http.conftest import Server
 
 PLAY = {"id": "hello", "type": "play", "sound": "ivr/hello.wav", "next": "end"}
@@ -14,6 +18,15 @@ END = {"id": "end", "type": "hangup"}
 
 def flow(*nodes: dict[str, Any], start: str = "hello") -> dict[str, Any]:
     return {"name": "Flow", "start": start, "nodes": list(nodes)}
+
+
+async def serve(server: Server, kind: str, path: str, tenant_id: UUID) -> None:
+    """Let an object be in the snapshot that calls are routed by."""
+    shown = (await server.request("GET", path)).json
+    fields = resource(kind).body.model_fields
+    body = to_json({name: it for name, it in shown.items() if name in fields})
+    owner = None if kind == "tenant" else tenant_id
+    server.api.snapshot.put(Row(kind, UUID(shown["id"]), owner, 1, body))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +115,25 @@ async def test_a_text_that_nothing_here_can_speak_is_not_published(
         assert (error["path"], error["code"]) == ("/nodes/0/text", "no_speech")
         kept = await server.request("GET", f"{tenant}/call-flows/{made['id']}")
         assert kept.json["published"] is None
+
+
+async def test_a_flow_is_walked_without_a_call(server: Server) -> None:
+    tenant = await server.make_tenant()
+    choice = {"id": "hello", "type": "collect", "next": "end", "timeout_next": "ask"}
+    ask = {"id": "ask", "type": "http", "url": "https://example.com/", "next": "end"}
+    made = await server.make(f"{tenant}/call-flows", {**flow(choice, ask, END), "number": "5100"})
+    await server.request("POST", f"{tenant}/call-flows/{made['id']}/publish")
+    for kind, path in (("tenant", tenant), ("call_flow", f"{tenant}/call-flows/{made['id']}")):
+        await serve(server, kind, path, UUID(tenant.rpartition("/")[2]))
+    question = {"from": "1001", "to": "5100", "digits": [""], "answers": {"ask": {"vip": True}}}
+    answer = await server.request("POST", f"{tenant}/routing/explain", question)
+    assert answer.status == 200, answer.body
+    (then,) = answer.json["then"]
+    assert then["summary"] == "set response_vip to true; hang up NORMAL_CLEARING"
+    wrong = await server.request(
+        "POST", f"{tenant}/routing/explain", question | {"digits": ["1 2"]}
+    )
+    assert [it["path"] for it in wrong.json["errors"]] == ["/digits/0"]
 
 
 async def test_a_request_can_be_signed_only_as_a_webhook_of_the_tenant(server: Server) -> None:
