@@ -12,7 +12,7 @@ from nizam.fsxml import values
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.writer import NOT_FOUND, child, document, to_bytes
 from nizam.model.audio import Sound
-from nizam.model.ivr import Ivr
+from nizam.model.ivr import Ivr, digits_expression
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import find_sound
 from nizam.routing.tokens import IvrChoice, menu_id, menu_name, write_token
@@ -54,8 +54,14 @@ def ivr_conf(snapshot: Snapshot, request: XmlRequest) -> bytes:
     if ivr.invalid_destination is not None:
         menu.set("exec-on-max-failures", _transfer(IvrChoice(entry.id, "invalid"), domain))
     for item in ivr.entries:
-        param = _transfer(IvrChoice(entry.id, "entry", item.digits), domain)
-        child(menu, "entry", action="menu-exec-app", digits=values.word(item.digits), param=param)
+        expression = digits_expression(item.digits)
+        if expression is None:
+            param = _transfer(IvrChoice(entry.id, "entry", item.digits), domain)
+            pressed = values.word(item.digits)
+        else:
+            param = f"transfer {menu_name(entry.id)}-e$1 XML {domain}"
+            pressed = f"/^({expression})$/"
+        child(menu, "entry", action="menu-exec-app", digits=pressed, param=param)
     if ivr.direct_dial:
         token = f"{menu_name(entry.id)}-d$1"
         param = f"transfer {token} XML {domain}"

@@ -14,13 +14,25 @@ from nizam.model.resource import Column, Resource
 from nizam.model.values import InternalNumber, Label
 
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#]{1,15}$")]
+DigitPattern = Annotated[
+    str, StringConstraints(pattern=r"^[0-9*#XZN]{1,15}$"), Field(examples=["1"])
+]
+_CLASSES = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]"}
+
+
+def digits_expression(pattern: str) -> str | None:
+    """The regular expression of a pattern of digits; None for one that is nothing but digits."""
+    if not set(pattern) & set(_CLASSES):
+        return None
+    return "".join(_CLASSES.get(it, f"[{it}]" if it in "*#" else it) for it in pattern)
 
 
 class Entry(Value):
     """What a caller presses, and where that leads."""
 
-    digits: Digits
-    """What is pressed."""
+    digits: DigitPattern
+    """What is pressed: digits, `*` and `#`; X stands for any digit, Z for 1 to 9, N for 2 to 9.
+    Digits as they are come before patterns, and those in their order."""
     destination: Destination
     """Where that leads."""
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import attrs
 
-_IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
+_IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh*#]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
 _AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
 _RING = re.compile(r"\Aring-([0-9a-f]{32})-([0-9a-f]{32})\Z")
 _PARKED = re.compile(r"\Aparked-([0-9a-f]{32})\Z")

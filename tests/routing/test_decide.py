@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nizam.routing.flow_state import MAX_HOPS
 from nizam.routing.plan import (
     Answer,
     Bridge,
@@ -486,3 +487,19 @@ def test_every_decision_says_why_in_words(tenants: Tenants) -> None:
     named = decision.trace[3].resource
     assert named is not None
     assert (named.type, named.id) == ("extension", identifier("acme/1002"))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        f"ivr-{identifier('acme/5000').hex}-d1003",
+        f"parked-{identifier('acme/700').hex}",
+        f"after-{identifier('acme/1002').hex}-0",
+    ],
+)
+def test_a_call_that_keeps_coming_back_is_cut(token: str) -> None:
+    tenants = recorded_tenants()
+    assert tenants.dial(token, hops=MAX_HOPS - 1).outcome != "loop"
+    decision = tenants.dial(token, hops=MAX_HOPS)
+    assert (decision.outcome, last(decision)) == ("loop", Hangup("EXCHANGE_ROUTING_ERROR"))
+    assert tenants.dial("1002", hops=MAX_HOPS).outcome == "routed"

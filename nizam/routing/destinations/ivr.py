@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from nizam.model.audio import PromptSound
 from nizam.model.destination import Destination
-from nizam.model.ivr import Ivr
+from nizam.model.ivr import Ivr, digits_expression
 from nizam.routing.context import Routing, destination_to
 from nizam.routing.plan import Answer, Hangup, Plan, Playback, RunIvr, Set, Sleep, Step
 from nizam.routing.snapshot import Entry
@@ -73,10 +75,24 @@ def _destination(routing: Routing, ivr: Ivr, token: IvrChoice) -> Destination | 
         return ivr.timeout_destination
     if token.kind == "invalid":
         return ivr.invalid_destination
-    if token.kind == "direct":
-        # Only extensions: a caller from outside must not reach anything else by its number.
-        found = routing.view.by_number(token.digits) if ivr.direct_dial else None
-        if found is None or found.resource != "extension":
-            return None
-        return destination_to("extension", found.id)
-    return next((it.destination for it in ivr.entries if it.digits == token.digits), None)
+    # Which of several patterns that fit the switch has taken does not matter.
+    found = _entry(ivr, token.digits)
+    if found is not None or not ivr.direct_dial:
+        return found
+    # Only extensions: a caller from outside must not reach anything else by its number.
+    extension = routing.view.by_number(token.digits)
+    if extension is None or extension.resource != "extension":
+        return None
+    return destination_to("extension", extension.id)
+
+
+def _entry(ivr: Ivr, digits: str) -> Destination | None:
+    """Where digits lead: as they are, or by the first pattern that they fit."""
+    for it in ivr.entries:
+        if it.digits == digits:
+            return it.destination
+    for it in ivr.entries:
+        expression = digits_expression(it.digits)
+        if expression is not None and re.fullmatch(expression, digits):
+            return it.destination
+    return None
