@@ -85,6 +85,7 @@ def _kind(side: Any) -> Kind:
         return "destination"
     if get_origin(side) is Literal:
         return "choice"
-    if get_origin(side) in (tuple, list) and sides(get_args(side)[0]) == (str,):
+    # What cannot be said by texts alone is written as JSON.
+    if get_origin(side) in (tuple, list) and str in sides(get_args(side)[0]):
         return "list"
     return _KINDS.get(side, "json")
