@@ -154,10 +154,15 @@ class Fields:
                 yield FieldOption(here, it, self._name, destination=True)
             elif it.get("type") in ("string", "integer", "number", "boolean"):
                 yield FieldOption(here, it, self._name, secret=".".join(here) in self._secret)
-            elif it.get("type") == "array" and "type" in self._resolved(it.get("items", {})):
-                items = self._resolved(it["items"])
-                if items["type"] in _TYPES:
-                    yield FieldOption(here, items, self._name, many=True)
+            elif it.get("type") == "array":
+                # Of items that can be texts or objects the option takes the texts.
+                simple = [
+                    item
+                    for side in alternatives(it.get("items", {}))
+                    if (item := self._resolved(side)).get("type") in _TYPES
+                ]
+                if simple:
+                    yield FieldOption(here, simple[0], self._name, many=True)
             elif "properties" in it and not path:
                 yield from self._options(here, it)
 
