@@ -17,6 +17,7 @@ from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
 from nizam.model.acl import GATEWAYS, TENANTS, Acl
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
+from nizam.model.sip_address import host_and_port
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
 
@@ -82,18 +83,11 @@ def acl_conf(snapshot: Snapshot) -> bytes:
 
 def _networks_of(gateway: Gateway) -> set[Network]:
     found = {ip_network(it) for it in gateway.inbound_cidrs}
-    for host in (gateway.host, _host(gateway.proxy or "")):
+    for host in (gateway.host, host_and_port(gateway.proxy or "")[0]):
         # FreeSWITCH's lists hold addresses only, and no names.
         with suppress(ValueError):
             found.add(ip_network(ip_address(host)))
     return found
-
-
-def _host(proxy: str) -> str:
-    """The host of `host`, `host:port`, `[2001:db8::1]:port` or a bare IPv6 address."""
-    if proxy.startswith("["):
-        return proxy[1:].partition("]")[0]
-    return proxy if proxy.count(":") > 1 else proxy.partition(":")[0]
 
 
 def post_load_switch_conf(sip: SipSettings) -> bytes:

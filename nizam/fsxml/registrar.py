@@ -7,6 +7,7 @@ from typing import Literal
 import attrs
 
 from nizam.fsxml.profiles import sip_profile
+from nizam.model.sip_address import host_and_port
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
@@ -35,17 +36,9 @@ def registrars(snapshot: Snapshot, sip: SipSettings) -> list[Registrar]:
     hosts = [it.sip_address or "" for it in ordered] or ([own] if own else [])
     found: list[Registrar] = []
     for text in hosts:
-        host, port = _host_and_port(text)
+        host, port = host_and_port(text)
         if not profile.tls_only:
             found += [Registrar(host, port or profile.sip_port, it) for it in ("udp", "tcp")]
         if profile.tls and profile.tls_port is not None:
             found.append(Registrar(host, profile.tls_port, "tls"))
     return found
-
-
-def _host_and_port(text: str) -> tuple[str, int | None]:
-    """Host and port of `host`, `host:port`, `[2001:db8::1]:port` or a bare IPv6 address."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or (":" in host and not host.startswith("[")):
-        return text.strip("[]"), None
-    return host.strip("[]"), int(port)

@@ -117,9 +117,15 @@ def contact(value: str) -> str | None:
 
 def address(value: str) -> str:
     """Where another switch is reached by SIP: host or host:port. Raises UnsafeValue."""
-    if _ADDRESS.match(value) is None:
+    if not is_address(value):
         raise UnsafeValue("SIP address", value)
     return value
+
+
+def is_address(value: str) -> bool:
+    """Whether a dial-string can have it as the address of a switch; IPv6 ones stand in brackets,
+    which begin something else there."""
+    return _ADDRESS.match(value) is not None
 
 
 def sound(value: str) -> str:

@@ -27,7 +27,8 @@ class SwitchNode(Body):
     esl_password: LineSecret | None = None
     """The password of its event socket."""
     sip_address: SipAddress | None = None
-    """Where other nodes reach it by SIP."""
+    """Where phones and other nodes reach it by SIP, such as `10.0.0.5:5060`. Other nodes cannot
+    dial an IPv6 address, and take its calls only if an IP address stands here."""
     xml_username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     """What it signs in with at /freeswitch/xml."""
     xml_password: LineSecret | None = None

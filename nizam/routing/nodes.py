@@ -8,7 +8,9 @@ ours is answered; what is dialled gives no right beyond ringing one extension.
 
 from __future__ import annotations
 
+from nizam.fsxml.values import is_address
 from nizam.model.extension import Extension
+from nizam.model.sip_address import host_and_port
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.context import Routing
 from nizam.routing.request import CallRequest
@@ -39,8 +41,10 @@ def elsewhere(routing: Routing, entry: Entry[Extension]) -> tuple[str, ...]:
     found = []
     for node in nodes:
         address = live.node_address(node)
-        if address is None:
-            words = f"has a phone at {node}, of which no SIP address is known"
+        if address is None or not is_address(address):
+            # One in brackets would have a meaning in the dial-string.
+            why = "no SIP address is known" if address is None else f"{address} cannot be dialled"
+            words = f"has a phone at {node}, of which {why}"
             routing.note("phones", "failed", f"{entry.body.number} {words}", entry)
             continue
         routing.note("phones", "matched", f"{entry.body.number} has a phone at {node}", entry)
@@ -51,11 +55,4 @@ def elsewhere(routing: Routing, entry: Entry[Extension]) -> tuple[str, ...]:
 def _is_node(snapshot: Snapshot, address: str) -> bool:
     nodes = snapshot.platform(SwitchNode) if address else []
     known = (it.body.sip_address for it in nodes if it.body.enabled)
-    return any(it is not None and _host(it) == address for it in known)
-
-
-def _host(address: str) -> str:
-    """The host of `host`, `host:port`, `[2001:db8::1]:port`."""
-    if address.startswith("["):
-        return address[1:].partition("]")[0]
-    return address if address.count(":") > 1 else address.partition(":")[0]
+    return any(it is not None and host_and_port(it)[0] == address for it in known)

@@ -56,6 +56,13 @@ def test_others_than_our_switches_are_told_that_nobody_has_the_number(
     assert (decision.plan, decision.tenant_id) == ((Hangup("UNALLOCATED_NUMBER"),), None)
 
 
+@pytest.mark.parametrize("address", ["[2001:db8::6]:5060", "2001:db8::6"])
+def test_a_switch_is_known_by_its_ipv6_address_too(tenants: Tenants, address: str) -> None:
+    body = {"name": "fs2", "esl_host": NODE, "xml_username": "fs2", "sip_address": address}
+    tenants.put("switch_node", "fs2", body, {"xml_password": "s3cret"})
+    assert ask(tenants, network_ip="2001:db8::6").outcome == "routed"
+
+
 def test_a_call_id_of_somebody_else_is_not_taken_over(tenants: Tenants) -> None:
     decision = ask(tenants, destination="+12025550101", network_ip="192.0.2.1")
     assert decision.call_id == CALL
