@@ -65,6 +65,9 @@ class MailOutbox(Service):
                     return
         except (NizamError, psycopg2.Error) as error:
             self._log.warn("the outbox of emails cannot be read: {error}", error=str(error))
+        except Exception:
+            # Whoever waits for help must not wait for a restart of the process, too.
+            self._log.failure("the outbox of emails cannot be read")
 
     async def _attempt(self, mail: Mail) -> None:
         try:

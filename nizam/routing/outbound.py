@@ -108,8 +108,12 @@ def codecs(routing: Routing, entry: Entry[Gateway]) -> str | None:
     return found
 
 
-def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
-    """The first route, by priority, that fits, is open now and has a gateway."""
+def find_way(routing: Routing, dialled: str, *, counted: bool = True) -> WayOut | Barred | None:
+    """The first route, by priority, that fits, is open now and has a gateway.
+
+    A call that takes it is counted under the limits there are. What is only asked for later calls,
+    such as where a forward may lead, is not `counted`, and how full everything is now says nothing.
+    """
     if not numbers.is_dialled(dialled):
         routing.note("outbound", "passed", "is not a number that can be dialled outside")
         return None
@@ -135,11 +139,11 @@ def find_way(routing: Routing, dialled: str) -> WayOut | Barred | None:
         if not _may(routing, entry, target):
             barred = True
             continue
-        if not is_let_out(routing, *_costs(routing, route, target)):
+        if counted and not is_let_out(routing, *_costs(routing, route, target)):
             return Barred()
         gateways = _gateways(routing, entry)
         if gateways:
-            roomy = with_room(routing, entry, gateways)
+            roomy = with_room(routing, entry, gateways) if counted else gateways
             if roomy:
                 carriers = tuple(Carrier(it, _number(routing, route, it, target)) for it in roomy)
                 return WayOut(entry, choose(routing, route), carriers)

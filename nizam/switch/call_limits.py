@@ -50,6 +50,10 @@ MOST_LATE: Final = 2000
 """Calls that were counted here and are told to Redis when it is back; of the others it learns
 once they are connected."""
 
+MOST_UNSENT: Final = 50_000
+"""Calls that Redis is yet to be told of, beyond which those that are over are not kept: their
+places lapse there by themselves."""
+
 NO_CALL: Final = CallRequest("", "", "")
 
 
@@ -86,19 +90,17 @@ class CallLimits(Service):
         self._held, self._held_here = Held(), Held()
         self._changed: dict[UUID, Call] = {}
         self._unsent: dict[str, CallState] = {}
-        self._refused_here: list[tuple[str, str]] = []
+        self._refused_here: deque[tuple[str, str]] = deque(maxlen=MOST_LATE)
         self._taken_here: deque[tuple[float, str, list[Wanted]]] = deque(maxlen=MOST_LATE)
         self._paused_until = 0.0
         self._next_round = 0.0
-        self._ticking = LoopingCall(lambda: Deferred.fromCoroutine(self.tick()))
+        self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
 
     def startService(self) -> None:  # noqa: N802
         """Begin to follow the calls."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._ticking.start(TICK_SECONDS, now=False).addErrback(
-            lambda failure: self._log.failure("calls are no longer followed", failure)
-        )
+        self._ticking.start(TICK_SECONDS, now=False)
 
     def stopService(self) -> None:  # noqa: N802
         """Follow them no more; what this process held is kept by others, or lapses."""
@@ -195,6 +197,11 @@ class CallLimits(Service):
         """Something of the call is different: its places follow within a moment."""
         self._changed[call.call_id] = call
 
+    def _tick(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.tick()).addErrback(
+            lambda failure: self._log.failure("calls could not be followed", failure)
+        )
+
     async def tick(self) -> None:
         """Bring the counters in line with what has changed, and now and then with everything."""
         if self._clock.seconds() >= self._next_round:
@@ -208,6 +215,8 @@ class CallLimits(Service):
         self._local.hold(self._held_here.work(states), self._clock.seconds())
         self._held_here.done(states)
         self._unsent |= states
+        if len(self._unsent) > MOST_UNSENT:
+            self._forget_ended()
         if not self._key_value.available:
             return
         if self._unsent or self._refused_here:
@@ -217,10 +226,17 @@ class CallLimits(Service):
             if self._clock.seconds() - since < RESERVED_SECONDS:
                 await self._take_shared(call_id, [it.in_any_case() for it in wants])
 
+    def _forget_ended(self) -> None:
+        ended = {call_id: it for call_id, it in self._unsent.items() if it.ended}
+        self._held.done(ended)
+        for call_id in ended:
+            del self._unsent[call_id]
+
     async def _send(self) -> None:
         for states in chunks(self._unsent) or [{}]:
             work = self._held.work(states)
-            refused, self._refused_here = self._refused_here, []
+            refused = list(self._refused_here)
+            self._refused_here.clear()
             work.release.extend((key.removeprefix(PREFIX), name) for key, name in refused)
             arguments: list[Value] = [KEPT_SECONDS * 1000, RECORD, work.document(PREFIX)]
             try:

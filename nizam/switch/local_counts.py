@@ -21,6 +21,8 @@ from nizam.switch.counters import (
 )
 
 SWEEP_SECONDS = 30.0
+MINUTES_KEPT_SECONDS = 172_800.0
+"""How long the minutes of a day are kept after they last grew, as in limit_hold.lua."""
 
 
 @attrs.define
@@ -44,6 +46,7 @@ class LocalCounts:
 
     _counters: dict[str, dict[str, float]] = attrs.field(factory=dict)
     _seconds: dict[str, int] = attrs.field(factory=dict)
+    _seconds_until: dict[str, float] = attrs.field(factory=dict)
     _blocked: dict[str, float] = attrs.field(factory=dict)
     _records: dict[str, _Record] = attrs.field(factory=dict)
     _swept: float = 0.0
@@ -143,6 +146,7 @@ class LocalCounts:
                 seconds = call.seconds if kind == "m" else call.outside_seconds
                 if seconds > int(rest):
                     self._seconds[key] = self._seconds.get(key, 0) + seconds - int(rest)
+                    self._seconds_until[key] = now + MINUTES_KEPT_SECONDS
                     record.notes[key] = f"{kind}{seconds}"
             elif kind == "o":
                 if call.outside and not call.ended:
@@ -176,3 +180,5 @@ class LocalCounts:
             del self._records[call_id]
         for key in [key for key, until in self._blocked.items() if until <= now]:
             del self._blocked[key]
+        for key in [key for key, until in self._seconds_until.items() if until <= now]:
+            del self._seconds[key], self._seconds_until[key]

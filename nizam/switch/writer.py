@@ -304,9 +304,7 @@ class Writer:
         events = self._pending.events
         kept = [event for event in events if event.type not in _LEAST]
         shed = Counter(event.type for event in events if event.type in _LEAST)
-        if self._pending.decisions:
-            shed["decision"] = len(self._pending.decisions)
-            self._pending.decisions = []
+        decisions, self._pending.decisions = len(self._pending.decisions), []
         surplus = len(kept) + len(self._pending.legs) - self._capacity
         if surplus > 0:
             shed.update(event.type for event in kept[:surplus])
@@ -318,9 +316,14 @@ class Writer:
             del self._pending.legs[:surplus_legs]
             # Whoever posted one of them keeps it and sends it again.
             self._pending.failed(DatabaseUnavailable("no buffer has room for the CDR"))
+        lost = shed.total()
+        if decisions:
+            shed["decision"] = decisions
         for kind, count in shed.items():
             metrics.EVENTS_SHED_TOTAL.labels(kind).inc(count)
-        self._on_shed(shed.total())
+        # Without the decisions nothing is missing of what has happened.
+        if lost:
+            self._on_shed(lost)
 
 
 async def _write(transaction: Transaction, batch: Batch) -> WriteResult:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import attrs
 import pytest
 import pytest_twisted
+from twisted.internet.task import Clock
 
 from nizam.mail.message import emergency_message
-from nizam.mail.outbox import MailOutbox
+from nizam.mail.outbox import LOOK_SECONDS, MailOutbox
 from nizam.mail.smtp import SmtpMailer
 from nizam.model.events import Event
 from nizam.model.identifiers import new_id
@@ -273,3 +274,21 @@ def test_names_cannot_write_headers_of_their_own() -> None:
     assert b"Bcc" not in names
     assert names.count(b"To") == 1
     assert body.count(b"\n") == 6
+
+
+async def test_the_outbox_is_looked_at_again_whatever_went_wrong() -> None:
+    class Broken:
+        asked = 0
+
+        async def query(self, sql: str, args: Any = ()) -> list[tuple[Any, ...]]:
+            self.asked += 1
+            raise RuntimeError("nobody has thought of this")
+
+    clock, broken = Clock(), Broken()
+    settings = MailSettings("127.0.0.1", 25, "none", None, None, "nizam@example.test")
+    outbox = MailOutbox(clock, cast(Any, broken), SmtpMailer(clock, settings))
+    outbox.startService()
+    assert broken.asked == 1
+    clock.advance(LOOK_SECONDS)
+    assert broken.asked == 2
+    await cast(Any, outbox.stopService())

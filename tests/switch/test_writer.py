@@ -259,19 +259,39 @@ async def test_what_was_added_is_settled_when_it_can_no_longer_be_lost(bench: Be
     await writer.stop()
 
 
-async def test_how_calls_were_routed_waits_in_redis_with_everything_else(bench: Bench) -> None:
-    def decision(number: int) -> CallDecision:
-        return CallDecision(
-            decided_at=datetime(2026, 11, 24, tzinfo=UTC),
-            channel_id="c",
-            question=f"core {number}",
-            tenant_id=uuid4(),
-            call_id=uuid4(),
-            node="fs1",
-            revision=7,
-            document=lambda: {"outcome": "routed", "xml": f"<d>{number}</d>"},
-        )
+def decision(number: int) -> CallDecision:
+    return CallDecision(
+        decided_at=datetime(2026, 11, 24, tzinfo=UTC),
+        channel_id="c",
+        question=f"core {number}",
+        tenant_id=uuid4(),
+        call_id=uuid4(),
+        node="fs1",
+        revision=7,
+        document=lambda: {"outcome": "routed", "xml": f"<d>{number}</d>"},
+    )
 
+
+async def test_how_calls_were_routed_goes_before_all_events_and_leaves_no_gap_in_them(
+    bench: Bench,
+) -> None:
+    bench.database.away = True
+    shed: list[int] = []
+    writer = bench.writer(None, capacity=5, on_shed=shed.append)
+    writer.start()
+    writer.add(events(0, 4))
+    writer.add(Batch(decisions=[decision(it) for it in range(3)]))
+    assert (writer.buffered, shed) == (4, [])
+    bench.database.away = False
+
+    async def all_there() -> bool:
+        return await bench.stored() == [0, 1, 2, 3]
+
+    await bench.until(all_there)
+    await writer.stop()
+
+
+async def test_how_calls_were_routed_waits_in_redis_with_everything_else(bench: Bench) -> None:
     async def stored() -> list[str]:
         rows = await bench.database.pool.query(
             "select document ->> 'xml' from call_decisions order by question"

@@ -103,7 +103,7 @@ def _destination(routing: Routing, own: Entry[Extension], number: str) -> dict[s
     if found is not None:
         routing.note("forward", "denied", f"nothing forwards to a {found.resource}", found)
         return None
-    if not isinstance(find_way(routing, number), WayOut):
+    if not isinstance(find_way(routing, number, counted=False), WayOut):
         return None
     return {"type": "external", "number": number}
 
