@@ -281,6 +281,7 @@ class _Parts:
             self.key_value,
             calls=lambda: intake.calls(live.links()),
             counted=lambda tenant_id, number: is_counted(snapshot, tenant_id, number),
+            deadline=settings.redis.limits_timeout_ms / 1000,
         )
         intake = Intake(
             reactor,
@@ -322,6 +323,7 @@ class _Parts:
             queue=queue,
             held=snapshots.holds,
             media=media,
+            counts=limits,
         )
         scheduler = self._scheduler(api, store) if Role.SCHEDULER in roles else None
         self.health = self._health(snapshot, snapshots, live, nodes, scheduler)

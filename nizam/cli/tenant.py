@@ -99,6 +99,23 @@ def stats(access: Access, as_json: bool, what: str | None) -> None:
     print_object({name: _happened(found[name]) for name in (*rest, "last_change")}, as_json=False)
 
 
+@tenant.command()
+@click.argument("what", metavar="ID|SLUG|NAME", required=False)
+@click.option("--extension", metavar="NUMBER", help="Show those of this extension, too.")
+@api_options(tenant=True)
+@json_option
+def limits(access: Access, as_json: bool, what: str | None, extension: str | None) -> None:
+    """Show how high the limits on calls of one tenant stand; that of the key unless named."""
+    with access.client() as client:
+        tenant_id = client.tenant_id(what or access.tenant)
+        found = client.tenants.limits(tenant_id, extension=extension)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("scope", "name", "what", "count", "limit", "blocked_seconds")
+    print_rows(found["limits"], columns, as_json=False)
+
+
 def _happened(value: Any) -> Any:
     """Without the results that no call had."""
     if not isinstance(value, dict) or "total" not in value:

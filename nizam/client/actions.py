@@ -90,6 +90,13 @@ class Tenants(Collection[Tenant]):
         """How much the tenant has and does, against what it may."""
         return document(self.transport.request("GET", self._path(it, "stats")).json())
 
+    def limits(self, it: Object[Tenant] | Id, *, extension: str | None = None) -> Document:
+        """How high the limits on the tenant's calls stand, those of one extension (by its number)
+        among them if it is named."""
+        query = () if extension is None else (("extension", extension),)
+        path = self._path(it, "limits")
+        return document(self.transport.request("GET", path, query=query).json())
+
     def purge_receipt(self, it: Object[Tenant] | Id) -> Document:
         """What was removed with a tenant that is no more."""
         return document(self.transport.request("GET", self._path(it, "purge-receipt")).json())

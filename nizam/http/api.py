@@ -22,6 +22,7 @@ from nizam.http.explain import Explain
 from nizam.http.gateways import Gateways
 from nizam.http.history import History
 from nizam.http.limits import Limiter
+from nizam.http.limits_in_use import LimitsInUse
 from nizam.http.live import Live
 from nizam.http.lockout import Lockout
 from nizam.http.login import SigningIn
@@ -50,6 +51,7 @@ from nizam.routing.snapshot import Snapshot
 from nizam.settings import Settings
 from nizam.store.documents import Documents
 from nizam.store.store import Store
+from nizam.switch.call_limits import CallLimits
 from nizam.switch.live import LiveState
 from nizam.webhooks.queue import DeliveryQueue
 
@@ -68,6 +70,7 @@ class Api:
     authenticator: Authenticator
     signing_in: SigningIn
     held: Callable[[UUID], Awaitable[bool]]
+    counts: CallLimits
 
     @classmethod
     def over(
@@ -82,9 +85,11 @@ class Api:
         queue: DeliveryQueue,
         media: MediaLibrary,
         held: Callable[[UUID], Awaitable[bool]] | None = None,
+        counts: CallLimits | None = None,
     ) -> Api:
         """The API over these; it has nothing to start or stop. `held` waits until the snapshot
-        holds a new tenant; None if nothing fills it."""
+        holds a new tenant; None if nothing fills it. `counts` are the counters of calls; without
+        them those in Redis are read."""
 
         async def filled_by_nobody(tenant_id: UUID) -> bool:
             return True
@@ -126,6 +131,7 @@ class Api:
             authenticator=authenticator,
             signing_in=signing_in,
             held=held or filled_by_nobody,
+            counts=counts or CallLimits(reactor, key_value),
         )
 
     def routes(self) -> list[Route]:
@@ -147,7 +153,8 @@ class Api:
         found += History(self.store).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live).routes()
-        found += Explain(self.snapshot).routes()
+        found += Explain(self.snapshot, self.counts).routes()
+        found += LimitsInUse(self.snapshot, self.counts).routes()
         found += self.signing_in.routes()
         found += routes_of_me()
         found += Documentation(lambda: found, self.settings.app_url).routes()

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from nizam.errors import ValidationFailed
 from nizam.http.body import validate
+from nizam.http.deciding import ROUNDS
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Route
@@ -19,9 +20,11 @@ from nizam.http.schemas import ref
 from nizam.model.base import Value
 from nizam.model.flow_nodes import NodeId
 from nizam.model.values import HangupCause, safe_text
-from nizam.routing.explain import explain
+from nizam.routing.explain import Explanation, explain
+from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.rehearsal import Acts
 from nizam.routing.snapshot import Snapshot
+from nizam.switch.call_limits import CallLimits
 
 Pressed = Annotated[str, StringConstraints(pattern=r"^[0-9*#]{0,30}$")]
 Scalar = Annotated[str, StringConstraints(max_length=1000)] | bool | int | float
@@ -54,6 +57,7 @@ class Explain:
     """The handler, over the resident routing data."""
 
     snapshot: Snapshot
+    counts: CallLimits | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def explain(self, call: Call) -> Reply:
@@ -63,17 +67,36 @@ class Explain:
             at = (question.at or self.now()).astimezone(UTC)
         except OverflowError:
             raise ValidationFailed("/at is out of range") from None
-        found = explain(
-            self.snapshot,
-            call.tenant,
-            question.from_,
-            question.to,
-            question.context,
-            at,
-            Random(),  # noqa: S311 - shuffles members as for a real call
-            acts=_acts(question),
-        )
+
+        def explained(facts: Facts) -> Explanation:
+            return explain(
+                self.snapshot,
+                call.tenant,
+                question.from_,
+                question.to,
+                question.context,
+                at,
+                Random(),  # noqa: S311 - shuffles members as for a real call
+                facts,
+                acts=_acts(question),
+            )
+
+        found, full = explained(NO_FACTS), dict[str, int]()
+        # How high limits stood at another time nobody knows.
+        rounds = ROUNDS if self.counts is not None and question.at is None else 0
+        for _ in range(rounds):
+            reached = await self._reached(found)
+            if not reached:
+                break
+            full |= reached
+            found = explained(Facts(full=full))
         return Reply(found.document())
+
+    async def _reached(self, found: Explanation) -> dict[str, int]:
+        """The limits that a real call would find reached."""
+        if self.counts is None or not found.limits:
+            return {}
+        return await self.counts.reached(found.limits)
 
     def routes(self) -> list[Route]:
         """The route of this file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nizam.http.call_schemas import CALL_SCHEMAS
+from nizam.http.limits_in_use_schema import LIMITS_IN_USE
 from nizam.http.schema_parts import (
     Schema,
     array,
@@ -207,6 +208,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Explanation": EXPLANATION,
     "CallExplanation": CALL_EXPLANATION,
     "TenantStats": TENANT_STATS,
+    "LimitsInUse": LIMITS_IN_USE,
     **CALL_SCHEMAS,
 }
 """By their names in the document."""

@@ -23,6 +23,9 @@ from nizam.kv.scripts import script
 DEADLINE_SECONDS = 2.0
 CONNECT_SECONDS = 3.0
 SILENCE_SECONDS = 1.0
+OWN_DELAY_SECONDS = 0.003
+MOST_AGAIN = 5
+"""A deadline that comes so much too late, since this process was busy, begins again, so often."""
 _TEMPORARY = (
     "LOADING",
     "READONLY",
@@ -156,26 +159,46 @@ class SingleRedis:
         """The answer to one command; KeyValueUnavailable after `seconds`."""
         told: Deferred[Any] = Deferred()
 
+        timer: Any = None
+        again = 0
+
+        def wait() -> None:
+            nonlocal timer
+            timer = self._reactor.callLater(seconds, late, self._reactor.seconds() + seconds)
+
+        def late(due: float) -> None:
+            nonlocal again
+            if self._reactor.seconds() - due < OWN_DELAY_SECONDS or again >= MOST_AGAIN:
+                expire()
+                return
+            # It is this process that was slow: the command may not be sent, the answer not read.
+            again += 1
+            wait()
+
         def expire() -> None:
             if seconds >= SILENCE_SECONDS and connection.connected:
                 connection.transport.abortConnection()
             told.errback(KeyValueUnavailable(f"Redis did not answer within {seconds:g} s"))
 
-        def succeed(answer: Any) -> None:
-            if timer.active():
+        def stop() -> bool:
+            waiting: bool = timer is not None and timer.active()
+            if waiting:
                 timer.cancel()
+            return waiting
+
+        def succeed(answer: Any) -> None:
+            if stop():
                 told.callback(answer)
 
         def fail(failure: Any) -> None:
-            if timer.active():
-                timer.cancel()
+            if stop():
                 told.errback(failure)
 
         try:
             answering = connection.execute_command(*command)
         except self._redis.ConnectionError:
             raise KeyValueUnavailable("there is no connection to Redis") from None
-        timer = self._reactor.callLater(seconds, expire)
+        wait()
         answering.addCallbacks(succeed, fail)
         try:
             return await told

@@ -12,7 +12,7 @@ from nizam.errors import NotFound, ValidationFailed
 from nizam.fsxml.dialplan import render
 from nizam.routing.context import Random
 from nizam.routing.decide import Decision, decide
-from nizam.routing.facts import NO_FACTS, Facts
+from nizam.routing.facts import NO_FACTS, Facts, Limit
 from nizam.routing.plan import describe
 from nizam.routing.rehearsal import Acts, answered, rehearse
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
@@ -39,10 +39,12 @@ class Explanation:
     route: str
     commands: list[dict[str, object]]
     then: list[dict[str, Any]] | None = None
+    limits: tuple[Limit, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The explanation as JSON data."""
+        """The explanation as JSON data, without the limits: they count for real calls."""
         found = attrs.asdict(self, recurse=False)
+        del found["limits"]
         if self.then is None:
             del found["then"]
         return found
@@ -105,4 +107,5 @@ def explained(decision: Decision, view: TenantView, xml: bytes) -> Explanation:
             {"resource": it.resource, "id": str(it.id), "changes": dict(it.changes)}
             for it in decision.commands
         ],
+        limits=decision.limits,
     )

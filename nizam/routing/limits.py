@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
+from uuid import UUID
 
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.model.outbound_route import OutboundRoute
+from nizam.model.tenant import Quotas
 from nizam.routing.context import Routing
 from nizam.routing.facts import Limit, Notice
 from nizam.routing.plan import Hangup, Plan
@@ -45,18 +47,9 @@ def refused(routing: Routing, *, inbound: bool) -> Plan | None:
     """The plan of a call that is one too many for the tenant or its caller; None lets it in."""
     if routing.request.call_id is not None:
         return None
-    tenant, quotas = routing.view.id, routing.tenant.quotas
-    reached = routing.take(
-        Limit("concurrent", "tenant", tenant, quotas.max_concurrent_calls),
-        Limit("per_minute", "tenant", tenant, quotas.max_calls_per_minute),
-        Limit(
-            "minutes_per_day",
-            "tenant",
-            tenant,
-            quotas.max_call_minutes_per_day,
-            day=today(routing) if quotas.max_call_minutes_per_day else "",
-        ),
-    )
+    quotas = routing.tenant.quotas
+    day = today(routing) if quotas.max_call_minutes_per_day else ""
+    reached = routing.take(*of_tenant(routing.view.id, quotas, day))
     caller = routing.rights.extension
     if reached is None and caller is not None:
         reached = routing.take(of_extension(caller))
@@ -69,6 +62,16 @@ def refused(routing: Routing, *, inbound: bool) -> Plan | None:
     tell(routing, reached, whose, cause, caller if reached.scope == "extension" else None)
     routing.outcome = "denied"
     return (Hangup(cause),)
+
+
+def of_tenant(tenant_id: UUID, quotas: Quotas, day: str) -> tuple[Limit, ...]:
+    """The limits on all calls of a tenant; `day` is its day."""
+    minutes = quotas.max_call_minutes_per_day
+    return (
+        Limit("concurrent", "tenant", tenant_id, quotas.max_concurrent_calls),
+        Limit("per_minute", "tenant", tenant_id, quotas.max_calls_per_minute),
+        Limit("minutes_per_day", "tenant", tenant_id, minutes, day=day),
+    )
 
 
 def of_extension(extension: Entry[Extension]) -> Limit:

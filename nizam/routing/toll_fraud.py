@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from uuid import UUID
 
-from nizam.model.tenant import OutsideCaps
+from nizam.model.tenant import OutsideCaps, Velocity
 from nizam.routing import numbers
 from nizam.routing.context import Routing
 from nizam.routing.facts import Limit, LimitScope, Notice
@@ -88,15 +89,19 @@ def _after_hours(routing: Routing, target: str, kind: str) -> bool:
 
 
 def _limits(routing: Routing, target: str, *, costly: bool) -> Iterator[Limit]:
-    policy, extension = routing.tenant.dialling, routing.rights.extension
-    yield from _caps(routing, "tenant", policy.caps, costly=costly)
+    policy, extension, day = routing.tenant.dialling, routing.rights.extension, today(routing)
+    yield from caps("tenant", routing.view.id, policy.caps, day, costly=costly)
     if extension is not None:
-        yield from _caps(routing, "extension", extension.body.outside_caps, costly=costly)
-    if not costly:
-        return
-    scope: LimitScope = "tenant" if extension is None else "extension"
-    owner = routing.view.id if extension is None else extension.id
-    alarm = policy.velocity
+        own = extension.body.outside_caps
+        yield from caps("extension", extension.id, own, day, costly=costly)
+    if costly and extension is not None:
+        yield from velocity("extension", extension.id, policy.velocity, target)
+    elif costly:
+        yield from velocity("tenant", routing.view.id, policy.velocity, target)
+
+
+def velocity(scope: LimitScope, owner: UUID, alarm: Velocity, target: str) -> Iterator[Limit]:
+    """The limits of the alarm for costly calls to `target`."""
     window, block = alarm.window_seconds, alarm.block_seconds
     yield Limit(
         "attempts",
@@ -130,18 +135,15 @@ def _limits(routing: Routing, target: str, *, costly: bool) -> Iterator[Limit]:
     )
 
 
-def _caps(
-    routing: Routing, scope: LimitScope, caps: OutsideCaps, *, costly: bool
+def caps(
+    scope: LimitScope, owner: UUID, own: OutsideCaps, day: str, *, costly: bool
 ) -> Iterator[Limit]:
-    extension = routing.rights.extension
-    owner = extension.id if scope == "extension" and extension is not None else routing.view.id
-    yield Limit("attempts", scope, owner, caps.max_calls_per_minute, of="outside")
+    """The limits of a tenant or an extension on calls outside, on the tenant's `day`."""
+    yield Limit("attempts", scope, owner, own.max_calls_per_minute, of="outside")
     if costly:
-        yield Limit("concurrent", scope, owner, caps.max_concurrent_costly_calls, of="costly")
-        if caps.max_costly_minutes_per_day:
-            day = today(routing)
-            most = caps.max_costly_minutes_per_day
-            yield Limit("minutes_per_day", scope, owner, most, of="costly", day=day)
+        yield Limit("concurrent", scope, owner, own.max_concurrent_costly_calls, of="costly")
+        most = own.max_costly_minutes_per_day
+        yield Limit("minutes_per_day", scope, owner, most, of="costly", day=day)
 
 
 def _block(routing: Routing, reason: str, words: str, **data: object) -> None:

@@ -255,6 +255,14 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 0 to 1023",
         "The number of the database.",
     ),
+    Setting(
+        "NIZAM_LIMITS_TIMEOUT_MS",
+        "redis.limits_timeout_ms",
+        p.integer(1, 5000),
+        20,
+        "a whole number from 1 to 5000",
+        "How long a call with limits waits for Redis before this instance counts by itself.",
+    ),
     # -- freeswitch
     Setting(
         "ESL_HOST",

@@ -112,6 +112,7 @@ class RedisSettings:
     username: str | None
     password: Secret | None
     database: int
+    limits_timeout_ms: int
 
 
 @attrs.frozen

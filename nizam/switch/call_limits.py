@@ -38,10 +38,9 @@ from nizam.switch.counters import (
 )
 from nizam.switch.local_counts import LocalCounts
 
-TAKE_SECONDS: Final = 0.02
-"""How long a call waits for Redis."""
-PAUSE_SECONDS: Final = 1.0
-"""How long Redis is not asked after it did not answer."""
+FIRST_PAUSE_SECONDS: Final = 0.05
+LAST_PAUSE_SECONDS: Final = 1.0
+"""How long Redis is not asked after it did not answer: each time twice as long."""
 TICK_SECONDS: Final = 0.1
 ROUND_SECONDS: Final = 30.0
 """Between reports of all calls: what an event did not tell is put right by then."""
@@ -65,7 +64,8 @@ class CallLimits(Service):
     """The counters of one process.
 
     `calls` gives the calls under way on the switches that this process listens to; `counted` says
-    which calls count. `changed` is to be told of each call of which something changed.
+    which calls count. `changed` is to be told of each call of which something changed. A call
+    waits `deadline` seconds for Redis.
     """
 
     _log = Logger()
@@ -78,7 +78,7 @@ class CallLimits(Service):
         calls: Callable[[], Iterable[Call]] = tuple,
         counted: Counted = _everything,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        deadline: float = TAKE_SECONDS,
+        deadline: float = 0.02,
     ) -> None:
         self._clock = clock
         self._key_value = key_value
@@ -93,6 +93,7 @@ class CallLimits(Service):
         self._refused_here: deque[tuple[str, str]] = deque(maxlen=MOST_LATE)
         self._taken_here: deque[tuple[float, str, list[Wanted]]] = deque(maxlen=MOST_LATE)
         self._paused_until = 0.0
+        self._pause_seconds = FIRST_PAUSE_SECONDS
         self._next_round = 0.0
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
@@ -180,7 +181,7 @@ class CallLimits(Service):
         try:
             found = await self._key_value.script("limit_take", keys, arguments, self._deadline)
         except KeyValueUnavailable:
-            self._paused_until = self._clock.seconds() + PAUSE_SECONDS
+            self._pause()
             metrics.CALL_LIMITS_SHARED.set(0)
             return None
         except Exception:
@@ -188,8 +189,16 @@ class CallLimits(Service):
             metrics.CALL_LIMITS_SHARED.set(0)
             return None
         metrics.CALL_LIMITS_SHARED.set(1)
+        self._pause_seconds = FIRST_PAUSE_SECONDS
         pairs = zip(found[::2], found[1::2], strict=True)
         return {wants[int(position) - 1].limit.key: int(count) for position, count in pairs}
+
+    def _pause(self) -> None:
+        now = self._clock.seconds()
+        # Calls that were waiting together have seen the same.
+        if now >= self._paused_until:
+            self._paused_until = now + self._pause_seconds
+            self._pause_seconds = min(2 * self._pause_seconds, LAST_PAUSE_SECONDS)
 
     # -- the calls that there are -------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,13 @@ class Town:
 
 
 @asynccontextmanager
-async def town(reactor: Any, database: str, redis_url: str, folder: Path) -> AsyncIterator[Town]:
+async def town(
+    reactor: Any,
+    database: str,
+    redis_url: str,
+    folder: Path,
+    more_settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Town]:
     """A daemon with the demo tenant, and its phones; at the end nothing may have gone wrong.
 
     That is: no problem in the truth of the switch, no unknown application, no error in the log,
@@ -113,7 +119,7 @@ async def town(reactor: Any, database: str, redis_url: str, folder: Path) -> Asy
     """
     users = tuple(User(number, DOMAIN, sip_password(number)) for number in EXTENSIONS)
     scenery = Scenery(users=users, pace=PACE, durations=Durations())
-    site = await build_site(reactor, database, redis_url, folder, scenery)
+    site = await build_site(reactor, database, redis_url, folder, scenery, more_settings)
     try:
         stage = Stage(site.switch)
         anna, ben, cora = (stage.phone(user) for user in users)

@@ -13,7 +13,6 @@ from twisted.internet.task import deferLater
 from nizam import metrics
 from nizam.embedded.redis import PrivateRedis
 from nizam.routing.facts import Limit
-from nizam.switch.call_limits import TAKE_SECONDS
 from tests.daemon.process import frozen
 from tests.switch.counting import (
     BACKUP,
@@ -323,7 +322,7 @@ async def test_while_redis_hangs_fifty_calls_at_once_are_still_no_more_than_ten(
     client = redis(reactor, redis_url)
     await client.start()
     try:
-        shared = counting(client, TAKE_SECONDS)
+        shared = counting(client, 0.02)
         with frozen(redis_server.pid):
             asked = [Deferred.fromCoroutine(shared.take(new(), CALLS)) for _ in range(50)]
             found = await gatherResults(asked)
@@ -383,7 +382,7 @@ async def test_while_redis_hangs_calls_wait_twenty_milliseconds_once_and_are_cou
     client = redis(reactor, redis_url)
     await client.start()
     try:
-        shared = counting(client, TAKE_SECONDS)
+        shared = counting(client, 0.02)
         alone = metrics.CALL_LIMITS_LOCAL_TOTAL._value.get()
         assert not await shared.take(new(), PHONE)
         with frozen(redis_server.pid):
