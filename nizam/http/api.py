@@ -53,6 +53,7 @@ from nizam.store.documents import Documents
 from nizam.store.store import Store
 from nizam.switch.call_limits import CallLimits
 from nizam.switch.live import LiveState
+from nizam.switch.live_facts import LiveFacts
 from nizam.webhooks.queue import DeliveryQueue
 
 
@@ -153,7 +154,7 @@ class Api:
         found += History(self.store).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live).routes()
-        found += Explain(self.snapshot, self.counts).routes()
+        found += Explain(self.snapshot, self.counts, LiveFacts(self.live, self.snapshot)).routes()
         found += LimitsInUse(self.snapshot, self.counts).routes()
         found += self.signing_in.routes()
         found += routes_of_me()

@@ -21,7 +21,7 @@ from nizam.model.base import Value
 from nizam.model.flow_nodes import NodeId
 from nizam.model.values import HangupCause, safe_text
 from nizam.routing.explain import Explanation, explain
-from nizam.routing.facts import NO_FACTS, Facts
+from nizam.routing.facts import NOTHING_LIVE, Facts, Live
 from nizam.routing.rehearsal import Acts
 from nizam.routing.snapshot import Snapshot
 from nizam.switch.call_limits import CallLimits
@@ -32,7 +32,8 @@ Dialled = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterVa
 
 
 class Question(Value):
-    """A call that might be made; `at` is now unless given."""
+    """A call that might be made; `at` is now unless given. Now means: with the phones that are
+    registered, the calls that are up and the limits that are reached."""
 
     from_: Annotated[Dialled, Field(alias="from")]
     """The number of the extension that calls, or the caller's number as the carrier gives it."""
@@ -58,6 +59,7 @@ class Explain:
 
     snapshot: Snapshot
     counts: CallLimits | None = None
+    live: Live = NOTHING_LIVE
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def explain(self, call: Call) -> Reply:
@@ -81,15 +83,16 @@ class Explain:
                 acts=_acts(question),
             )
 
-        found, full = explained(NO_FACTS), dict[str, int]()
-        # How high limits stood at another time nobody knows.
+        # Which phones and calls there are, and how high limits stand, nobody knows of another time.
+        live = self.live if question.at is None else NOTHING_LIVE
+        found, full = explained(Facts(live)), dict[str, int]()
         rounds = ROUNDS if self.counts is not None and question.at is None else 0
         for _ in range(rounds):
             reached = await self._reached(found)
             if not reached:
                 break
             full |= reached
-            found = explained(Facts(full=full))
+            found = explained(Facts(live, full))
         return Reply(found.document())
 
     async def _reached(self, found: Explanation) -> dict[str, int]:

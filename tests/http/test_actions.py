@@ -159,6 +159,35 @@ async def test_live_calls_and_registrations_are_those_of_the_tenant(server: Serv
     assert (await server.request("GET", f"{tenant}/registrations")).json["data"] == []
 
 
+async def test_explain_knows_the_phones_of_now_and_no_other_time(server: Server) -> None:
+    tenant = await server.make_tenant()
+    made = await server.make(f"{tenant}/extensions", {"number": "1002", "display_name": "Grace"})
+    shown = (await server.request("GET", tenant)).json
+    for kind, it in (("tenant", shown), ("extension", made)):
+        fields = resource(kind).body.model_fields
+        body = to_json({name: it[name] for name in fields if name in it})
+        owner = None if kind == "tenant" else UUID(shown["id"])
+        server.api.snapshot.put(Row(kind, UUID(it["id"]), owner, 1, body))
+    for number in (1, 2):
+        phone = {
+            "tenant_id": shown["id"],
+            "user": "1002",
+            "domain": shown["domain"],
+            "contact": f"sip:1002@192.0.2.{number}:5060",
+            "profile": "internal",
+            "node": "fs1",
+            "registered_at": f"2026-01-0{number}T00:00:00Z",
+        }
+        server.api.live.put("registrations", "fs1", str(number), phone)
+    call = {"from": "1001", "to": "1002"}
+    now = await server.request("POST", f"{tenant}/routing/explain", call)
+    then = await server.request(
+        "POST", f"{tenant}/routing/explain", call | {"at": "2026-01-03T00:00:00Z"}
+    )
+    assert now.json["xml"].count("sip:1002@192.0.2.") == 2, now.body
+    assert "sip:" not in then.json["xml"]
+
+
 async def test_explain_says_where_a_call_would_go(server: Server) -> None:
     tenant = await server.make_tenant()
     shown = (await server.request("GET", tenant)).json
