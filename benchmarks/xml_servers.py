@@ -1,19 +1,23 @@
 """The Twisted servers that `xml_lookup` measures, each in a process of its own:
 
-    python -m benchmarks.xml_servers nizam|bare PORT TENANTS EXTENSIONS
+    python -m benchmarks.xml_servers nizam|limited|bare PORT TENANTS EXTENSIONS
 
-`nizam` is the daemon's site with its resource and a snapshot of so many tenants; `bare` a
+`nizam` is the daemon's site with its resource and a snapshot of so many tenants; `limited` the same
+with limits on calls, which the Redis of $REDIS_URL counts; `bare` a
 Resource of twisted.web that returns documents of the same bytes without looking anything up.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from random import SystemRandom
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid5
 
 import orjson
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -24,10 +28,12 @@ from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
+from nizam.kv.single import SingleRedis
 from nizam.routing.decide import decide
 from nizam.routing.snapshot import Row, Snapshot
 from nizam.settings.values import Secret, SecretKey, SipSettings, XmlClient
 from nizam.store.secrets import SecretBox
+from nizam.switch.call_limits import CallLimits
 
 SPACE = UUID("01937a5e-0000-7000-8000-000000000000")
 SECRETS = SecretBox([SecretKey("k1", bytes(32))])
@@ -49,7 +55,17 @@ def _json(value: dict[str, Any]) -> bytes:
     return bytes(memoryview(orjson.dumps(value)))
 
 
-def fill(snapshot: Snapshot, tenants: int, extensions: int) -> None:
+QUOTAS = {
+    "max_concurrent_calls": 1_000_000,
+    "max_calls_per_minute": 1_000_000,
+    "max_call_minutes_per_day": 1_000_000,
+}
+"""Three limits that count and are never reached."""
+
+
+def fill(
+    snapshot: Snapshot, tenants: int, extensions: int, quotas: dict[str, int] | None = None
+) -> None:
     """So many tenants with so many extensions each, numbered from 1000."""
     for tenant in range(tenants):
         owner = uuid5(SPACE, f"t{tenant}")
@@ -59,6 +75,7 @@ def fill(snapshot: Snapshot, tenants: int, extensions: int) -> None:
             "domain": domain(tenant),
             "status": "active",
             "settings": {},
+            "quotas": quotas or {},
         }
         snapshot.put(Row("tenant", owner, None, 1, _json(body)))
         for number in range(1000, 1000 + extensions):
@@ -100,14 +117,27 @@ def _bare(questions: list[bytes]) -> Any:
     return Site(_Bare(*answers), parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
 
 
-def _nizam(tenants: int, extensions: int, reactor: Any) -> Any:
+def _limits(reactor: Any) -> CallLimits:
+    """Counters over the Redis of $REDIS_URL, which the caller has started."""
+    url = urlsplit(os.environ["REDIS_URL"])
+    password = unquote(url.password or "") or None
+    key_value = SingleRedis(reactor, url.hostname or "", url.port or 0, password)
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(key_value.start()))
+    limits = CallLimits(reactor, key_value)
+    reactor.callWhenRunning(limits.startService)
+    return limits
+
+
+def _nizam(tenants: int, extensions: int, reactor: Any, *, limited: bool = False) -> Any:
     snapshot = Snapshot()
-    fill(snapshot, tenants, extensions)
+    fill(snapshot, tenants, extensions, QUOTAS if limited else None)
     clients = (XmlClient("fs1", USERNAME, Secret(PASSWORD)),)
     resource = XmlCurlResource(
         snapshot,
         NodeCredentials(snapshot, SECRETS.decrypt, clients),
-        CallDecider(snapshot, reactor, SystemRandom()),
+        CallDecider(
+            snapshot, reactor, SystemRandom(), limiter=_limits(reactor) if limited else None
+        ),
         SECRETS.decrypt,
         SipSettings(None, 5060, None, 5080, None, None),
         lambda: True,
@@ -127,9 +157,10 @@ def main() -> None:
 
     reactor: Any = installed
     kind, port, tenants, extensions = sys.argv[1], *map(int, sys.argv[2:])
-    site = (
-        _bare(list(questions(0, 1001))) if kind == "bare" else _nizam(tenants, extensions, reactor)
-    )
+    if kind == "bare":
+        site = _bare(list(questions(0, 1001)))
+    else:
+        site = _nizam(tenants, extensions, reactor, limited=kind == "limited")
     reactor.listenTCP(port, site, interface="127.0.0.1", backlog=1024)
     reactor.callWhenRunning(lambda: print("ready", flush=True))
     reactor.run()

@@ -124,6 +124,8 @@ class XmlCurlResource(Resource):
             except Exception:
                 body = b"" if gone else self._fault(request, "dialplan", started)
             if not gone:
+                # Otherwise it would go out in chunks.
+                request.setHeader(b"content-length", b"%d" % len(body))
                 request.write(body)
                 request.finish()
 
