@@ -186,7 +186,10 @@ def _from_node(
         routing.enter(entry, f"extension {entry.body.number}")
         leg = attrs.evolve(phone_leg(routing, entry), record=None)
         plan = (Bridge((leg,)),)
-    return _decided(routing, call_id, plan, inbound=True)
+    # On this switch it is a call of its own, which ends when it ends here; it is explained with the
+    # one that it is a part of.
+    decision = _decided(routing, request.unique_id, plan, inbound=True)
+    return attrs.evolve(decision, call_id=call_id)
 
 
 def find_did(snapshot: Snapshot, received: str) -> tuple[TenantView, Entry[Did]] | None:

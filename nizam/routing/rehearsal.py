@@ -13,7 +13,7 @@ from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import Facts, Fetched
 from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
 from nizam.routing.plan import Answer, Bridge, CollectDigits, Export, Plan, RunIvr, Set, Transfer
-from nizam.routing.request import PUBLIC_CONTEXT, CallRequest, FlowState
+from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest, FlowState
 from nizam.routing.snapshot import Snapshot
 
 MOST_STEPS = 25
@@ -83,6 +83,7 @@ def rehearse(
             disposition=variables.get("originate_disposition"),
             answered=request.answered or any(isinstance(it, Answer) for it in decision.plan),
             hops=int(variables.get(HOPS, "0")),
+            zone_did_id=variables.get(ZONE_DID),
             flow=_state(variables),
         )
         decision = answered(snapshot, request, at, random, facts, acts)

@@ -43,8 +43,12 @@ def test_the_phones_that_are_here_ring_and_nothing_follows(tenants: Tenants) -> 
     assert (decision.outcome, decision.tenant_id) == ("routed", identifier("acme"))
 
 
-def test_the_call_keeps_the_id_that_it_has_at_the_other_switch(tenants: Tenants) -> None:
-    assert Export("nizam_call_id", FIRST) in ask(tenants).plan
+def test_it_is_explained_with_the_call_at_the_other_switch_and_ends_apart_from_it(
+    tenants: Tenants,
+) -> None:
+    decision = ask(tenants)
+    assert decision.call_id == FIRST
+    assert [it.value for it in steps(decision.plan, Export) if it.name == "nizam_call_id"] == [CALL]
     assert ask(tenants, peer_call_id="${system rm}").call_id == CALL
 
 

@@ -115,3 +115,21 @@ def test_a_flow_of_another_tenant_is_not_rehearsed(tenants: Tenants) -> None:
     )
     explanation = rehearsed(tenants, Acts(("1",), ("USER_BUSY",)), "+12025550201")
     assert (explanation.outcome, explanation.then) == ("not_found", [])
+
+
+def test_the_time_zone_of_the_did_counts_to_the_end(tenants: Tenants) -> None:
+    hours = {
+        "name": "Hours",
+        "rules": [{"from": "09:00", "to": "17:00"}],
+        "match_destination": to_extension("1002"),
+        "otherwise_destination": to_extension("1001"),
+    }
+    tenants.put("time_condition", "acme/hours", hours)
+    opens = {"type": "time_condition", "id": str(identifier("acme/hours"))}
+    asks = {"id": "ask", "type": "collect", "variable": "x", "next": "open"}
+    put_flow(tenants, [asks, {"id": "open", "type": "bridge", "destination": opens}])
+    did = {"destination": {"type": "call_flow", "id": str(identifier("acme/5100"))}}
+    tenants.put("did", "acme/did", {"number": "+12025550101", "time_zone": "Asia/Tokyo"} | did)
+    (then,) = rehearsed(tenants, Acts(("1",)), "+12025550101").then or ()
+    said = [it["detail"] for it in then["trace"]]
+    assert any("in Asia/Tokyo, the time zone of did +12025550101" in it for it in said)
