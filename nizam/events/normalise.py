@@ -231,7 +231,7 @@ class Normaliser:
     def _dtmf(
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
     ) -> None:
-        if (channel.number or "").startswith("*"):
+        if (channel.number or "").startswith(("*", "#")):
             return  # what is typed after a feature code is a mailbox and its PIN
         data = {
             "digit": event.get("DTMF-Digit"),

@@ -7,8 +7,10 @@ from typing import Any
 
 import attrs
 
+from nizam.fsxml.dialplan import render
 from nizam.routing.decide import Decision
 from nizam.routing.explain import explained
+from nizam.routing.pressed import without_pressed
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import TenantView
 
@@ -24,7 +26,8 @@ class Served:
     view: TenantView | None
 
     def document(self) -> dict[str, Any]:
-        """The question, and why it was answered so, as the API shows it."""
+        """The question, and why it was answered so, as the API shows it; what the caller has
+        pressed in a call flow is not in it."""
         call = self.call
         question = {
             "from": call.caller_extension or call.caller_number,
@@ -34,4 +37,9 @@ class Served:
         }
         if self.view is None:
             return question
-        return question | explained(self.decision, self.view, self.xml).document()
+        plan = without_pressed(self.decision.plan, call.flow.variables)
+        decision, xml = self.decision, self.xml
+        if plan != decision.plan:
+            decision = attrs.evolve(decision, plan=plan)
+            xml = render(decision, call.context)
+        return question | explained(decision, self.view, xml).document()

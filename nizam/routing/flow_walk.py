@@ -190,7 +190,9 @@ class Walk:
             return node.timeout_next or node.next
         for branch in node.branches:
             if branch.digits == digits:
-                self.note(node, f"the caller pressed {digits}")
+                # More than one could be a PIN.
+                pressed = digits if len(digits) == 1 else f"{len(digits)} digits"
+                self.note(node, f"the caller pressed {pressed}, which lead to {branch.next}")
                 return branch.next
         self.note(node, f"the caller pressed {len(digits)} digits")
         return node.next
@@ -199,7 +201,7 @@ class Walk:
         value = text(self.value(node.variable))
         for branch in node.branches:
             if text(branch.value) == value:
-                self.note(node, f"{node.variable} is {branch.value}")
+                self.note(node, f"{node.variable} leads to {branch.next}")
                 return branch.next
         self.note(node, f"{node.variable} is something else")
         return node.next

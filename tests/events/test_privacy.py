@@ -33,6 +33,8 @@ def digits_told(dialled: str) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize(("dialled", "told"), [("5000", "4711"), ("*97", ""), ("*98", "")])
+@pytest.mark.parametrize(
+    ("dialled", "told"), [("5000", "4711"), ("*97", ""), ("*98", ""), ("#98", "")]
+)
 def test_a_mailbox_pin_is_in_no_event(dialled: str, told: str) -> None:
     assert "".join(digits_told(dialled)) == told

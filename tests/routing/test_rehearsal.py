@@ -130,6 +130,6 @@ def test_the_time_zone_of_the_did_counts_to_the_end(tenants: Tenants) -> None:
     put_flow(tenants, [asks, {"id": "open", "type": "bridge", "destination": opens}])
     did = {"destination": {"type": "call_flow", "id": str(identifier("acme/5100"))}}
     tenants.put("did", "acme/did", {"number": "+12025550101", "time_zone": "Asia/Tokyo"} | did)
-    (then,) = rehearsed(tenants, Acts(("1",)), "+12025550101").then or ()
-    said = [it["detail"] for it in then["trace"]]
+    then = rehearsed(tenants, Acts(("1",)), "+12025550101").then or []
+    said = [it["detail"] for it in then[0]["trace"]]
     assert any("in Asia/Tokyo, the time zone of did +12025550101" in it for it in said)
