@@ -6,6 +6,7 @@ up to a bound.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +15,12 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 MOST_OUTPUT = 65_536
+
+_log = Logger()
 
 
 @attrs.frozen
@@ -28,10 +32,21 @@ class Ended:
     status: str
     late: bool
 
-    @property
-    def words(self) -> str:
-        """The end of what it complained about, for the log."""
-        return self.complaints.decode("utf-8", "replace")[-2000:]
+    def answer(self, what: str) -> dict[str, Any] | None:
+        """The JSON object that it said; None, with a line in the log that `what` could not be
+        worked on, when it was ended by its limits or by what it read."""
+        try:
+            found: dict[str, Any] = json.loads(self.output)
+        except ValueError:
+            words = self.complaints.decode("utf-8", "replace")[-2000:]
+            _log.warn(
+                "{what} could not be read: {status}: {words}",
+                what=what,
+                status=self.status,
+                words=words,
+            )
+            return None
+        return found
 
 
 async def run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, Literal
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.logger import Logger
 
 from nizam import child
 from nizam.calendars.days import day_of
@@ -85,19 +83,12 @@ class CalendarReader:
         ended: child.Ended = await self._reading.run(self._run, content, span)
         if ended.late:
             raise TimeoutExceeded(f"the calendar was not read within {WALL_SECONDS:g} s")
-        try:
-            answer: Mapping[str, Any] = json.loads(ended.output)
-        except ValueError:
-            # The program was ended by its limits, or by what it read.
-            Logger().warn(
-                "a calendar could not be read: {status}: {words}",
-                status=ended.status,
-                words=ended.words,
-            )
+        answer = ended.answer("a calendar")
+        if answer is None:
             raise ValidationFailed(
                 "the calendar cannot be worked out",
                 errors=[FieldError("", "too_much", "takes too much to work out")],
-            ) from None
+            )
         if "refused" in answer:
             raise _refusal(answer["refused"])
         days = tuple(map(day_of, answer["days"]))

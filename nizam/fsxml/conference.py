@@ -28,6 +28,12 @@ _TONES = (
 )
 """Tones, since sound files are not on every node: what is missing would be an error in its log."""
 
+_AUDIO = (
+    ("rate", "8000"),
+    ("interval", "20"),
+    ("energy-level", "100"),
+    ("comfort-noise", "true"),
+)
 _ANNOUNCED = (
     ("enter-sound", "tone_stream://%(200,0,500,600,700)"),
     ("exit-sound", "tone_stream://%(500,0,300,200,100,50,25)"),
@@ -95,10 +101,7 @@ def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> 
         "param",
         (
             ("domain", values.domain(view.tenant.domain)),
-            ("rate", "8000"),
-            ("interval", "20"),
-            ("energy-level", "100"),
-            ("comfort-noise", "true"),
+            *_AUDIO,
             ("pin-sound", _PIN_SOUND if asks is None else values.sound(asks)),
             *_TONES,
             *(_ANNOUNCED if room.announce else ()),
@@ -125,10 +128,7 @@ def _page(view: TenantView) -> bytes:
         "param",
         (
             ("domain", values.domain(view.tenant.domain)),
-            ("rate", "8000"),
-            ("interval", "20"),
-            ("energy-level", "100"),
-            ("comfort-noise", "true"),
+            *_AUDIO,
             ("caller-controls", "none"),
         ),
     )

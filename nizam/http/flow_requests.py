@@ -75,7 +75,7 @@ class FlowRequests:
         self._asking: dict[str, _Asking] = {}
         self._under_way: Counter[UUID] = Counter()
         self._sent: set[Deferred[Reply]] = set()
-        self._timers: set[IDelayedCall] = set()
+        self._timers: dict[IDelayedCall, Callable[[], object]] = {}
         self._closed = False
 
     async def fetch(
@@ -95,13 +95,14 @@ class FlowRequests:
         return asking.found or Fetched("pending")
 
     async def close(self) -> None:
-        """Close the connections; requests under way end without an answer."""
+        """Close the connections; requests under way end without an answer, and nobody waits on."""
         self._closed = True
         for sent in list(self._sent):
             sent.cancel()
-        for timer in list(self._timers):
-            self._timers.discard(timer)
+        while self._timers:
+            timer, work = self._timers.popitem()
             timer.cancel()
+            work()
         await self._egress.close()
 
     async def _run(self, tenant_id: UUID, name: str, fetch: Fetch, asking: _Asking) -> None:
@@ -190,8 +191,7 @@ class FlowRequests:
 
         timer = self._later(max(seconds, 0), give_up)
         await ended
-        if timer in self._timers:
-            self._timers.discard(timer)
+        if self._timers.pop(timer, None) is not None:
             timer.cancel()
 
     def _later(self, seconds: float, work: Callable[[], object]) -> IDelayedCall:
@@ -200,11 +200,11 @@ class FlowRequests:
             seconds = 0.0
 
         def call() -> None:
-            self._timers.discard(timer)
+            self._timers.pop(timer, None)
             work()
 
         timer: IDelayedCall = self._reactor.callLater(seconds, call)
-        self._timers.add(timer)
+        self._timers[timer] = work
         return timer
 
     def _pause(self, seconds: float) -> Awaitable[None]:

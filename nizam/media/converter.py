@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.logger import Logger
 
 from nizam import child
 from nizam.errors import FieldError, TimeoutExceeded, ValidationFailed
@@ -45,16 +43,9 @@ async def convert(reactor: Any, source: int, target: int, limits: Limits) -> dic
 
 
 def _facts(ended: child.Ended) -> dict[str, Any]:
-    try:
-        answer: dict[str, Any] = json.loads(ended.output)
-    except ValueError:
-        # The program was ended by its limits, or by what it read.
-        Logger().warn(
-            "an upload could not be converted: {status}: {words}",
-            status=ended.status,
-            words=ended.words,
-        )
-        raise not_taken("not_audio", "the file cannot be decoded") from None
+    answer = ended.answer("an upload")
+    if answer is None:
+        raise not_taken("not_audio", "the file cannot be decoded")
     if "facts" in answer:
         facts: dict[str, Any] = answer["facts"]
         return facts

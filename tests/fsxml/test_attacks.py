@@ -30,13 +30,12 @@ from nizam.routing.decide import decide
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Row, Snapshot
 from nizam.routing.tokens import menu_name, room_name
-from nizam.settings.values import SipSettings
 from tests.fsxml.attacks import ATTACKS
 from tests.fsxml.inert import check_document
 from tests.fsxml.tenant_fields import SOME_ID, TextField, text_fields
 from tests.routing.cases.case import TUESDAY
 from tests.routing.cases.site import SPACE, switch, tenant_id, tenants
-from tests.routing.tenants import CALL, reveal
+from tests.routing.tenants import CALL, SIP, reveal
 
 ACME = "acme.example.test"
 TRIED = uuid5(SPACE, "tried")
@@ -45,14 +44,6 @@ ROUTED = [it for it in resources().values() if it.routed]
 CONFIGURATIONS = ("acl.conf", "conference.conf", "ivr.conf", "sofia.conf", "voicemail.conf")
 CALLED = ("1002", "1006", "2000", "2002", "5000", "700", "*97", "911", "+13105550123")
 ASKED = ("key_value", "profile", "profile_name", "Menu-Name", "variable_nizam_tenant_id")
-_SIP = SipSettings(
-    internal_ip=None,
-    internal_port=5060,
-    external_ip=None,
-    external_port=5080,
-    rtp_ip=None,
-    advertised_ip=None,
-)
 
 
 @pytest.mark.parametrize("it", ROUTED, ids=[it.name for it in ROUTED])
@@ -157,7 +148,7 @@ def _decide(snapshot: Snapshot, request: CallRequest) -> None:
 
 def _configuration(snapshot: Snapshot, fields: dict[str, str]) -> None:
     question = _encoded({"section": "configuration", **fields})
-    check_document(Configuration(snapshot, _SIP, reveal).answer(question))
+    check_document(Configuration(snapshot, SIP, reveal).answer(question))
 
 
 def _directory(snapshot: Snapshot, fields: dict[str, str]) -> None:

@@ -13,17 +13,7 @@ from pydantic import ValidationError
 from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.writer import NOT_FOUND
-from nizam.settings.values import SipSettings
-from tests.routing.tenants import Tenants, identifier, recorded_tenants, reveal
-
-SIP = SipSettings(
-    internal_ip=None,
-    internal_port=5060,
-    external_ip=None,
-    external_port=5080,
-    rtp_ip=None,
-    advertised_ip=None,
-)
+from tests.routing.tenants import SIP, Tenants, identifier, recorded_tenants, reveal
 
 MUSIC_ID = identifier("piano.wav")
 MUSIC: dict[str, Any] = {

@@ -12,6 +12,7 @@ import attrs
 import orjson
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from nizam.http.flow_requests import MOST_AT_ONCE, FlowRequests
@@ -178,6 +179,18 @@ async def test_an_instance_that_dies_leaves_no_call_waiting(
     assert await key_value.set(name, b"", seconds=60, only_new=True)
     found = await desk.two.fetch(TENANT, CALL, desk.fetch(timeout_seconds=1), 5.0)
     assert (found.state, desk.asked) == ("failed", 0)
+
+
+async def test_who_waits_for_another_instance_waits_no_longer_when_this_one_stops(
+    desk: Desk,
+) -> None:
+    desk.answers(seconds=None)
+    for instance in (desk.one, desk.two):
+        assert (await instance.fetch(TENANT, CALL, desk.fetch(), 0.2)).state == "pending"
+    waiting = Deferred.fromCoroutine(desk.two.fetch(TENANT, CALL, desk.fetch(), 60))
+    await desk.two.close()
+    assert waiting.called
+    assert (await waiting).state != "answered"
 
 
 async def test_without_redis_each_instance_asks_with_the_same_id(desk: Desk) -> None:

@@ -18,12 +18,11 @@ from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
-from nizam.settings.values import SipSettings
 from nizam.sim.script import Script
 from nizam.sim.settings import Durations, Scenery, User
 from nizam.sim.switch import SimulatedSwitch
 from tests.http.test_xmlcurl import Channels
-from tests.routing.tenants import ACME, Tenants, recorded_tenants, reveal, to
+from tests.routing.tenants import ACME, SIP, Tenants, recorded_tenants, reveal, to
 
 USERS = tuple(User(number, ACME, f"acme-{number}-pw") for number in ("1001", "1002", "1003"))
 CARRIER = "carrier.example.test"
@@ -59,7 +58,7 @@ async def exchange() -> AsyncIterator[Exchange]:
         credentials,
         CallDecider(tenants.snapshot, clock, random.Random(1), observers=(channels.served,)),
         reveal,
-        SipSettings(None, 5060, None, 5080, None, None),
+        SIP,
         lambda: True,
     )
     root, freeswitch = Resource(), Resource()  # type: ignore[no-untyped-call]

@@ -18,12 +18,14 @@ from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import Plan, Step
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Row, Snapshot
+from nizam.settings.values import SipSettings
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 CALL = "f1ce7d5b-bfdb-4635-8f61-2ebffbfe2240"
 SPACE = UUID("01937a5e-0000-7000-8000-000000000000")
 
 MEDIA_ROOT = Path("/srv/media")
+SIP = SipSettings(None, 5060, None, 5080, None, None)
 
 ACME = "acme.example.test"
 GLOBEX = "globex.example.test"

@@ -43,13 +43,12 @@ from nizam.routing.plan import (
 )
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot
-from nizam.settings.values import SipSettings
 from tests.fsxml.inert import check_document
 from tests.routing.cases.agreement import check_xml
 from tests.routing.cases.channel import Channel
 from tests.routing.cases.site import Site, domain, tenant_id
 from tests.routing.generated import CAUSES, DIALLED, DIDS, EXTENSIONS, PREFIX, sites
-from tests.routing.tenants import CALL, MEDIA_ROOT, reveal
+from tests.routing.tenants import CALL, MEDIA_ROOT, SIP, reveal
 
 pytestmark = pytest.mark.time_limit(120)
 
@@ -59,14 +58,6 @@ ENDS = (
 )
 """After these nothing of the call is left, or it asks again."""
 
-_SIP = SipSettings(
-    internal_ip=None,
-    internal_port=5060,
-    external_ip=None,
-    external_port=5080,
-    rtp_ip=None,
-    advertised_ip=None,
-)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _MOMENTS = st.integers(0, 2 * 365 * 24 * 60).map(lambda it: START + timedelta(minutes=it))
 checked = settings(
@@ -244,7 +235,7 @@ def _in_menu(world: World, menu: str, data: st.DataObject) -> str | None:
         "variable_nizam_tenant_id": str(tenant_id("acme")),
     }
     question = XmlRequest(urlencode(fields).encode())
-    answer = Configuration(world.snapshot, _SIP, reveal).answer(question)
+    answer = Configuration(world.snapshot, SIP, reveal).answer(question)
     if answer == NOT_FOUND:
         return None
     check_document(answer)

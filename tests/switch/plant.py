@@ -17,7 +17,6 @@ from nizam.errors import NizamError
 from nizam.kv.single import SingleRedis
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import NodeSettings, Secret, SecretKey
-from nizam.settings.values import SipSettings
 from nizam.sim.settings import Dialable, Durations, Scenery, User
 from nizam.sim.switch import SimulatedSwitch
 from nizam.store.pool import Pool
@@ -27,6 +26,7 @@ from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
 from nizam.switch.nodes import SwitchNodes
 from tests.events.replaying import DOMAINS
+from tests.routing.tenants import SIP
 from tests.sim.answering import PASSWORD, USERNAME, AnsweringServer
 
 ACME = "acme.example.test"
@@ -63,9 +63,6 @@ class CdrEndpoint(Resource):
         except NizamError as error:
             request.setResponseCode(error.status)
         request.finish()  # type: ignore[no-untyped-call]
-
-
-SIP = SipSettings(None, 5060, None, 5080, None, None)
 
 
 @attrs.define

@@ -21,8 +21,7 @@ from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
 from nizam.switch.node import NOT_READY_SECONDS, REORDERED, Node, NodeSpec
 from nizam.switch.nodes import SwitchNodes
-from tests.routing.tenants import Tenants, identifier, recorded_tenants, reveal
-from tests.switch.plant import SIP
+from tests.routing.tenants import SIP, Tenants, identifier, recorded_tenants, reveal
 
 FS2 = identifier("fs2")
 

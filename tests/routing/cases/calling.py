@@ -20,21 +20,11 @@ from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.tokens import AfterRinging, IvrChoice, ParkedTooLong, write_token
 from nizam.routing.words import in_words
-from nizam.settings.values import SipSettings
 from tests.routing.cases.case import Case
 from tests.routing.cases.channel import Channel
 from tests.routing.cases.site import Site, domain, switch, tenant_id, tenants
 from tests.routing.cases.state import NODE, answered, facts_of
-from tests.routing.tenants import CALL, reveal
-
-_SIP = SipSettings(
-    internal_ip=None,
-    internal_port=5060,
-    external_ip=None,
-    external_port=5080,
-    rtp_ip=None,
-    advertised_ip=None,
-)
+from tests.routing.tenants import CALL, SIP, reveal
 
 
 def site_of(case: Case) -> Site:
@@ -118,7 +108,7 @@ class Made:
             "Menu-Name": menu,
             "variable_nizam_tenant_id": str(self.decision.tenant_id),
         }
-        answer = Configuration(self.snapshot, _SIP, reveal).answer(
+        answer = Configuration(self.snapshot, SIP, reveal).answer(
             XmlRequest(urlencode(fields).encode())
         )
         element = etree.fromstring(answer).find(".//menu")
