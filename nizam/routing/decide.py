@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from uuid import UUID
 
@@ -43,13 +42,11 @@ from nizam.routing.plan import (
     UserLeg,
 )
 from nizam.routing.policies import apply_policies
-from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest
+from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest, is_uuid
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import hold_music
 from nizam.routing.tokens import FlowStep, IvrChoice, ParkedTooLong, RingHere, read_token
 from nizam.routing.trace import TraceStep
-
-_UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
 @attrs.frozen
@@ -171,7 +168,7 @@ def _from_node(
 ) -> Decision:
     """Ring the phones that are here; what follows when nobody answers, the other switch knows."""
     call_id = request.peer_call_id or ""
-    if not _UUID.match(call_id):
+    if not is_uuid(call_id):
         call_id = request.unique_id
     request = attrs.evolve(
         request, caller_extension=None, caller_extension_id=None, call_id=call_id
@@ -240,7 +237,7 @@ def _caller(view: TenantView, request: CallRequest) -> Entry[Extension] | None:
         by_number = view.by_number(request.caller_extension)
         if by_number is not None and by_number.resource == "extension":
             found = by_number
-    elif request.caller_extension_id is not None and _UUID.match(request.caller_extension_id):
+    elif request.caller_extension_id is not None and is_uuid(request.caller_extension_id):
         found = view.get(Extension, UUID(request.caller_extension_id))
     return found if found is not None and found.body.enabled else None
 

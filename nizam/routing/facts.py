@@ -132,7 +132,8 @@ class Fetch:
     """An HTTP request that must be answered before the call can go on.
 
     `key` names it among the answers of the call; `url`, `method` and `timeout_seconds` are the
-    tenant's, `body` the JSON object that is sent. `signed_by` is the webhook whose secret signs it.
+    tenant's, `body` the JSON object that is sent. `signed_by` is the webhook whose secret signs it,
+    `node` the node of the call flow that asks.
     """
 
     key: str
@@ -141,6 +142,7 @@ class Fetch:
     timeout_seconds: int
     body: Mapping[str, Any]
     signed_by: UUID | None = None
+    node: str = ""
 
 
 @attrs.frozen

@@ -331,7 +331,7 @@ class Walk:
         url, method = node.url, node.method
         if method == "GET":
             url, body = _with_query(url, body), {}
-        return Fetch(key, url, method, node.timeout_seconds, body, node.webhook_id)
+        return Fetch(key, url, method, node.timeout_seconds, body, node.webhook_id, node.id)
 
 
 def _with_query(url: str, body: Mapping[str, Any]) -> str:

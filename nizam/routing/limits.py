@@ -6,7 +6,7 @@ transfer or a ringing in vain, are those of a call that is counted already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -15,10 +15,10 @@ from nizam.model.gateway import Gateway
 from nizam.model.outbound_route import OutboundRoute
 from nizam.model.tenant import Quotas
 from nizam.routing.context import Routing
-from nizam.routing.facts import Limit, Notice
+from nizam.routing.facts import Limit, LimitKind, Notice
 from nizam.routing.plan import Hangup, Plan
 from nizam.routing.snapshot import Entry
-from nizam.routing.time import local_time
+from nizam.routing.time import day_of
 
 LIMIT_REACHED: Final = "limit.reached"
 
@@ -31,16 +31,20 @@ BARRED: Final = "OUTGOING_CALL_BARRED"
 NO_CIRCUIT: Final = "NORMAL_CIRCUIT_CONGESTION"
 """503: every channel that leads out is taken."""
 
-_WHAT: Final = {
+WHAT: Final[Mapping[LimitKind, str]] = {
     "concurrent": "calls at once",
     "per_minute": "calls a minute",
     "minutes_per_day": "minutes today",
+    "attempts": "calls",
+    "numbers": "different numbers",
+    "short_calls": "short calls",
 }
+"""What each kind counts, in words."""
 
 
 def today(routing: Routing) -> str:
     """The tenant's day."""
-    return local_time(routing.now, routing.tenant.time_zone).date().isoformat()
+    return day_of(routing.now, routing.tenant.time_zone)
 
 
 def refused(routing: Routing, *, inbound: bool) -> Plan | None:
@@ -123,7 +127,7 @@ def no_way_out(routing: Routing, number: str) -> None:
 def stands(routing: Routing, limit: Limit) -> str:
     """How high a limit stands, in words."""
     count = routing.facts.full.get(limit.key, limit.most)
-    return f"{count} of {limit.most} {_WHAT.get(limit.kind, limit.kind)}"
+    return f"{count} of {limit.most} {WHAT[limit.kind]}"
 
 
 def tell(

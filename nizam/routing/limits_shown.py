@@ -12,19 +12,11 @@ from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.model.outbound_route import OutboundRoute
 from nizam.routing.facts import Limit
-from nizam.routing.limits import of_extension, of_tenant
+from nizam.routing.limits import WHAT, of_extension, of_tenant
 from nizam.routing.snapshot import Entry, TenantView
-from nizam.routing.time import local_time
+from nizam.routing.time import day_of
 from nizam.routing.toll_fraud import caps, velocity
 
-_WHAT: Final = {
-    "concurrent": "calls at once",
-    "per_minute": "calls a minute",
-    "minutes_per_day": "minutes today",
-    "attempts": "calls",
-    "numbers": "different numbers",
-    "short_calls": "short calls",
-}
 _OF: Final = {"": "", "outside": " to numbers outside", "costly": " abroad or to premium numbers"}
 
 
@@ -38,13 +30,13 @@ class Shown:
     @property
     def what(self) -> str:
         """What it counts, in words."""
-        return f"{_WHAT[self.limit.kind]}{_OF[self.limit.of]}"
+        return f"{WHAT[self.limit.kind]}{_OF[self.limit.of]}"
 
 
 def limits_of(view: TenantView, now: datetime) -> Iterator[Shown]:
     """Those of the tenant itself, its routes and its gateways."""
     tenant = view.tenant
-    day = _day(view, now)
+    day = day_of(now, view.tenant.time_zone)
     yield from _set(of_tenant(view.id, tenant.quotas, day), tenant.name)
     yield from _set(caps("tenant", view.id, tenant.dialling.caps, day, costly=True), tenant.name)
     yield from _set(velocity("tenant", view.id, tenant.dialling.velocity, ""), tenant.name)
@@ -61,15 +53,11 @@ def limits_of_extension(
 ) -> Iterator[Shown]:
     """Those of one extension."""
     extension, policy = entry.body, view.tenant.dialling
-    day = _day(view, now)
+    day = day_of(now, view.tenant.time_zone)
     yield from _set([of_extension(entry)], extension.number)
     own = caps("extension", entry.id, extension.outside_caps, day, costly=True)
     yield from _set(own, extension.number)
     yield from _set(velocity("extension", entry.id, policy.velocity, ""), extension.number)
-
-
-def _day(view: TenantView, now: datetime) -> str:
-    return local_time(now, view.tenant.time_zone).date().isoformat()
 
 
 def _set(limits: Iterable[Limit], name: str) -> Iterator[Shown]:

@@ -15,11 +15,11 @@ from nizam.model.extension import Extension, RecordingPolicy
 from nizam.model.feature_code import FeatureCode
 from nizam.routing.context import Routing
 from nizam.routing.plan import OfferRecording, RecordCall, Step
+from nizam.routing.request import is_uuid
 from nizam.routing.snapshot import Entry
 
 _INBOUND = frozenset({"inbound", "all"})
 _OUTBOUND = frozenset({"outbound", "all"})
-_UUID = re.compile(r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _KEY = re.compile(r"\A\*([0-9])\Z")
 
 
@@ -82,7 +82,7 @@ def _file(routing: Routing) -> str | None:
         return None
     channel = routing.request.unique_id
     call = routing.request.call_id or channel
-    if _UUID.match(channel) is None or _UUID.match(call) is None:
+    if not is_uuid(channel) or not is_uuid(call):
         routing.note("recording", "failed", "the call has no id to name the file by")
         return None
     # A later question can come from another leg of the call, which is recorded apart.

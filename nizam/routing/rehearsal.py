@@ -45,7 +45,7 @@ def answered(
     for _ in range(_MOST_REQUESTS):
         if decision.fetch is None:
             break
-        body = acts.answers.get(decision.fetch.key.split(":")[1])
+        body = acts.answers.get(decision.fetch.node)
         failed = Fetched("failed", words="no answer is given in this dry run")
         found = failed if body is None else Fetched("answered", body)
         facts = attrs.evolve(facts, fetched={**facts.fetched, decision.fetch.key: found})

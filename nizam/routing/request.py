@@ -15,6 +15,11 @@ ZONE_DID = "nizam_zone_did_id"
 _UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
+def is_uuid(text: str) -> bool:
+    """Whether it is a UUID as FreeSWITCH writes the ids of channels."""
+    return _UUID.match(text) is not None
+
+
 @attrs.frozen
 class FlowState:
     """Where a call is in a call flow, as its channel remembers it.
@@ -77,4 +82,4 @@ class CallRequest:
     def known_id(self) -> str:
         """The id of the call: the one that it was given before, or that of this leg; empty when
         neither is one."""
-        return next((it for it in (self.call_id, self.unique_id) if it and _UUID.match(it)), "")
+        return next((it for it in (self.call_id, self.unique_id) if it and is_uuid(it)), "")

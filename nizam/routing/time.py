@@ -23,6 +23,11 @@ def local_time(now: datetime, zone: str) -> datetime:
     return now.astimezone(_zone(zone))
 
 
+def day_of(now: datetime, zone: str) -> str:
+    """The day that `now` (aware) is on in the time zone, such as 2026-11-24."""
+    return local_time(now, zone).date().isoformat()
+
+
 def matching_rule(
     rules: Iterable[Rule],
     local: datetime,

@@ -19,7 +19,7 @@ from nizam.model.gateway import Gateway
 from nizam.model.ivr import Ivr
 from nizam.model.outbound_route import DEFAULT_FAILOVER_CAUSES
 from nizam.model.parking_lot import ParkingLot
-from nizam.routing.flow_state import VARIABLE
+from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
 from nizam.routing.outbound import NEVER_FAILOVER
 from nizam.routing.plan import (
     Answer,
@@ -76,10 +76,10 @@ _UNSAID = frozenset(
         "nizam_call_id",
         "nizam_route",
         "nizam_revision",
-        "nizam_hops",
+        HOPS,
         ZONE_DID,
-        "nizam_callflow_next",
-        "nizam_callflow_to",
+        FLOW_NEXT,
+        FLOW_TO,
         "max_session_transfers",
         "transfer_on_fail",
         "hangup_after_bridge",

@@ -83,7 +83,7 @@ class Caller:
             if fetch is None:
                 break
             self.asked.append(fetch)
-            answer = self.answers.get(fetch.key.split(":")[1], "nobody is there")
+            answer = self.answers.get(fetch.node, "nobody is there")
             found = Fetched("answered", answer) if isinstance(answer, dict) else None
             if answer == "later":
                 found = Fetched("pending")
