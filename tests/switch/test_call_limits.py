@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 
 from nizam import metrics
 from nizam.embedded.redis import PrivateRedis
+from nizam.kv.single import SingleRedis
 from nizam.routing.facts import Limit
 from tests.daemon.process import frozen
 from tests.switch.counting import (
@@ -42,18 +43,21 @@ MINUTES = Limit("minutes_per_day", "tenant", TENANT, 2, day="2026-11-24")
 COSTLY_MINUTES = Limit("minutes_per_day", "tenant", TENANT, 1, of="costly", day="2026-11-24")
 
 
-@pytest_twisted.async_yield_fixture(params=["shared", "alone"])
-async def it(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Counting]:
-    """The counters of one instance, with Redis and without: both do the same."""
+@pytest_twisted.async_yield_fixture
+async def client(redis_url: str) -> AsyncIterator[SingleRedis]:
+    """A client of the tests' Redis."""
     from twisted.internet import reactor
 
-    if request.param == "alone":
-        yield counting(Away())
-        return
-    client = redis(reactor, redis_url)
-    await client.start()
-    yield counting(client)
-    await client.stop()
+    made = redis(reactor, redis_url)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture(params=["shared", "alone"])
+def it(request: pytest.FixtureRequest, client: SingleRedis) -> Counting:
+    """The counters of one instance, with Redis and without: both do the same."""
+    return counting(client if request.param == "shared" else Away())
 
 
 def new() -> str:
@@ -287,51 +291,37 @@ async def test_a_call_nobody_has_heard_of_gives_its_places_back_after_a_minute()
     assert not await alone.take(new(), PHONE)
 
 
-async def test_places_in_redis_lapse_as_long_as_nobody_keeps_them(redis_url: str) -> None:
-    from twisted.internet import reactor
+async def test_places_in_redis_lapse_as_long_as_nobody_keeps_them(client: SingleRedis) -> None:
+    shared, call = counting(client), new()
+    assert not await shared.take(call, PHONE, ON_ROUTE)
+    key = f"nizam:{{limits}}:{PHONE.key}"
+    now = float((await client.command("TIME"))[0])
 
-    client = redis(reactor, redis_url)
-    await client.start()
-    try:
-        shared, call = counting(client), new()
-        assert not await shared.take(call, PHONE, ON_ROUTE)
-        key = f"nizam:{{limits}}:{PHONE.key}"
-        now = float((await client.command("TIME"))[0])
+    async def kept() -> float:
+        score = await client.zscore(key, call)
+        assert score is not None
+        return score / 1000 - now
 
-        async def kept() -> float:
-            score = await client.zscore(key, call)
-            assert score is not None
-            return score / 1000 - now
-
-        assert 55 < await kept() < 62
-        there = call_of(call)
-        add_leg(there, gateway=GATEWAY)
-        await shared.says(there)
-        assert 295 < await kept() < 305
-        for name in await client.scan("nizam:{limits}:*"):
-            assert 0 < int(await client.command("PTTL", name)) <= 305_000, name
-    finally:
-        await client.stop()
+    assert 55 < await kept() < 62
+    there = call_of(call)
+    add_leg(there, gateway=GATEWAY)
+    await shared.says(there)
+    assert 295 < await kept() < 305
+    for name in await client.scan("nizam:{limits}:*"):
+        assert 0 < int(await client.command("PTTL", name)) <= 305_000, name
 
 
 async def test_while_redis_hangs_fifty_calls_at_once_are_still_no_more_than_ten(
-    redis_url: str, redis_server: PrivateRedis
+    client: SingleRedis, redis_server: PrivateRedis
 ) -> None:
-    from twisted.internet import reactor
-
-    client = redis(reactor, redis_url)
-    await client.start()
-    try:
-        shared = counting(client, 0.02)
-        with frozen(redis_server.pid):
-            asked = [Deferred.fromCoroutine(shared.take(new(), CALLS)) for _ in range(50)]
-            found = await gatherResults(asked)
-        assert sum(not full for full in found) == 10
-        shared.clock.advance(2)
-        await shared.limits.tick()
-        assert await shared.count(CALLS) == 10, "what Redis gave too late was given back"
-    finally:
-        await client.stop()
+    shared = counting(client, 0.02)
+    with frozen(redis_server.pid):
+        asked = [Deferred.fromCoroutine(shared.take(new(), CALLS)) for _ in range(50)]
+        found = await gatherResults(asked)
+    assert sum(not full for full in found) == 10
+    shared.clock.advance(2)
+    await shared.limits.tick()
+    assert await shared.count(CALLS) == 10, "what Redis gave too late was given back"
 
 
 async def test_two_instances_count_together(redis_url: str) -> None:
@@ -353,48 +343,36 @@ async def test_two_instances_count_together(redis_url: str) -> None:
 
 
 async def test_a_redis_that_forgot_everything_knows_the_calls_again_after_a_round(
-    redis_url: str, redis_server: PrivateRedis
+    client: SingleRedis, redis_server: PrivateRedis
 ) -> None:
-    from twisted.internet import reactor
-
-    client = redis(reactor, redis_url)
-    await client.start()
-    try:
-        shared = counting(client)
-        there = call_of(new())
-        assert not await shared.take(str(there.call_id), PHONE)
-        there.channels[there.call_id].answered_at = BEGAN
-        await shared.says(there)
-        redis_server.flush()
-        assert await shared.count(PHONE) == 0
-        shared.clock.advance(31)
-        await shared.limits.tick()
-        assert await shared.count(PHONE) == 1
-    finally:
-        await client.stop()
+    shared = counting(client)
+    there = call_of(new())
+    assert not await shared.take(str(there.call_id), PHONE)
+    there.channels[there.call_id].answered_at = BEGAN
+    await shared.says(there)
+    redis_server.flush()
+    assert await shared.count(PHONE) == 0
+    shared.clock.advance(31)
+    await shared.limits.tick()
+    assert await shared.count(PHONE) == 1
 
 
 async def test_while_redis_hangs_calls_wait_twenty_milliseconds_once_and_are_counted_here(
-    redis_url: str, redis_server: PrivateRedis
+    client: SingleRedis, redis_server: PrivateRedis
 ) -> None:
     from twisted.internet import reactor
 
-    client = redis(reactor, redis_url)
-    await client.start()
-    try:
-        shared = counting(client, 0.02)
-        alone = metrics.CALL_LIMITS_LOCAL_TOTAL._value.get()
-        assert not await shared.take(new(), PHONE)
-        with frozen(redis_server.pid):
-            began = reactor.seconds()
-            found = [await shared.take(new(), PHONE) for _ in range(100)]
-            took = reactor.seconds() - began
-        assert all(full == {PHONE.key: 1} for full in found), "what was known here still counts"
-        assert took < 0.5
-        assert metrics.CALL_LIMITS_LOCAL_TOTAL._value.get() - alone == 100
-        await deferLater(reactor, 0.05)
-        shared.clock.advance(2)
-        assert await shared.take(new(), PHONE) == {PHONE.key: 1}
-        assert metrics.CALL_LIMITS_LOCAL_TOTAL._value.get() - alone == 100
-    finally:
-        await client.stop()
+    shared = counting(client, 0.02)
+    alone = metrics.CALL_LIMITS_LOCAL_TOTAL._value.get()
+    assert not await shared.take(new(), PHONE)
+    with frozen(redis_server.pid):
+        began = reactor.seconds()
+        found = [await shared.take(new(), PHONE) for _ in range(100)]
+        took = reactor.seconds() - began
+    assert all(full == {PHONE.key: 1} for full in found), "what was known here still counts"
+    assert took < 0.5
+    assert metrics.CALL_LIMITS_LOCAL_TOTAL._value.get() - alone == 100
+    await deferLater(reactor, 0.05)
+    shared.clock.advance(2)
+    assert await shared.take(new(), PHONE) == {PHONE.key: 1}
+    assert metrics.CALL_LIMITS_LOCAL_TOTAL._value.get() - alone == 100
