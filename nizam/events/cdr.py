@@ -87,7 +87,7 @@ def summarise(call_id: UUID, legs: Sequence[Leg]) -> Summary:
         hangup_by=_hangup_by(first, others),
         route=first.route,
         revision=first.revision,
-        gateway=next((leg.gateway for leg in legs if leg.gateway), None),
+        gateway=_gateway(legs),
         mos=measured.mos if measured else None,
         packet_loss_percent=measured.packet_loss_percent if measured else None,
         jitter_ms=measured.jitter_ms if measured else None,
@@ -124,6 +124,18 @@ def _direction(first: Leg, others: Sequence[Leg]) -> str:
         outside = any(leg.gateway for leg in others) or _took_a_route_out(first)
         return "outbound" if outside else "internal"
     return "outbound" if first.gateway else "internal"
+
+
+def _gateway(legs: Sequence[Leg]) -> str | None:
+    """The gateway that carried the call; of those that failed the one that was tried last."""
+    tried = [leg for leg in legs if leg.gateway]
+    if not tried:
+        return None
+    carried = max(
+        tried,
+        key=lambda leg: (leg.bridged_at is not None, leg.answered_at is not None, leg.started_at),
+    )
+    return carried.gateway
 
 
 def _took_a_route_out(first: Leg) -> bool:
