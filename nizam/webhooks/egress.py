@@ -317,8 +317,10 @@ class _HeadReader(Protocol):
             self._finish()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: N802
-        # Once the status is known, a body that breaks off changes nothing for a delivery.
-        self.complete = self._size == len(self._head) and isinstance(reason.value, ResponseDone)
+        # Once the status is known, a body that breaks off changes nothing for a delivery. One that
+        # does not say its length ends with the connection (RFC 9112, section 6.3).
+        ended = isinstance(reason.value, ResponseDone | PotentialDataLoss)
+        self.complete = self._size == len(self._head) and ended
         self._finish()
 
     def _finish(self) -> None:

@@ -41,6 +41,8 @@ class _Speaker(Protocol):
             transport.pauseProducing()
         if self._then:
             self._go_on()
+        if b"Connection: close" in self._answer:
+            transport.loseConnection()
 
     def _go_on(self) -> None:
         from twisted.internet import reactor
@@ -167,6 +169,18 @@ async def test_a_body_without_end_is_read_up_to_the_limit(
     port = servers.listen(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 5000)
     reply = await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 10.0)
     assert (reply.status, reply.head) == (200, b"x" * 4096)
+
+
+@pytest.mark.parametrize(
+    ("length", "complete"),
+    [(b"", True), (b"Content-Length: 2\r\n", True), (b"Content-Length: 9\r\n", False)],
+)
+async def test_an_answer_without_a_length_ends_with_the_connection(
+    servers: Servers, agent: EgressAgent, length: bytes, complete: bool
+) -> None:
+    port = servers.listen(b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + length + b"\r\n{}")
+    reply = await agent.post(f"http://127.0.0.1:{port}/", {}, b"{}", 5.0)
+    assert (reply.head, reply.complete) == (b"{}", complete)
 
 
 async def test_a_closed_port_is_said_so(servers: Servers, agent: EgressAgent) -> None:
