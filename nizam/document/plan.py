@@ -302,6 +302,12 @@ class _Work:
         values = it.public(body)
         for field in it.kept:
             values[field] = default_of(it.body, field) if known is None else known.body.get(field)
+        if known is not None:
+            # What NIZAM writes is not taken away by a document that does not say it: a flow stays
+            # published.
+            values |= {
+                each: known.body.get(each) for each in it.in_documents if each not in element
+            }
         values = it.derived(values)
         if it.derive is not None:
             body = it.body.model_validate(values)

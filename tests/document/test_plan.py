@@ -50,6 +50,32 @@ def test_what_a_document_leaves_out_is_the_default_or_stays(
     assert tenant.objects["extension"][0].body["emergency_location"] == location
 
 
+FLOW = {"name": "Hello", "start": "bye", "nodes": [{"id": "bye", "type": "hangup"}]}
+PUBLISHED = {
+    "version": 1,
+    "published_at": "2026-01-02T03:04:05Z",
+    "start": "bye",
+    "nodes": [{"id": "bye", "type": "hangup"}],
+}
+
+
+def test_a_call_flow_stays_published_when_the_document_does_not_say_it() -> None:
+    tenant = Tenant()
+    tenant.apply({"call_flows": [{**FLOW, "published": PUBLISHED}]})
+    assert fates(tenant.plan({"call_flows": [FLOW]})) == []
+    tenant.apply({"call_flows": [{**FLOW, "number": "7000"}]})
+    [flow] = tenant.objects["call_flow"]
+    assert (flow.body["number"], flow.body["published"]["version"]) == ("7000", 1)
+
+
+def test_a_call_flow_is_taken_off_by_a_document_that_says_so() -> None:
+    tenant = Tenant()
+    tenant.apply({"call_flows": [{**FLOW, "published": PUBLISHED}]})
+    tenant.apply({"call_flows": [{**FLOW, "published": None}]})
+    [flow] = tenant.objects["call_flow"]
+    assert (flow.body["published"], flow.body["status"]) == (None, "draft")
+
+
 def test_objects_may_name_each_other_in_any_order() -> None:
     tenant = Tenant()
     document = {
