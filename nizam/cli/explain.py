@@ -105,5 +105,10 @@ def _step(step: Mapping[str, Any]) -> str:
 
 
 def _fields(step: Mapping[str, Any]) -> str:
-    more = [f"{name} {cell(it)}" for name, it in step.items() if it not in (None, [], {}, "")]
-    return " ".join([str(step["step"]), ", ".join(more[1:])]).rstrip()
+    # What is kept of a call comes in another order than what was just made.
+    more = [
+        f"{name} {cell(it)}"
+        for name, it in step.items()
+        if name != "step" and it not in (None, [], {}, "")
+    ]
+    return " ".join([str(step["step"]), ", ".join(more)]).rstrip()
