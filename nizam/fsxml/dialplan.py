@@ -73,7 +73,10 @@ def render(decision: Decision, context: str) -> bytes:
 
 def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
     """The applications of the plan with their data, in order."""
-    continue_on: ContinueOn = "never"
+    # Set before the first bridge in any case: an earlier answer for the channel may have set it
+    # otherwise, and without it FreeSWITCH goes on after no answer, and ends with NORMAL_CLEARING
+    # (switch_channel_handle_cause in switch_channel.c).
+    continue_on: ContinueOn | None = None
     answered = False
     for step in plan:
         if isinstance(step, Bridge):
@@ -97,6 +100,11 @@ def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
             if not answered:
                 yield "answer", ""
             answered = True
+        elif isinstance(step, Hangup):
+            # Otherwise the caller hears what a phone that was rung before has said
+            # (sofia_on_hangup in mod_sofia.c).
+            yield _set("sip_ignore_remote_cause", "true")
+            yield "hangup", values.cause(step.cause)
         else:
             yield _WRITERS[type(step)](step)
 
@@ -214,5 +222,4 @@ _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
     ),
     Echo: lambda it: ("echo", ""),
     Respond: lambda it: ("respond", f"{it.status:d} {values.text(it.phrase)}"),
-    Hangup: lambda it: ("hangup", values.cause(it.cause)),
 }
