@@ -19,6 +19,7 @@ from twisted.web.resource import IResource, Resource
 
 from nizam import __version__, metrics
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.events.places import places_in
 from nizam.http.api import Api
 from nizam.http.app import build_root
 from nizam.http.cdr import CdrResource
@@ -291,6 +292,7 @@ class _Parts:
             index,
             tenant_of_domain=lambda domain: _tenant_of_domain(snapshot, domain),
             gateway_owner=lambda name: _gateway_owner(snapshot, name),
+            places=places_in(snapshot),
             extension_of=lambda tenant_id, number: _extension_of(snapshot, tenant_id, number),
             on_deliveries=committed,
             on_call=limits.changed,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import attrs
@@ -61,6 +61,21 @@ class Channel:
     held: bool = False
     profile_index: int = 1
     ended: bool = False
+
+    @property
+    def own_number(self) -> str | None:
+        """The number of whoever is at the other end of the leg."""
+        return self.caller_number if self.direction == "inbound" else self.number
+
+    def parties(self) -> dict[str, Any]:
+        """Who calls whom, as the data of an event about this leg says it."""
+        return {
+            "leg_direction": self.direction,
+            "from": self.caller_number,
+            "from_name": self.caller_name,
+            "to": self.number,
+            "extension_id": None if self.extension_id is None else str(self.extension_id),
+        }
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -15,31 +15,19 @@ from uuid import UUID
 import attrs
 
 from nizam.esl.event import SwitchEvent
-from nizam.events import gateways, recordings, registrations, voicemail
+from nizam.events import recordings
 from nizam.events.cdr import summarise
 from nizam.events.channels import Call, Calls, Channel, Lookup, TenantOfDomain
+from nizam.events.customs import Customs
 from nizam.events.fields import channel_id, destination, integer, moment
 from nizam.events.legs import Leg, leg_from_event
+from nizam.events.places import NO_PLACES, Places
+from nizam.events.told import Output
+from nizam.events.waiting import PATIENCE_SECONDS, Waiting
 from nizam.model.events import Event, timestamp
-
-PATIENCE_SECONDS: Final = 5.0
-"""How long events of a call wait for its tenant; then they are stored without one."""
-MOST_WAITING: Final = 20_000
-"""Events that wait for a tenant at the same time, over all calls."""
+from nizam.routing.tokens import read_token
 
 _MISSED: Final = frozenset({"no_answer", "cancelled", "voicemail"})
-
-
-@attrs.define
-class Output:
-    """What follows: events and legs to store, and the calls of which something changed."""
-
-    events: list[Event] = attrs.field(factory=list)
-    legs: list[Leg] = attrs.field(factory=list)
-    changed: dict[UUID, Call] = attrs.field(factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.events or self.legs)
 
 
 class Normaliser:
@@ -47,7 +35,7 @@ class Normaliser:
 
     `node` is the switch node's name. `tenant_of_domain` and `lookup` tell which tenant a SIP
     domain, and which tenant and call a channel belongs to; `gateway_owner` which tenant a gateway
-    of sofia.conf belongs to.
+    of sofia.conf belongs to; `places` whose a conference room or a parking lot is.
     """
 
     def __init__(
@@ -57,20 +45,18 @@ class Normaliser:
         tenant_of_domain: TenantOfDomain,
         lookup: Lookup,
         gateway_owner: Callable[[str], UUID | None] = lambda _name: None,
+        places: Places = NO_PLACES,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.node = node
         self.calls = Calls(tenant_of_domain, lookup)
-        self._tenant_of_domain = tenant_of_domain
-        self._gateways = gateways.GatewayStates(gateway_owner)
-        self._patience = patience
-        self._waiting: dict[UUID, Call] = {}
-        self._waiting_events = 0
+        self._customs = Customs(self.calls, tenant_of_domain, gateway_owner, places)
+        self._waiting = Waiting(patience)
 
     @property
     def waiting(self) -> Iterable[Call]:
         """The calls whose tenant is not known yet."""
-        return self._waiting.values()
+        return self._waiting.calls
 
     def feed(self, event: SwitchEvent, now: float) -> Output:
         """What follows from `event`."""
@@ -83,7 +69,7 @@ class Normaliser:
                 handler(self, event, call, channel, output, now)
                 output.changed[call.call_id] = call
                 if call.tenant_id is not None and call.waits_since is not None:
-                    self._release(call, output)
+                    self._waiting.release(call, output)
         elif event.name == "CHANNEL_UUID":
             old, new = event.get("Old-Unique-ID"), event.get("Unique-ID")
             if old and new:
@@ -98,24 +84,21 @@ class Normaliser:
         call = self.calls.get(call_id)
         if call is not None and call.tenant_id is None:
             call.tenant_id = tenant_id
-            self._release(call, output)
+            self._waiting.release(call, output)
             output.changed[call_id] = call
         return output
 
     def tick(self, now: float) -> Output:
         """What waited long enough goes out as it is; finished calls are forgotten."""
         output = Output()
-        for call in list(self._waiting.values()):
-            if call.waits_since is not None and now - call.waits_since >= self._patience:
-                self._release(call, output)
+        self._waiting.release_old(output, now)
         self.calls.forget_finished(now)
         return output
 
     def flush(self) -> Output:
         """Everything that waits, at once: this process ends."""
         output = Output()
-        for call in list(self._waiting.values()):
-            self._release(call, output)
+        self._waiting.release_all(output)
         return output
 
     def end_leg(self, leg: Leg, at: datetime, sequence: int, now: float) -> Output:
@@ -130,7 +113,7 @@ class Normaliser:
 
     def gateway_changed(self, name: str, up: bool) -> bool:
         """Whether a gateway's state, seen on the switch, is another than the last one known."""
-        return self._gateways.changed(name, up)
+        return self._customs.gateways.changed(name, up)
 
     def adopt(self, dump: SwitchEvent, there: Collection[UUID], now: float) -> Output:
         """A channel is there that no event told of: `uuid_dump` did.
@@ -163,9 +146,9 @@ class Normaliser:
                         tenant_id=call.tenant_id,
                         call_id=call.call_id,
                         leg_id=channel.leg_id,
-                        data=_parties(channel) | {"reconciled": True},
+                        data=channel.parties() | {"reconciled": True},
                     )
-                    self._put(output, call, event, now)
+                    self._waiting.put(output, call, event, now)
         elif call.first is None and call.call_id not in there:
             self.calls.first_has_ended(call, channel)
         return output
@@ -176,7 +159,7 @@ class Normaliser:
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
     ) -> None:
         if channel.leg_id == call.call_id and not channel.ended:
-            self._emit(output, event, "call.started", call, channel, _parties(channel), now)
+            self._emit(output, event, "call.started", call, channel, channel.parties(), now)
 
     def _progress(
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
@@ -184,7 +167,7 @@ class Normaliser:
         if channel.direction == "outbound" and not channel.ringing and not channel.ended:
             channel.ringing = True
             media = event.name == "CHANNEL_PROGRESS_MEDIA"
-            data = _parties(channel) | {"early_media": media}
+            data = channel.parties() | {"early_media": media}
             self._emit(output, event, "call.ringing", call, channel, data, now)
 
     def _answered(
@@ -192,7 +175,7 @@ class Normaliser:
     ) -> None:
         channel.answered_at = channel.answered_at or _time(event)
         if channel.leg_id == call.call_id:
-            self._emit(output, event, "call.answered", call, channel, _parties(channel), now)
+            self._emit(output, event, "call.answered", call, channel, channel.parties(), now)
 
     def _bridged(
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
@@ -201,7 +184,7 @@ class Normaliser:
         if other_id == event.get("Unique-ID"):
             other_id = event.get("Bridge-A-Unique-ID")
         other_id = other_id or event.get("Other-Leg-Unique-ID")
-        data: dict[str, Any] = _parties(channel)
+        data: dict[str, Any] = channel.parties()
         other_call = None
         if other_id:
             other_leg = channel_id(other_id)
@@ -226,7 +209,7 @@ class Normaliser:
     ) -> None:
         channel.held = event.name == "CHANNEL_HOLD"
         kind = "call.held" if channel.held else "call.resumed"
-        self._emit(output, event, kind, call, channel, _parties(channel), now)
+        self._emit(output, event, kind, call, channel, channel.parties(), now)
 
     def _dtmf(
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
@@ -271,7 +254,9 @@ class Normaliser:
         source = event.get("variable_transfer_source")
         if not channel.bridged or not source or ":uuid_br:" in source:
             return  # our dialplan going on, or a queue, park or fifo joining two channels
-        data = _parties(channel) | {
+        if to and read_token(to) is not None:
+            return  # as after it was parked too long: where our dialplan has sent it
+        data = channel.parties() | {
             "to": to,
             "referred_by": event.get("variable_sip_h_Referred-By"),
             "blind": ":att_xfer:" not in source,
@@ -360,41 +345,33 @@ class Normaliser:
                 leg_id=leg.leg_id,
                 data=data,
             )
-            self._put(output, call, event, now)
+            self._waiting.put(output, call, event, now)
         self.calls.finish(call, now)
 
     # -- everything else --------------------------------------------------------------------
 
     def _custom(self, event: SwitchEvent, output: Output, now: float) -> None:
-        subclass = event.subclass or ""
-        found: tuple[str, UUID | None, dict[str, Any]] | None = None
-        call: Call | None = None
-        channel: Channel | None = None
-        if subclass.startswith("sofia::gateway"):
-            found = self._gateways.change(event)
-        elif subclass.startswith("sofia::"):
-            found = registrations.registration(event, self._tenant_of_domain)
-        elif subclass == "vm::maintenance":
-            found = voicemail.message(event, self._tenant_of_domain)
-            pair = self.calls.find(event) if found and event.get("Unique-ID") else None
-            call, channel = pair or (None, None)
-        at = _time(event)
-        if found is None or at is None:
+        told, at = self._customs.read(event), _time(event)
+        if told is None or at is None:
             return
-        kind, tenant_id, data = found
-        output.events.append(
-            Event(
-                type=kind,
-                occurred_at=at,
-                core_id=event.get("Core-UUID") or "",
-                sequence=_sequence(event),
-                node=self.node,
-                tenant_id=tenant_id or (call.tenant_id if call else None),
-                call_id=call.call_id if call else None,
-                leg_id=channel.leg_id if channel else None,
-                data=data,
-            )
+        was_transferred = event.get("variable_transfer_source")  # as into a slot
+        if was_transferred and told.call is not None and told.channel is not None:
+            self._transfer(event, told.call, told.channel, output, now)
+        ours = Event(
+            type=told.type,
+            occurred_at=at,
+            core_id=event.get("Core-UUID") or "",
+            sequence=_sequence(event),
+            node=self.node,
+            tenant_id=told.tenant_id,
+            call_id=told.call.call_id if told.call else None,
+            leg_id=told.channel.leg_id if told.channel else None,
+            data=told.data,
         )
+        if told.in_call_only and told.call is not None:
+            self._waiting.put(output, told.call, ours, now)
+        else:
+            output.events.append(ours)
 
     def _emit(
         self,
@@ -420,31 +397,7 @@ class Normaliser:
             leg_id=channel.leg_id,
             data=data,
         )
-        self._put(output, call, ours, now)
-
-    def _put(self, output: Output, call: Call, event: Event, now: float) -> None:
-        if call.tenant_id is not None or self._waiting_events >= MOST_WAITING:
-            output.events.append(event)
-            return
-        if call.waits_since is None:
-            call.waits_since = now
-        if now - call.waits_since >= self._patience:
-            output.events.append(event)
-            return
-        self._waiting[call.call_id] = call
-        self._waiting_events += 1
-        call.waiting.append(event)
-
-    def _release(self, call: Call, output: Output) -> None:
-        """Hand on what waited, with the tenant if it is known by now; legs go again with it."""
-        self._waiting.pop(call.call_id, None)
-        waiting, call.waiting = call.waiting, []
-        self._waiting_events -= len(waiting)
-        output.events[:0] = [attrs.evolve(it, tenant_id=call.tenant_id) for it in waiting]
-        if call.tenant_id is not None:
-            call.waits_since = None
-            legs, call.waiting_legs = call.waiting_legs, []
-            output.legs += [attrs.evolve(leg, tenant_id=call.tenant_id) for leg in legs]
+        self._waiting.put(output, call, ours, now)
 
 
 _Handler = Callable[[Normaliser, SwitchEvent, Call, Channel, Output, float], None]
@@ -467,16 +420,6 @@ _CHANNEL_EVENTS: Final[dict[str, _Handler]] = {
     "RECORD_STOP": Normaliser._record,
     "CHANNEL_HANGUP_COMPLETE": Normaliser._hung_up,
 }
-
-
-def _parties(channel: Channel) -> dict[str, Any]:
-    return {
-        "leg_direction": channel.direction,
-        "from": channel.caller_number,
-        "from_name": channel.caller_name,
-        "to": channel.number,
-        "extension_id": _string(channel.extension_id),
-    }
 
 
 def _string(value: UUID | None) -> str | None:

@@ -12,9 +12,10 @@ from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
 from nizam.model.audio import recordings_directory
 from nizam.model.conference_room import ConferenceRoom
+from nizam.routing.places import room_of
 from nizam.routing.snapshot import Entry, Snapshot, TenantView
 from nizam.routing.sounds import find_sound, hold_music
-from nizam.routing.tokens import page_name, page_tenant, room_id, room_name
+from nizam.routing.tokens import page_name, page_tenant, room_name
 
 _CONTROLS = "nizam"
 _PIN_SOUND = "tone_stream://%(200,100,500)"
@@ -61,15 +62,12 @@ def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> 
     view = None if paged is None else snapshot.tenant(paged)
     if view is not None:
         return _page(view)
-    identifier = room_id(profile)
-    if identifier is None:
+    found = room_of(snapshot, profile)
+    if found is None:
         return NOT_FOUND
-    for view in snapshot.tenants():
-        entry = view.get(ConferenceRoom, identifier)
-        if entry is not None:
-            usable = entry.body.enabled and view.tenant.status in {"trial", "active"}
-            return _profile(view, entry, reveal) if usable else NOT_FOUND
-    return NOT_FOUND
+    view, entry = found
+    usable = entry.body.enabled and view.tenant.status in {"trial", "active"}
+    return _profile(view, entry, reveal) if usable else NOT_FOUND
 
 
 def _configuration() -> tuple[Element, Element]:

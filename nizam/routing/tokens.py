@@ -105,6 +105,12 @@ def lot_name(lot_id: UUID, domain: str) -> str:
     return f"lot-{lot_id.hex}@{domain}"
 
 
+def lot_id(name: str) -> tuple[UUID, str] | None:
+    """The parking lot that a name on the switch stands for, and its tenant's domain, or None."""
+    match = re.fullmatch(r"lot-([0-9a-f]{32})@(.+)", name)
+    return None if match is None else (UUID(match[1]), match[2])
+
+
 def room_name(room_id: UUID) -> str:
     """The name of a conference and of its profile on the switch; unique over all tenants."""
     return f"conf-{room_id.hex}"

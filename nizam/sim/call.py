@@ -56,7 +56,7 @@ class Call:
             if isinstance(first, Joined):
                 await self._converse(first)
             elif isinstance(first, Transferred):
-                self._transfer(first)
+                self.show_transfer(first)
                 await self._route()
             elif first is not None:
                 await self._first(first)
@@ -146,7 +146,7 @@ class Call:
         try:
             await self.perform(first)
         except Transferred as transfer:
-            self._transfer(transfer)
+            self.show_transfer(transfer)
             await self._route()
             return
         except Joined as joined:
@@ -163,7 +163,7 @@ class Call:
             except Joined as again:
                 joined = again
             except Transferred as transfer:
-                self._transfer(transfer)
+                self.show_transfer(transfer)
                 await self._route()
                 return
 
@@ -187,7 +187,7 @@ class Call:
             try:
                 await self._perform_all(extension.actions)
             except Transferred as transfer:
-                self._transfer(transfer)
+                self.show_transfer(transfer)
                 continue
             except Joined as joined:
                 await self._converse(joined)
@@ -202,8 +202,11 @@ class Call:
             await self.perform(action)
         self.check()
 
-    def _transfer(self, transfer: Transferred) -> None:
+    def show_transfer(self, transfer: Transferred) -> None:
         """A new caller profile for the new destination, as a blind transfer makes one."""
+        if transfer.shown:
+            return
+        transfer.shown = True
         channel = self.channel
         now = channel.core.now()
         old = channel.profile

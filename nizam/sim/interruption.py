@@ -42,10 +42,11 @@ class Perform(Interruption):
 
 @attrs.define
 class Transferred(Interruption):
-    """The leg goes on at another destination."""
+    """The leg goes on at another destination; `shown` when its caller profile says so already."""
 
     destination: str
     context: str
+    shown: bool = False
 
 
 class Waiter:

@@ -65,6 +65,7 @@ async def _wait(
 ) -> None:
     channel = call.channel
     slot = lot[extension] = Slot(channel)
+    returning: Transferred | None = None
     try:
         if announce and channel.get("valet_announce_slot") != "false":
             await channel.waiter.sleep(1.5 * call.exchange.pace)
@@ -75,13 +76,16 @@ async def _wait(
         music = channel.get("valet_hold_music") or channel.get("hold_music") or HOLD_MUSIC
         channel.hear(music)
         await _until_fetched(call)
+        orbit = channel.get("valet_parking_orbit_exten")
+        if orbit:
+            context = channel.get("valet_parking_orbit_context") or channel.profile.context
+            returning = Transferred(orbit, context)
+            call.show_transfer(returning)  # the exit tells of it
     finally:
         _leave(lot, extension, slot)
         _fire(channel, lot_name, extension, "exit")
-    orbit = channel.get("valet_parking_orbit_exten")
-    if orbit:
-        context = channel.get("valet_parking_orbit_context") or channel.profile.context
-        raise Transferred(orbit, context)
+    if returning is not None:
+        raise returning
 
 
 async def _until_fetched(call: Call) -> None:

@@ -28,7 +28,9 @@ from nizam.esl.event import SwitchEvent
 from nizam.events.channels import Call, TenantOfDomain
 from nizam.events.fields import identifier
 from nizam.events.legs import Leg, leg_from_json_cdr
-from nizam.events.normalise import Normaliser, Output
+from nizam.events.normalise import Normaliser
+from nizam.events.places import NO_PLACES, Places
+from nizam.events.told import Output
 from nizam.fsxml.served import Served
 from nizam.kv.interface import IKeyValue
 from nizam.model.call_decision import CallDecision
@@ -50,10 +52,10 @@ EARLY_CDRS: Final = 20_000
 class Intake(Service):
     """Takes what the switch nodes say.
 
-    `database` is the pool of the primary. `tenant_of_domain` and `gateway_owner` look tenants up
-    in the snapshot, `extension_of` the extension with a number of a tenant. `on_deliveries` gets
-    (delivery id, webhook id) pairs after their commit, `on_call` each call of which something
-    changed.
+    `database` is the pool of the primary. `tenant_of_domain`, `gateway_owner` and `places` look
+    tenants up in the snapshot, `extension_of` the extension with a number of a tenant.
+    `on_deliveries` gets (delivery id, webhook id) pairs after their commit, `on_call` each call
+    of which something changed.
     """
 
     _log = Logger()
@@ -68,6 +70,7 @@ class Intake(Service):
         *,
         tenant_of_domain: TenantOfDomain,
         gateway_owner: Callable[[str], UUID | None] = lambda _name: None,
+        places: Places = NO_PLACES,
         extension_of: Callable[[UUID, str], UUID | None] = lambda _tenant_id, _number: None,
         on_deliveries: Callable[[Deliveries], Awaitable[None]],
         on_call: Callable[[Call], None] = lambda _call: None,
@@ -81,6 +84,7 @@ class Intake(Service):
         self.tenant_of_domain = tenant_of_domain
         self.extension_of = extension_of
         self._gateway_owner = gateway_owner
+        self._places = places
         self._on_call = on_call
         self.writer = writer or Writer(clock, database, key_value, on_deliveries, self._was_shed)
         self._normalisers: dict[str, Normaliser] = {}
@@ -121,6 +125,7 @@ class Intake(Service):
                 tenant_of_domain=self.tenant_of_domain,
                 lookup=self._index.lookup,
                 gateway_owner=self._gateway_owner,
+                places=self._places,
             )
         return found
 

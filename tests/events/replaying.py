@@ -13,6 +13,7 @@ from nizam.esl.event import SwitchEvent, decode_event
 from nizam.esl.frames import EVENT_JSON, EVENT_PLAIN, FrameDecoder
 from nizam.events.legs import Leg
 from nizam.events.normalise import Normaliser
+from nizam.events.places import NO_PLACES, Places
 from nizam.model.events import Event
 from tests import recordings
 
@@ -41,9 +42,10 @@ class Replayed:
 def normaliser(
     lookup: Callable[[str], tuple[UUID, UUID] | None] = lambda _channel: None,
     domains: dict[str, UUID] = DOMAINS,
+    places: Places = NO_PLACES,
 ) -> Normaliser:
     """A normaliser that knows the recorded tenants."""
-    return Normaliser("fs1", tenant_of_domain=domains.get, lookup=lookup)
+    return Normaliser("fs1", tenant_of_domain=domains.get, lookup=lookup, places=places)
 
 
 def feed(target: Normaliser, events: Iterable[SwitchEvent]) -> Replayed:

@@ -1,0 +1,143 @@
+"""valet_parking::info: calls that are parked, fetched, and sent back when nobody comes."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+
+from nizam.esl.event import SwitchEvent
+from nizam.events.channels import Call, Calls, Channel
+from nizam.events.fields import channel_id, identifier, integer, milliseconds, moment
+from nizam.events.places import Place, Places
+from nizam.events.told import Told
+from nizam.routing.tokens import ParkedTooLong, read_token
+
+MOST_KEPT: Final = 20_000
+"""Parked calls whose end may not have been heard."""
+
+_USER = re.compile(r"<?sips?:([^@;>]+)")
+
+
+@attrs.frozen
+class _Parked:
+    """A call in a slot; the lot may be deleted meanwhile."""
+
+    lot: Place
+    since: datetime
+
+
+class Parking:
+    """Knows the calls that are parked in one FreeSWITCH process, and since when."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._parked: OrderedDict[UUID, _Parked] = OrderedDict()
+
+    def change(self, event: SwitchEvent, calls: Calls) -> Told | None:
+        """What follows from the event; None for lots that are no tenant's.
+
+        Source: valet_parking_function in FreeSWITCH's mod_valet_parking.c. It says `hold` when a
+        call comes into a slot, `bridge` when somebody fetches it, and `exit` when it has left the
+        slot, for whatever reason.
+        """
+        get = event.get
+        at, unique_id = moment(get("Event-Date-Timestamp")), get("Unique-ID")
+        if at is None or not unique_id:
+            return None
+        leg_id, action = channel_id(unique_id), get("Action")
+        parked = self._parked.get(leg_id)
+        lot = self._places.lot(get("Valet-Lot-Name") or "") or (parked.lot if parked else None)
+        member = None if lot is None else calls.find(event)
+        if lot is None or member is None:
+            return None
+        call, channel = member
+        data: dict[str, Any] = {
+            "parking_lot_id": str(lot.id),
+            "number": lot.number,
+            "name": lot.name,
+            "slot": get("Valet-Extension"),
+            **channel.parties(),
+        }
+        kind = "parking.retrieved"
+        if action == "hold":
+            kind = "parking.parked"
+            self._parked[leg_id] = _Parked(lot, at)
+            if len(self._parked) > MOST_KEPT:
+                self._parked.popitem(last=False)
+            data |= {
+                "timeout_seconds": integer(get("variable_valet_parking_timeout")),
+                **_parked_by(event, call, channel),
+            }
+        elif action == "bridge":
+            by = _retrieved_by(event, calls, lot)
+            if by is None:
+                return None
+            data |= {"outcome": "retrieved", "duration_ms": _since(parked, at), **by}
+        elif action == "exit":
+            self._parked.pop(leg_id, None)
+            # The switch has sent the call to what we told it to, and says so before it asks us.
+            if read_token(get("Caller-Destination-Number") or "") != ParkedTooLong(lot.id):
+                return None
+            data |= {"outcome": "returned", "duration_ms": _since(parked, at), **_NOBODY}
+        else:
+            return None
+        return Told(kind, lot.tenant_id, data, call, channel, in_call_only=True)
+
+
+_NOBODY: Final = {
+    "retrieved_by": None,
+    "retrieved_by_extension_id": None,
+    "retrieved_by_leg_id": None,
+    "retrieved_by_call_id": None,
+}
+
+
+def _since(parked: _Parked | None, at: datetime) -> int | None:
+    return None if parked is None else milliseconds(parked.since, at)
+
+
+def _parked_by(event: SwitchEvent, call: Call, channel: Channel) -> dict[str, Any]:
+    """Who sent the call here: whoever transferred it (REFER), or its caller, who dialled the lot.
+
+    Nobody, where neither is certain.
+    """
+    get = event.get
+    by: Channel | None = None
+    number = None
+    refer_to = _USER.match(get("variable_sip_refer_to") or "")
+    # An earlier transfer leaves its variables behind: this one led to the number of now.
+    if refer_to is not None and refer_to[1] == get("Caller-Destination-Number"):
+        referred_by = _USER.match(get("variable_sip_h_Referred-By") or "")
+        number = referred_by[1] if referred_by else None
+        bridged_with = identifier(get("variable_last_bridge_to"))
+        by = call.channels.get(bridged_with) if bridged_with else None
+    elif channel.direction == "inbound" and integer(get("Caller-Profile-Index")) == 1:
+        by = channel
+    if by is not None:
+        number = by.own_number or number
+    return {
+        "parked_by": number,
+        "parked_by_extension_id": by.parties()["extension_id"] if by else None,
+    }
+
+
+def _retrieved_by(event: SwitchEvent, calls: Calls, lot: Place) -> dict[str, Any] | None:
+    """Who fetched the call; None when that is somebody of another tenant."""
+    other = identifier(event.get("Bridge-To-UUID"))
+    call = calls.of_leg(other) if other else None
+    channel = call.channels.get(other) if call and other else None
+    if call is None or channel is None or call.tenant_id is None:
+        return _NOBODY | {"retrieved_by_leg_id": str(other) if other else None}
+    if call.tenant_id != lot.tenant_id:
+        return None
+    return {
+        "retrieved_by": channel.own_number,
+        "retrieved_by_extension_id": channel.parties()["extension_id"],
+        "retrieved_by_leg_id": str(channel.leg_id),
+        "retrieved_by_call_id": str(call.call_id),
+    }

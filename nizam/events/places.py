@@ -1,0 +1,54 @@
+"""Conference rooms and parking lots, as far as events need to know them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+import attrs
+
+from nizam.model.conference_room import ConferenceRoom
+from nizam.model.parking_lot import ParkingLot
+from nizam.routing.places import lot_of, room_of
+from nizam.routing.snapshot import Entry, Snapshot, TenantView
+
+
+@attrs.frozen
+class Place:
+    """A conference room or a parking lot: its id, whose it is, its number and its name."""
+
+    id: UUID
+    tenant_id: UUID
+    number: str
+    name: str
+
+
+def _nothing(_name: str) -> Place | None:
+    return None
+
+
+@attrs.frozen
+class Places:
+    """Finds the tenants' rooms and lots by the names that the switch has for them."""
+
+    room: Callable[[str], Place | None] = _nothing
+    lot: Callable[[str], Place | None] = _nothing
+
+
+NO_PLACES = Places()
+
+
+def places_in(snapshot: Snapshot) -> Places:
+    """The places of every tenant, as the snapshot holds them at the moment of asking."""
+    return Places(
+        lambda name: _place(room_of(snapshot, name)), lambda name: _place(lot_of(snapshot, name))
+    )
+
+
+def _place(
+    found: tuple[TenantView, Entry[ConferenceRoom]] | tuple[TenantView, Entry[ParkingLot]] | None,
+) -> Place | None:
+    if found is None:
+        return None
+    view, entry = found
+    return Place(entry.id, view.id, entry.body.number, entry.body.name)
