@@ -38,9 +38,11 @@ def registration(
         return None
     if kind == "registration.failed" and get("registration-type") not in (None, "REGISTER"):
         return None  # an INVITE with wrong credentials
+    # sofia::expire alone has neither from-user nor from-host (sofia_reg_del_callback in
+    # sofia_reg.c).
     failed = kind == "registration.failed"
     user = get("to-user") if failed else get("from-user") or get("user")
-    domain = get("to-host") if failed else get("from-host") or get("domain")
+    domain = get("to-host") if failed else get("from-host") or get("domain") or get("host")
     realm = domain or get("realm")
     tenant_id = identifier(get("nizam_tenant_id"))
     if tenant_id is None and realm:
