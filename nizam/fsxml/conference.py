@@ -77,8 +77,9 @@ def _configuration() -> tuple[Element, Element]:
 
 def _controls(configuration: Element) -> None:
     controls = child(child(configuration, "caller-controls"), "group", name=_CONTROLS)
-    for action, digits in (("mute", "0"), ("hangup", "#")):
-        child(controls, "control", action=action, digits=digits)
+    # Not "#", which FreeSWITCH's own configuration hangs up by: it reads just as many digits as the
+    # PIN has, and whoever ends a PIN with "#" would be thrown out.
+    child(controls, "control", action="mute", digits="0")
 
 
 def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> bytes:

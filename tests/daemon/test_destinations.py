@@ -211,7 +211,11 @@ async def conference(town: Town) -> None:
     assert "conference full" in full.proofs
     town.anna.presses("0")
     await town.anna.hears("conference muted")
+    # Whoever ends the PIN with it stays.
     town.ben.presses("#")
+    town.ben.presses("0")
+    await town.ben.hears("conference muted")
+    town.ben.hangs_up()
     await two.ended()
 
 
