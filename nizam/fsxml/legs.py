@@ -98,6 +98,8 @@ def _variables(it: Leg) -> Iterator[str]:
         if it.location is not None:
             yield f"sip_h_{values.header(it.location.header)}={values.text(it.location.text)}"
     else:
+        if it.call_id is not None:
+            yield f"nizam_call_id={values.word(it.call_id)}"
         if it.auto_answer:
             # Adds Call-Info and a parameter of the request (mod_sofia.c); others want Alert-Info.
             yield "sip_auto_answer=true"

@@ -118,7 +118,8 @@ class UserLeg:
 
     `codecs` are offered to it, those of the SIP profile without them. With `auto_answer` it is
     asked to answer by itself, on its loudspeaker; `record` is the file that the leg is recorded
-    into once it has answered.
+    into once it has answered. `call_id` is the call that it is of, where FreeSWITCH makes the leg
+    apart from the channel that exports it.
     """
 
     number: str
@@ -131,6 +132,7 @@ class UserLeg:
     phones: Phones | None = None
     record: str | None = None
     elsewhere: Elsewhere | None = None
+    call_id: str | None = None
 
 
 @attrs.frozen

@@ -116,6 +116,12 @@ def test_a_page_calls_each_phone_into_a_conference_that_ends_with_the_caller() -
     assert written[-1] == ("conference", "page-1@page-2+flags{endconf}")
 
 
+def test_a_leg_that_is_made_apart_from_the_call_says_whose_it_is() -> None:
+    assert "nizam_call_id=call-1," in dial_string(leg(auto_answer=True, call_id="call-1"))
+    with pytest.raises(values.UnsafeValue):
+        dial_string(leg(call_id="call-1,x=y"))
+
+
 def test_recording_on_demand_is_switched_by_a_key_of_whom_it_is_offered() -> None:
     written = list(actions((OfferRecording(FILE, "2", "b"),)))
     assert ("set", "RECORD_TOGGLE_ON_REPEAT=true") in written

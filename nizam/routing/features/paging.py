@@ -41,7 +41,8 @@ def page(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
         found = routing.object(Extension, member.extension_id)
         if found is not None and found.id != caller.id and _can_answer(routing, found):
             routing.note("member", "matched", f"speaks at {found.body.number}", found)
-            legs.extend(_each(phone_leg(routing, found, auto_answer=True)))
+            leg = phone_leg(routing, found, auto_answer=True)
+            legs.extend(_each(attrs.evolve(leg, call_id=routing.request.known_id or None)))
     if not legs:
         return failed(routing, "nobody can be paged now", outcome="unreachable")
     room = f"page-{routing.request.unique_id}"
