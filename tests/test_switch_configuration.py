@@ -108,6 +108,16 @@ EVERY_STEP: plan.Plan = (
     plan.Transfer("1001", "acme.example.test"),
     plan.HoldMusic(("/var/lib/nizam/media/tenants/a/music-on-hold/b/c.wav",)),
     plan.Playback("ivr/ivr-welcome.wav"),
+    plan.RecordCall("/var/lib/nizam/media/tenants/a/recordings/b.wav"),
+    plan.OfferRecording("/var/lib/nizam/media/tenants/a/recordings/b.wav", "2", "ab"),
+    plan.Page(
+        "page-1", "page", (plan.UserLeg("1001", "acme.example.test"),), "Ada Lovelace", "1001"
+    ),
+    plan.Intercept("6ea0bf15-77d6-42ac-8f51-8e7252f1e616"),
+    plan.CollectDigits("nizam_flow_order", 1, 4, 3, 5000, 2000),
+    plan.Speak("flite", "kal", "Hello"),
+    plan.SayDigits("en", "42"),
+    plan.Record("/var/lib/nizam/media/tenants/a/recordings/b.wav", 60, 5),
     plan.Echo(),
     plan.Respond(480, "Gone"),
     plan.Hangup("NORMAL_CLEARING"),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
-from twisted.mail.smtp import ESMTPSenderFactory, SMTPClientError
 
 from nizam.mail.interface import MailNotSentError
 from nizam.settings import MailSettings
+
+if TYPE_CHECKING:
+    from twisted.mail.smtp import SMTPClientError
 
 DEADLINE_SECONDS = 20.0
 """How long one attempt may take in all."""
@@ -36,6 +38,9 @@ class SmtpMailer:
         """Hand the message over. MailNotSentError when it is not taken within the deadline."""
         if self._settings.host is None or not self.sender:
             raise MailNotSentError("no mail server is set: MAIL_HOST and MAIL_FROM_ADDRESS")
+        # It installs the reactor, which must wait until the command line is read.
+        from twisted.mail.smtp import SMTPClientError
+
         sent = self._send(self._settings.host, recipient, message)
         sent.addTimeout(self._deadline, self._reactor)
         try:
@@ -46,6 +51,8 @@ class SmtpMailer:
             raise MailNotSentError(_words(error)) from None
 
     def _send(self, host: str, recipient: str, message: bytes) -> Deferred[Any]:
+        from twisted.mail.smtp import ESMTPSenderFactory
+
         settings = self._settings
         password = settings.password.reveal() if settings.password else ""
 

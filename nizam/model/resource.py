@@ -119,11 +119,11 @@ class Resource:
     fields that say so. A `destination` can be sent calls, under its name or as
     `destination_as`. `passes` says of a body which of its references, by their paths, a call
     follows without anybody answering or pressing a digit. `routed` ones are resident in the
-    snapshots. `quota` names the tenant's quota field that limits their count. `natural_key`
-    are the fields that name its objects in tenant documents, where they do not follow from
-    `unique`, the number or the name. `read_only` fields are written by NIZAM alone, and by
-    documents those of `in_documents`; `derive` gives those that follow from the rest of the body.
-    A new tenant is given the objects of `defaults`.
+    snapshots, but for their fields that are `unrouted`. `quota` names the tenant's quota field
+    that limits their count. `natural_key` are the fields that name its objects in tenant
+    documents, where they do not follow from `unique`, the number or the name. `read_only` fields
+    are written by NIZAM alone, and by documents those of `in_documents`; `derive` gives those that
+    follow from the rest of the body. A new tenant is given the objects of `defaults`.
     """
 
     name: str
@@ -140,6 +140,7 @@ class Resource:
     destination_as: str | None = None
     passes: Callable[[Any, str], bool] | None = None
     routed: bool = True
+    unrouted: tuple[str, ...] = ()
     quota: str | None = None
     natural_key: tuple[str, ...] = ()
     in_documents: tuple[str, ...] = ()

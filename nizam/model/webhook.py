@@ -111,5 +111,7 @@ RESOURCE = Resource(
     secrets=(Secret("secret", "webhook_secret"),),
     search=("url", "description"),
     read_only=("status",),
+    # Calls need its secret, to sign what servers are asked; its headers may be credentials.
+    unrouted=("headers",),
     example={"url": "https://example.com/hooks/nizam", "event_types": ["call.*"]},
 )

@@ -49,7 +49,7 @@ def test_the_page_can_be_followed(server: Server, api: Client, tmp_path: Path) -
     )
     assert done.returncode == 0, done.stderr
     assert "4 created, 1 changed; 0 unchanged" in done.stdout
-    assert "nothing to do; 18 unchanged" in done.stdout
+    assert "nothing to do; 21 unchanged" in done.stdout
     assert '"missing_permissions":[]' in done.stdout
     program = blocks("python")[0].replace("https://nizam.example.com", server.base)
     program = program.replace("nzm_live_...", server.key)

@@ -155,8 +155,8 @@ async def test_the_recordings_give_the_expected_answers_events_cdrs_and_webhooks
         ("directory", False): 24,
         ("dialplan", True): 86,
         ("dialplan", False): 1,
-        ("configuration", True): 12,
-        ("configuration", False): 77,
+        ("configuration", True): 20,
+        ("configuration", False): 69,
         ("languages", False): 29,
         ("chatplan", False): 2,
     }

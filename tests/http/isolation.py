@@ -9,12 +9,15 @@ from typing import Any
 from uuid import UUID
 
 import attrs
+import orjson
 import psycopg2
 
 from nizam.http.route import BASE, TENANT, Route
 from nizam.http.sounds import AUDIO
+from nizam.model import registry
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
+from nizam.routing.snapshot import Row
 from tests.http.conftest import Server
 from tests.http.objects import ALL, collection, example_of, item
 from tests.http.people import membership
@@ -82,6 +85,11 @@ async def furnish(server: Server, database: str) -> Tenants:
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
     newest = await server.request("GET", f"{other}/revisions?limit=1")
     revision = str(newest.json["data"][0]["revision"])
+    shown = (await server.request("GET", own)).json
+    fields = registry.resource("tenant").body.model_fields
+    held = orjson.dumps({name: it for name, it in shown.items() if name in fields})
+    # What is answered from memory has heard of our tenant.
+    server.api.snapshot.put(Row("tenant", server.tenant_id(own), None, 1, held))
     key = await server.make_key("*", tenant=own)
     return Tenants(own, other, key, others_ids, others_shared, file_id, history, revision)
 
@@ -106,8 +114,8 @@ _DECISION: Mapping[str, Any] = {
 
 
 def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
-    """A call of the tenant, how it was routed, and an attempt to deliver, as the intake and the
-    worker write them."""
+    """A call of the tenant, how it was routed, an email and an attempt to deliver, as the intake
+    and the worker write them."""
     call_id = str(new_id())
     with psycopg2.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -131,6 +139,11 @@ def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
             " duration_ms) select id, webhook_id, tenant_id, 1, now(), 1 from webhook_deliveries"
             " where webhook_id = %s limit 1",
             (webhook_id,),
+        )
+        cursor.execute(
+            "insert into mails (tenant_id, event_id, recipient, occurred_at, data)"
+            " values (%s, %s, 'guard@example.test', now(), '{}')",
+            (str(tenant_id), call_id),
         )
     connection.close()
     return call_id
@@ -176,6 +189,9 @@ def _body(route: Route) -> dict[str, Any]:
     """What is sent to the route, as arguments of `Server.request`."""
     if route.request_media_type == AUDIO:
         return {"raw": wav(0.1), **_WAV}
+    if isinstance(route.request_example, str):
+        raw = route.request_example.encode()
+        return {"raw": raw, "Content_Type": route.request_media_type}
     if route.method not in ("POST", "PUT", "PATCH"):
         return {}
     return {"body": route.request_example or {}}

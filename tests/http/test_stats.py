@@ -106,7 +106,7 @@ async def test_what_goes_on_is_counted_for_each_tenant_alone(server: Server, dat
     tenant, other = await server.make_tenant(), await server.make_tenant("other")
     live = server.api.live
     for number, place in enumerate((tenant, tenant, other)):
-        of = {"tenant_id": str(server.tenant_id(place))}
+        of = {"tenant_id": str(server.tenant_id(place)), "legs": []}
         live.put("calls", "fs1", f"call{number}", of)
         live.put("registrations", f"fs{number}", f"phone{number}", of)
     live.put("registrations", "fs1", "nobody's", {"tenant_id": None})

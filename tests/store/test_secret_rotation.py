@@ -210,7 +210,7 @@ async def test_snapshots_hear_of_the_objects_that_they_hold(
         "and tenant_id = %s and revision > %s order by 1",
         (revision, filled.workshop.tenant_id, revision),
     )
-    assert changes == [("extension", True), ("gateway", True)]
+    assert changes == [("extension", True), ("gateway", True), ("webhook", True)]
     platform = await pool.query(
         "select c.revision = p.revision from changes c, platform_state p "
         "where c.resource_type = 'switch_node' and c.operation = 'updated'"

@@ -126,8 +126,9 @@ async def tenant_rows(pool: Pool, tenant_id: UUID) -> tuple[int, list[Row]] | No
 @cache
 def _select(resource: Resource) -> str:
     owner = "tenant_id" if resource.scope == "tenant" else "null::uuid"
+    body = "".join(["body", *(f" - '{it}'" for it in resource.unrouted)])
     return (
-        f"select id, {owner}, version, body::text, secrets::text "  # noqa: S608 - declared names
+        f"select id, {owner}, version, ({body})::text, secrets::text "  # noqa: S608 - declared
         f"from {resource.table}"
     )
 
