@@ -15,10 +15,10 @@ from nizam.fsxml.request import XmlRequest
 from nizam.model.registry import resource
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import Facts
-from nizam.routing.plan import RunIvr, Transfer
+from nizam.routing.plan import CollectDigits, RunIvr, Set, Step, Transfer
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView
-from nizam.routing.tokens import AfterRinging, IvrChoice, ParkedTooLong, write_token
+from nizam.routing.tokens import AfterRinging, FlowStep, IvrChoice, ParkedTooLong, write_token
 from nizam.routing.words import in_words
 from tests.routing.cases.case import Case
 from tests.routing.cases.channel import Channel
@@ -84,11 +84,19 @@ class Made:
         """The plan in words."""
         return in_words(self.decision.plan, self.view)
 
-    def again(self, destination: str, disposition: str | None = None) -> Made:
-        """The switch asks again in this call, having been sent to `destination`."""
-        channel = self.channel.went_through(self.decision.plan)
+    def again(
+        self, destination: str, disposition: str | None = None, pressed: Step | None = None
+    ) -> Made:
+        """The switch asks again in this call, having been sent to `destination`; `pressed` is what
+        has become of the digits that the plan takes."""
+        plan = self.decision.plan if pressed is None else (*self.decision.plan, pressed)
+        channel = self.channel.went_through(plan)
         request = channel.asks(destination, disposition)
         return _decided(self.case, self.snapshot, request, self.facts, channel)
+
+    def going_on(self, word: str) -> Made:
+        """The call goes on: by a cause such as USER_BUSY the ringing ended, all else is pressed."""
+        return self.after_ringing(word) if word.isupper() else self.pressing(word)
 
     def after_ringing(self, cause: str) -> Made:
         """The plan's ringing ended so, and its transfer is followed."""
@@ -97,7 +105,15 @@ class Made:
         return self.again(transfer.destination, cause)
 
     def pressing(self, digits: str) -> Made:
-        """The caller does this in the plan's menu, as ivr.conf lets FreeSWITCH understand it."""
+        """The caller does this in the plan's menu, as ivr.conf lets FreeSWITCH understand it, or
+        when the plan takes digits: too few of them count as none (play_and_get_digits)."""
+        taking = next((it for it in self.decision.plan if isinstance(it, CollectDigits)), None)
+        if taking is not None:
+            onwards = self.decision.plan[-1]
+            assert isinstance(onwards, Transfer), "the plan does not ask again"
+            counts = digits != "timeout" and len(digits) >= taking.min_digits
+            taken = digits[: taking.max_digits] if counts else ""
+            return self.again(onwards.destination, pressed=Set(taking.variable, taken))
         menu = next(it for it in self.decision.plan if isinstance(it, RunIvr))
         return self.again(self._choice(menu.menu, digits))
 
@@ -146,13 +162,16 @@ def _decided(
 def token(view: TenantView, words: str) -> str:
     """The re-entry token that `words` such as `after 1002` stand for; other words as they are."""
     kind, _, rest = words.partition(" ")
-    if kind not in {"menu", "after", "parked"} or not rest:
+    if kind not in {"menu", "after", "parked", "flow"} or not rest:
         return words
     number, *more = rest.split(" ")
     if kind == "menu":
         choice: Any = more[0]
         digits = more[1] if len(more) > 1 else ""
         return write_token(IvrChoice(_id(view, "ivr", number), choice, digits))
+    if kind == "flow":
+        step: Any = more[1]
+        return write_token(FlowStep(_id(view, "call_flow", number), 1, more[0], step))
     if kind == "parked":
         return write_token(ParkedTooLong(_id(view, "parking_lot", number)))
     hops = int(more[1]) if more else 0

@@ -23,8 +23,8 @@ class Call(_Part):
     """Who calls whom, and what the switch tells of the call."""
 
     to: str
-    """What is dialled; or `menu 5000 entry 1`, `after 1002`, `parked 700`: what the switch asks
-    again for."""
+    """What is dialled; or `menu 5000 entry 1`, `after 1002`, `parked 700`, `flow 5300 desk at`:
+    what the switch asks again for."""
     from_: str | None = Field(None, alias="from")
     """The extension whose phone calls; from outside, the caller's number."""
     context: str = "internal"
@@ -107,7 +107,8 @@ class Case(_Part):
     then: Mapping[str, str] = Field(default_factory=dict)
     """By how the ringing ended: the plan when the switch asks again, as the last plan told it."""
     presses: Mapping[str, str] = Field(default_factory=dict)
-    """By what is pressed in the menu of the plan (or `timeout`, `invalid`): the plan."""
+    """By what is pressed in the menu of the plan (or `timeout`, `invalid`), or as the digits that
+    it takes (or `timeout`): the plan."""
 
     @model_validator(mode="after")
     def _whole(self) -> Case:

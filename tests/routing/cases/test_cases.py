@@ -46,7 +46,7 @@ def test_a_call_goes_where_the_case_says(case: Case) -> None:
     for digits, plan in case.presses.items():
         later = made
         for each in digits.split(" "):
-            later = later.pressing(each)
+            later = later.going_on(each)
             check(later)
         assert later.summary == plan, f"pressing {digits}:{_report(later)}"
 
