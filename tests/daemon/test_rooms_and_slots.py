@@ -1,4 +1,5 @@
-"""Conferences and parked calls as webhooks are told of them, by a daemon and a simulated switch."""
+"""Conferences and parked calls as webhooks are told of them: by two instances that listen to one
+simulated switch, which says everything twice."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from nizam.embedded.process import free_port
 from nizam.sim.people import Manner
 from tests.daemon.process import until
 from tests.daemon.walking import Town
@@ -22,7 +24,29 @@ async def town(database: str, redis_url: str, tmp_path: Path) -> AsyncIterator[T
     from twisted.internet import reactor
 
     async with town_of(reactor, database, redis_url, tmp_path) as made:
-        yield made
+        site = made.site
+        second = site.daemon.another(free_port(), tmp_path / "second.log")
+        second.start()
+        try:
+            await second.ready()
+            await _both_listen(made)
+            site.switch.faults.duplicate = 1000
+            yield made
+        finally:
+            second.kill()
+        assert not second.logged("error", "critical")
+
+
+async def _both_listen(town: Town) -> None:
+    def listening() -> bool:
+        wanting = [
+            it
+            for it in town.site.switch.connections
+            if it.subscription.wants("CUSTOM", "conference::maintenance")
+        ]
+        return len(wanting) >= 2
+
+    assert await until(town.site.reactor, listening, 20.0)
 
 
 async def _delivered(town: Town, family: str, count: int) -> list[dict[str, Any]]:
@@ -55,6 +79,10 @@ async def test_a_conference_is_told_of_from_its_beginning_to_its_end(town: Town)
     two = town.ben.dials("8100", answering_prompts=("9999",))
     await two.reaches("conference ")
     await town.anna.hears("conference of 2")
+    await _delivered(town, "conference.", 3)
+    town.site.switch.cut()
+    assert await until(town.site.reactor, lambda: not town.site.switch.connections, 5.0)
+    await _both_listen(town)
     town.anna.hangs_up()
     await one.ended()
     town.ben.hangs_up()
