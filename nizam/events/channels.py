@@ -141,6 +141,8 @@ class Calls:
             return None
         leg_id = channel_id(unique_id)
         call = self._call_of.get(leg_id)
+        if call is not None and event.name == "CHANNEL_CREATE":
+            call = self._whose_it_is(call, leg_id, event)
         if call is None:
             call = self._call(self._call_id(event, leg_id))
             self._call_of[leg_id] = call
@@ -214,6 +216,16 @@ class Calls:
         if call is None:
             call = self._calls[call_id] = Call(call_id=call_id)
         return call
+
+    def _whose_it_is(self, call: Call, leg_id: UUID, created: SwitchEvent) -> Call | None:
+        """The call of a leg that has its variables now, None for another than was thought:
+        CHANNEL_OUTGOING comes before and has none, nor a link if a conference makes the leg."""
+        ours = identifier(created.get("variable_nizam_call_id"))
+        alone = call.call_id == leg_id and len(call.channels) == 1 and not call.waiting
+        if ours is None or ours == leg_id or not alone:
+            return call
+        del self._calls[leg_id], self._call_of[leg_id]
+        return None
 
     def _call_id(self, event: SwitchEvent, leg_id: UUID) -> UUID:
         ours = identifier(event.get("variable_nizam_call_id"))
