@@ -19,7 +19,8 @@ class Did(Body):
     destination: Destination
     """Where its calls go."""
     caller_name_prefix: Text | None = None
-    """Put before the caller's name, so that people see what was called."""
+    """Put before the caller's name, so that people see what was called.
+    Punctuation that FreeSWITCH reads, such as a colon, becomes a blank."""
     language: Language | None = None
     """The language of announcements."""
     recording: RecordingPolicy = "never"

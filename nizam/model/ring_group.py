@@ -52,7 +52,8 @@ class RingGroup(Body):
     ring_seconds: Annotated[int, Field(ge=5, le=300)] = 30
     """How long they ring."""
     caller_name_prefix: Text | None = None
-    """Put before the caller's name, so that people see what was called."""
+    """Put before the caller's name, so that people see what was called.
+    Punctuation that FreeSWITCH reads, such as a colon, becomes a blank."""
     ringback: Sound | None = None
     """What the caller hears meanwhile."""
     skip_busy: bool = True

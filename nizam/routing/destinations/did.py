@@ -37,6 +37,6 @@ def arrive(routing: Routing, entry: Entry[Did]) -> Plan:
     came_in_by(routing, entry.id)
     if not did.caller_name_prefix:
         return routing.follow_configured(did.destination)
-    routing.caller_name = f"{did.caller_name_prefix} {routing.caller_name}".strip()
+    routing.caller_name = f"{did.caller_name_prefix.strip()} {routing.caller_name}".strip()
     named = Set("effective_caller_id_name", routing.caller_name)
     return (named, *routing.follow_configured(did.destination))

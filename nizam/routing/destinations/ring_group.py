@@ -27,7 +27,7 @@ def plan(routing: Routing, destination: Destination) -> Plan:
     fallback = None if routing.comes_back else group.fallback
     steps: list[Step] = []
     if group.caller_name_prefix:
-        routing.caller_name = f"{group.caller_name_prefix} {routing.caller_name}".strip()
+        routing.caller_name = f"{group.caller_name_prefix.strip()} {routing.caller_name}".strip()
         steps.append(Set("effective_caller_id_name", routing.caller_name))
     together = group.strategy == "simultaneous"
     legs = _legs(routing, entry, together)
