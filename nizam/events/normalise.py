@@ -128,7 +128,6 @@ class Normaliser:
             return output
         call, channel = found
         channel.bridged = moment(dump.get("Caller-Channel-Bridged-Time")) is not None
-        channel.ringing = True
         channel.held = dump.get("Channel-Call-State") == "HELD"
         output.changed[call.call_id] = call
         if channel.leg_id == call.call_id:

@@ -82,7 +82,7 @@ class EventSocketServer(Protocol):
             self._held.append(event)
         elif self.subscription.passes(event):
             frame = event.frame(self.subscription.encoding)
-            for changed in self._server.faults.change(frame):
+            for changed in self._server.faults.change(frame, self):
                 self.send(changed)
 
     def send(self, data: bytes) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 
 class Faults:
     """Counts down faults over the event frames of all connections together.
 
     Set a number and that many of the next frames are hit: `truncate` cuts a frame in half,
-    `duplicate` sends it twice, `lose` drops it, `reorder` sends it after the frame that follows.
+    `duplicate` sends it twice, `lose` drops it, `reorder` sends it after the frame that follows on
+    the same connection; outcomes of commands, which nothing may follow for long, keep their place.
     `lose_every` drops each n-th frame for as long as it is set; 0 drops none.
     """
 
@@ -21,18 +23,18 @@ class Faults:
         self.lose_every = 0
         self.lost = 0
         self._seen = 0
-        self._kept: bytes | None = None
+        self._kept: WeakKeyDictionary[object, bytes] = WeakKeyDictionary()
 
-    def change(self, frame: bytes) -> Iterator[bytes]:
-        """What is sent in place of `frame`, and after it."""
+    def change(self, frame: bytes, connection: object) -> Iterator[bytes]:
+        """What is sent to the connection in place of `frame`, and after it."""
         self._seen += 1
         if self.lose or (self.lose_every and self._seen % self.lose_every == 0):
             self.lose = max(0, self.lose - 1)
             self.lost += 1
             return
-        if self.reorder and self._kept is None:
+        if self.reorder and connection not in self._kept and b"BACKGROUND_JOB" not in frame:
             self.reorder -= 1
-            self._kept = frame
+            self._kept[connection] = frame
             return
         if self.truncate:
             self.truncate -= 1
@@ -41,6 +43,6 @@ class Faults:
         if self.duplicate:
             self.duplicate -= 1
             yield frame
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
+        kept = self._kept.pop(connection, None)
+        if kept is not None:
             yield kept
