@@ -91,6 +91,22 @@ async def test_reconciling_again_changes_nothing(site: Site) -> None:
     assert [it["call_id"] for it in site.plant.live.calls()] == list(switch.channels)
 
 
+async def test_a_leg_that_was_found_ringing_is_told_of_when_its_event_comes(site: Site) -> None:
+    """The event waited in the socket while the switch was looked at."""
+    progress = next(
+        it
+        for it in recorded("calls/esl/events-json-all")
+        if it.name == "CHANNEL_PROGRESS" and it.get("Call-Direction") == "outbound"
+    )
+    uuid = progress.get("Unique-ID")
+    assert uuid is not None
+    switch = FullSwitch({uuid: dict(progress.headers) | {"Event-Name": "CHANNEL_DATA"}})
+    found = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
+    assert found.added == 1
+    output = site.plant.intake.normaliser("fs2").feed(progress, site.plant.reactor.seconds())
+    assert [it.type for it in output.events] == ["call.ringing"]
+
+
 async def test_phones_that_nobody_heard_sign_in_are_shown_with_their_extension(site: Site) -> None:
     # A row of `show registrations as json` of FreeSWITCH 1.11.1.
     row = {
