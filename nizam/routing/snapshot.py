@@ -16,7 +16,10 @@ from uuid import UUID
 
 import attrs
 import orjson
+from pydantic import ValidationError
+from twisted.logger import Logger
 
+from nizam.errors import InternalError
 from nizam.model.base import Body
 from nizam.model.did import Did
 from nizam.model.registry import resource, resources
@@ -151,7 +154,8 @@ class Snapshot:
         self._platform = _no_rows()
         self._domains: dict[str, UUID] = {}
         self._dids: dict[str, tuple[UUID, UUID]] = {}
-        self._decoded: dict[Row, Entry[Any]] = {}
+        self._decoded: dict[Row, Entry[Any] | None] = {}
+        self._log = Logger(namespace="nizam.routing")
         self._types = {it.body: it.name for it in resources().values()}
 
     # -- changes ------------------------------------------------------------------------------
@@ -275,7 +279,8 @@ class Snapshot:
     def tenant(self, tenant_id: UUID) -> TenantView | None:
         """The tenant with this id, or None."""
         rows = self._tenants.get(tenant_id)
-        if rows is None or tenant_id not in rows.rows["tenant"]:
+        row = None if rows is None else rows.rows["tenant"].get(tenant_id)
+        if rows is None or row is None or self.decode(row) is None:
             return None
         return TenantView(self, tenant_id, rows)
 
@@ -307,7 +312,7 @@ class Snapshot:
     def platform(self, body_type: type[B]) -> list[Entry[B]]:
         """Every platform object of one type, such as the switch nodes."""
         name = self._types[body_type]
-        return [self.decode(row) for row in self._platform[name].values()]
+        return self.decoded(self._platform[name].values())
 
     def sip_profile(self, name: str) -> SipProfile | None:
         """The platform's SIP profile of this name, if one is declared and enabled."""
@@ -337,22 +342,36 @@ class Snapshot:
             "decoded": len(self._decoded),
         }
 
-    def decode(self, row: Row) -> Entry[Any]:
-        """The row as an object; fields that a newer NIZAM has added are passed over."""
-        entry = self._decoded.get(row)
-        if entry is None:
-            body_type = resource(row.resource).body
-            entry = Entry(
-                row.resource,
-                row.id,
-                row.version,
-                body_type.model_validate_json(row.body, extra="ignore"),
-                orjson.loads(row.secrets),
+    def decode(self, row: Row) -> Entry[Any] | None:
+        """The row as an object; fields that a newer NIZAM has added are passed over.
+
+        None for one that this NIZAM would refuse, such as one that an older one has stored: it
+        must not keep the tenant's other calls from being routed, and is logged once.
+        """
+        try:
+            return self._decoded[row]
+        except KeyError:
+            pass
+        entry: Entry[Any] | None = None
+        try:
+            body = resource(row.resource).body.model_validate_json(row.body, extra="ignore")
+            entry = Entry(row.resource, row.id, row.version, body, orjson.loads(row.secrets))
+        except ValidationError as error:
+            places = sorted({"/".join(map(str, it["loc"])) for it in error.errors()})
+            self._log.error(
+                "{resource} {id} is passed over, it cannot be read: {places}",
+                resource=row.resource,
+                id=str(row.id),
+                places=", ".join(places),
             )
-            if len(self._decoded) >= DECODED_ENTRIES:
-                del self._decoded[next(iter(self._decoded))]
-            self._decoded[row] = entry
+        if len(self._decoded) >= DECODED_ENTRIES:
+            del self._decoded[next(iter(self._decoded))]
+        self._decoded[row] = entry
         return entry
+
+    def decoded(self, rows: Iterable[Row]) -> list[Entry[Any]]:
+        """Those of the rows that can be read, as objects."""
+        return [entry for row in rows if (entry := self.decode(row)) is not None]
 
     def type_name(self, body_type: type[Body]) -> str:
         """The resource name of a body type."""
@@ -392,6 +411,8 @@ class TenantView:
     def tenant(self) -> Tenant:
         """The tenant itself."""
         entry = self._snapshot.decode(self._rows.rows["tenant"][self.id])
+        if entry is None:
+            raise InternalError("a tenant that cannot be read has no view")
         return cast(Tenant, entry.body)
 
     def get(self, body_type: type[B], identifier: UUID) -> Entry[B] | None:
@@ -419,9 +440,9 @@ class TenantView:
         rows = list(self._rows.rows[self._snapshot.type_name(body_type)].values())
         for text in passed_over:
             rows = [row for row in rows if text not in row.body]
-        return [self._snapshot.decode(row) for row in rows]
+        return self._snapshot.decoded(rows)
 
     def all(self, body_type: type[B]) -> list[Entry[B]]:
         """Every object of one type."""
         name = self._snapshot.type_name(body_type)
-        return [self._snapshot.decode(row) for row in self._rows.rows[name].values()]
+        return self._snapshot.decoded(self._rows.rows[name].values())
