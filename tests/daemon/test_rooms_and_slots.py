@@ -90,7 +90,9 @@ async def test_a_conference_is_told_of_from_its_beginning_to_its_end(town: Town)
     started, *between, ended = await _delivered(town, "conference.", 6)
     assert (started["type"], ended["type"]) == ("conference.started", "conference.ended")
     assert started["call_id"] is ended["call_id"] is None
-    assert ended["data"]["duration_ms"] > 0
+    # An instance that has heard of the room too late does not know how long it was.
+    lasted = ended["data"]["duration_ms"]
+    assert lasted is None or lasted > 0
     assert [
         (it["type"], it["data"]["from"], it["data"]["members"], it["data"]["moderator"])
         for it in between
