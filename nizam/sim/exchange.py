@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from nizam.sim import endings, recording
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from nizam.sim.interruption import Joined, Transferred
     from nizam.sim.script import Script
     from nizam.sim.valet import Slot
+
+
+SETTLE_SECONDS: Final = 20.0
+"""Longer than questions and records are tried for."""
 
 
 class Sessions(Protocol):
@@ -132,10 +139,13 @@ class Exchange:
         running.addBoth(done)
         return running
 
-    async def settle(self) -> None:
-        """Waits until nothing runs in the background."""
-        while self._background:
-            await DeferredList([_watch(running) for running in self._background])
+    async def settle(self, reactor: IReactorTime) -> None:
+        """Waits until nothing runs in the background, for SETTLE_SECONDS at most."""
+        over = reactor.seconds() + SETTLE_SECONDS
+        while self._background and reactor.seconds() < over:
+            running = DeferredList([_watch(it) for it in self._background], consumeErrors=True)
+            with suppress(DeferredTimeoutError):
+                await running.addTimeout(over - reactor.seconds(), reactor)
 
 
 def _watch(running: Deferred[Any]) -> Deferred[None]:

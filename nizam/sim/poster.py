@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 import attrs
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.defer import succeed
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -112,6 +113,6 @@ class Poster:
             response = await request.addTimeout(timeout, self._reactor)
             left = max(0.0, timeout - (self._reactor.seconds() - started))
             content = await readBody(response).addTimeout(left, self._reactor)
-        except (ConnectError, ResponseFailed, TimeoutError, OSError) as error:
+        except (ConnectError, ResponseFailed, DeferredTimeoutError, OSError) as error:
             raise NoAnswerError(f"{url}: {type(error).__name__}: {error}") from error
         return Reply(response.code, content)

@@ -116,7 +116,7 @@ class SimulatedSwitch:
     async def drain(self) -> None:
         """After stop_calls(): waits until all calls have ended and their CDRs were dealt with."""
         await self.calls.drained()
-        await self.exchange.settle()
+        await self.exchange.settle(self._reactor)
 
     async def stop(self) -> None:
         """Says goodbye to all clients and cuts off what is still running, silently."""
@@ -129,7 +129,7 @@ class SimulatedSwitch:
         self.core.channels.clear()
         self.calls.forget()
         await self._close_socket()
-        await self.exchange.settle()
+        await self.exchange.settle(self._reactor)
 
     def place_call(self, kind: str | None = None, script: Script | None = None) -> Deferred[str]:
         """Places one call now; fires with its call id when it has ended ("" if refused).

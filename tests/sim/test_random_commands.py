@@ -24,6 +24,7 @@ COMMANDS = (
     "originate user/1001@{domain} &park()",
     "originate user/1002@{domain} 1001 XML {domain}",
 )
+MANY = 60
 
 
 class _Lives:
@@ -45,7 +46,9 @@ async def _meddle(switch: SimulatedSwitch, client: Client, random: Random) -> No
     for _ in range(250):
         channels = sorted(switch.core.channels)
         if channels:
-            command = random.choice(COMMANDS).format(uuid=random.choice(channels), domain=ACME)
+            # Never more calls than a busy machine can follow: then they are only ended.
+            commands = COMMANDS if len(channels) < MANY else COMMANDS[:2]
+            command = random.choice(commands).format(uuid=random.choice(channels), domain=ACME)
             await client.command(f"bgapi {command}")
         else:
             await client.command("api echo wait")
@@ -55,7 +58,7 @@ async def _meddle(switch: SimulatedSwitch, client: Client, random: Random) -> No
 async def test_no_leg_is_left_over_or_reported_twice(
     make_switch: MakeSwitch, client_of: Connect
 ) -> None:
-    switch = make_switch(scenery=attrs.evolve(SCENERY, pace=0.01), calls_per_second=100.0, seed=5)
+    switch = make_switch(scenery=attrs.evolve(SCENERY, pace=0.01), calls_per_second=25.0, seed=5)
     lives = _Lives()
     switch.core.listeners.append(lives)
     await switch.start()
