@@ -30,7 +30,8 @@ from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.kv.single import SingleRedis
 from nizam.routing.decide import decide
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import Secret, SecretKey, SipSettings, XmlClient
 from nizam.store.secrets import SecretBox
 from nizam.switch.call_limits import CallLimits

@@ -13,11 +13,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nizam.errors import NizamError
 
 LOOPBACK = "127.0.0.1"
+PORTS = range(20_000, 32_000)
+"""Below the ports that Linux gives to connections unless told otherwise (ip_local_port_range)."""
 _POLL_SECONDS = 0.02
 _LOG_TAIL_BYTES = 4096
 
@@ -136,11 +139,18 @@ def end_orphan(pid_file: Path, folder: Path, stop_signal: signal.Signals, second
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nobody listens on at this moment.
+
+    It is none of those that the system gives to connections, or one of them could take it before
+    whoever asked listens there.
+    """
+    ports = list(PORTS)
+    secrets.SystemRandom().shuffle(ports)
+    for port in ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
+    raise EmbeddedServerError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free")
 
 
 def kept_secret(path: Path) -> str:

@@ -10,7 +10,8 @@ import attrs
 from nizam.model.conference_room import ConferenceRoom
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.places import lot_of, room_of
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 
 
 @attrs.frozen

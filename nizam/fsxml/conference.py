@@ -13,7 +13,8 @@ from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_by
 from nizam.model.audio import recordings_directory
 from nizam.model.conference_room import ConferenceRoom
 from nizam.routing.places import room_of
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import find_sound, hold_music
 from nizam.routing.tokens import page_name, page_tenant, room_name
 

@@ -18,7 +18,8 @@ from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
 from nizam.model.audio import voicemail_directory
 from nizam.model.extension import Extension
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 
 CACHE_MILLISECONDS = 60_000
 """How long FreeSWITCH keeps a user; changes are flushed at once, this bounds a lost flush."""

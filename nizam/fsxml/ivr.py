@@ -13,7 +13,8 @@ from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.writer import NOT_FOUND, child, document, to_bytes
 from nizam.model.audio import Sound
 from nizam.model.ivr import Ivr, digits_expression
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import find_sound
 from nizam.routing.tokens import IvrChoice, menu_id, menu_name, write_token
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from nizam.model.gateway import Gateway
 from nizam.model.sip_profile import SipProfile, Srtp
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.settings.values import SipSettings
 
 PROFILES = ("internal", "external")

@@ -26,7 +26,8 @@ from nizam.model.acl import Acl
 from nizam.model.gateway import Gateway
 from nizam.model.sip_profile import SipProfile, TlsVersion
 from nizam.routing.request import PUBLIC_CONTEXT
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.settings.values import SipSettings
 
 _log = Logger(namespace="nizam.xml")

@@ -8,23 +8,22 @@ from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
 
 import attrs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from nizam.calendars.days import Changes, Mode, changes
 from nizam.calendars.reader import MAX_BYTES, MAX_YEARS, CalendarReader, Read, Span, Timed
 from nizam.calendars.write import write_calendar
 from nizam.errors import (
     Conflict,
-    FieldError,
     IdempotencyMismatch,
     TimeoutExceeded,
     UnsupportedMediaType,
-    ValidationFailed,
     VersionMismatch,
 )
 from nizam.http.changes import change_context
 from nizam.http.crud import Crud
 from nizam.http.etag import etag, if_match
+from nizam.http.query import Query, YesOrNo, read_query
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Parameter, Route
 from nizam.http.schema_parts import Schema, array, count, object_of, ref, text, yes_or_no
@@ -32,7 +31,6 @@ from nizam.http.sounds import IF_MATCH, disposition
 from nizam.model.base import Body
 from nizam.model.calendar import Calendar, CalendarDay
 from nizam.model.registry import resource
-from nizam.model.validation import field_errors
 from nizam.model.values import TimeZone
 from nizam.slices import in_slices
 from nizam.store.stored import Stored
@@ -117,12 +115,10 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class Asked(BaseModel):
+class Asked(Query):
     """What the query of an import says."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dry_run: bool = False
+    dry_run: YesOrNo = False
     mode: Mode = "replace"
     years: Annotated[int, Field(ge=1, le=MAX_YEARS)] = DEFAULT_YEARS
     timed: Timed = "days"
@@ -138,7 +134,7 @@ class Calendars(Crud):
 
     async def load(self, call: Call) -> Reply:
         """Read the file, and give its days to the calendar."""
-        asked, versions = _asked(call.query), if_match(call.header("if-match"))
+        asked, versions = read_query(call, Asked), if_match(call.header("if-match"))
         _check_charset(call.header("content-type"))
         tenant, identifier = call.tenant, call.id()
         present = await self.store.get(self.resource, tenant, identifier)
@@ -231,29 +227,6 @@ class Calendars(Crud):
 
 def _body(it: Stored) -> Calendar:
     return Calendar.model_validate(it.body)
-
-
-def _asked(query: Sequence[tuple[str, str]]) -> Asked:
-    errors = []
-    names = [name for name, _ in query]
-    for name in sorted({it for it in names if names.count(it) > 1}):
-        errors.append(FieldError(name, "duplicate", "stands twice"))
-    found = Asked()
-    try:
-        found = Asked.model_validate_strings(dict(query))
-    except ValidationError as error:
-        errors += [
-            attrs.evolve(
-                it,
-                path=it.path.removeprefix("/"),
-                code="unknown_parameter" if it.code == "unknown_field" else it.code,
-            )
-            for it in field_errors(error, "")
-        ]
-    if errors:
-        wrong = ", ".join(it.path for it in errors)
-        raise ValidationFailed(f"wrong parameters: {wrong}", errors=errors)
-    return found
 
 
 def _check_charset(header: str | None) -> None:

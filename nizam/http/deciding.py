@@ -19,10 +19,12 @@ from nizam.fsxml.served import Served
 from nizam.routing.context import Random
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import NOTHING_LIVE, Command, Facts, Fetch, Fetched, Limit, Live
+from nizam.routing.limits import CONGESTED
+from nizam.routing.plan import Hangup
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Snapshot
 
-ROUNDS: Final = 8
+ROUNDS: Final = 20
 """How often a call is decided again: each time something new is known to be full, or answered."""
 
 PATIENCE_SECONDS: Final = 1.2
@@ -104,6 +106,9 @@ class CallDecider:
                 break
         else:
             self._log.error("a call to {to} is never decided", to=call.destination)
+            if decision.limits:
+                # Nobody has said that there is room.
+                decision = attrs.evolve(decision, plan=(Hangup(CONGESTED),), outcome="denied")
         return self._serve(call, decision)
 
     def _decide(self, call: CallRequest, facts: Facts) -> Decision:

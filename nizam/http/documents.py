@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, get_args
 
 import attrs
@@ -12,7 +12,6 @@ from nizam.document.plan import Plan, Treatment
 from nizam.document.read import MAX_OBJECTS
 from nizam.errors import (
     Conflict,
-    FieldError,
     IdempotencyMismatch,
     InvalidTransition,
     QuotaExceeded,
@@ -23,6 +22,7 @@ from nizam.http.changes import change_context
 from nizam.http.document_schemas import APPLIED, DOCUMENT, DOCUMENT_EXAMPLE, PROPOSAL
 from nizam.http.etag import etag, if_match, if_none_match
 from nizam.http.principal import Principal, lacking, require_covers
+from nizam.http.query import Query, YesOrNo, read_query
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.slices import in_slices
@@ -75,7 +75,7 @@ class TenantDocuments:
 
     async def export(self, call: Call) -> Reply:
         """The whole configuration; secrets are only marked."""
-        read_no_options(call)
+        read_query(call, Query)
         tag = call.header("if-none-match")
         if tag is not None:
             revision = await self.documents.revision(call.tenant)
@@ -85,7 +85,7 @@ class TenantDocuments:
 
     async def reveal(self, call: Call) -> Reply:
         """The whole configuration with every secret in clear."""
-        read_no_options(call)
+        read_query(call, Query)
         call.no_body()
         return await self._exported(call, reveal=True)
 
@@ -197,37 +197,17 @@ class TenantDocuments:
         ]
 
 
+class Asked(Query):
+    """What the query says of how a document is taken."""
+
+    prune: YesOrNo = False
+    existing: Treatment = "replace"
+
+
 def read_options(call: Call) -> Options:
     """The query's `prune` and `existing`; ValidationFailed naming every parameter that is wrong."""
-    errors: list[FieldError] = []
-    given: dict[str, str] = {}
-    for name, text in call.query:
-        if name not in ("prune", "existing"):
-            errors.append(FieldError(name, "unknown_parameter", "takes prune and existing"))
-        elif name in given:
-            errors.append(FieldError(name, "duplicate", "stands twice"))
-        given[name] = text
-    prune, existing = given.get("prune", "false"), given.get("existing", "replace")
-    if prune not in ("true", "false"):
-        errors.append(FieldError("prune", "invalid_value", "takes true or false"))
-    if existing not in _TREATMENTS:
-        errors.append(FieldError("existing", "invalid_value", f"takes {', '.join(_TREATMENTS)}"))
-    if errors:
-        raise _wrong_parameters(errors)
-    return Options(prune == "true", existing)  # type: ignore[arg-type]
-
-
-def read_no_options(call: Call) -> None:
-    """ValidationFailed if the query holds anything."""
-    if call.query:
-        raise _wrong_parameters(
-            [FieldError(name, "unknown_parameter", "takes none") for name, _ in call.query]
-        )
-
-
-def _wrong_parameters(errors: Sequence[FieldError]) -> ValidationFailed:
-    names = ", ".join(dict.fromkeys(it.path for it in errors))
-    return ValidationFailed(f"wrong parameters: {names}", errors=errors)
+    asked = read_query(call, Asked)
+    return Options(asked.prune, asked.existing)
 
 
 def needed(plan: Plan) -> set[str]:

@@ -10,7 +10,6 @@ import attrs
 from nizam.document.plan import Plan, Treatment
 from nizam.errors import (
     Conflict,
-    FieldError,
     IdempotencyMismatch,
     MalformedTable,
     QuotaExceeded,
@@ -20,6 +19,7 @@ from nizam.errors import (
 from nizam.http.changes import change_context
 from nizam.http.crud import Crud
 from nizam.http.exports import CSV
+from nizam.http.query import Query, YesOrNo, read_query
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Parameter, Route
 from nizam.http.schema_parts import (
@@ -40,7 +40,11 @@ from nizam.tables.read import MAX_BYTES, MAX_ROWS, Table, read_table
 
 COST = 20
 OnExisting = Literal["refuse", "update", "skip"]
-_TREATMENTS: Mapping[str, Treatment] = {"refuse": "refuse", "update": "merge", "skip": "skip"}
+_TREATMENTS: Mapping[OnExisting, Treatment] = {
+    "refuse": "refuse",
+    "update": "merge",
+    "skip": "skip",
+}
 _ANSWER: Schema = {
     "title": "Import",
     **object_of(
@@ -81,12 +85,11 @@ _PARAMETERS = (
 )
 
 
-@attrs.frozen
-class Asked:
+class Asked(Query):
     """What the query of an import says."""
 
-    dry_run: bool = False
-    on_existing: str = "refuse"
+    dry_run: YesOrNo = False
+    on_existing: OnExisting = "refuse"
 
 
 @attrs.frozen
@@ -104,7 +107,7 @@ class Import:
 
     async def load(self, call: Call) -> Reply:
         """Make and change what the rows say, or say everything that is wrong."""
-        asked = _asked(call.query)
+        asked = read_query(call, Asked)
         _check_media_type(call.header("content-type"))
         async with self.documents.turn():
             return await self._load(call, asked)
@@ -198,29 +201,6 @@ _EXAMPLE: dict[str, Any] = {
         }
     ],
 }
-
-
-def _asked(query: Sequence[tuple[str, str]]) -> Asked:
-    errors: list[FieldError] = []
-    known: dict[str, Mapping[str, Any]] = {
-        "dry_run": {"true": True, "false": False},
-        "on_existing": {name: name for name in _TREATMENTS},
-    }
-    found: dict[str, Any] = {}
-    for name, value in query:
-        if name not in known:
-            message = f"parameters are {', '.join(known)}"
-            errors.append(FieldError(name, "unknown_parameter", message))
-        elif name in found:
-            errors.append(FieldError(name, "duplicate", "stands twice"))
-        elif value not in known[name]:
-            errors.append(FieldError(name, "invalid_value", f"is one of {', '.join(known[name])}"))
-        else:
-            found[name] = known[name][value]
-    if errors:
-        names = ", ".join(it.path for it in errors)
-        raise ValidationFailed(f"wrong parameters: {names}", errors=errors)
-    return Asked(**found)
 
 
 def _check_media_type(header: str | None) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+from pydantic import StringConstraints
 
-from nizam.errors import FieldError, NotFound, ValidationFailed
+from nizam.errors import NotFound, ValidationFailed
+from nizam.http.query import Query, read_query
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.http.schemas import ref
@@ -19,7 +20,13 @@ from nizam.routing.limits_shown import Shown, limits_of, limits_of_extension
 from nizam.routing.snapshot import Snapshot
 from nizam.switch.call_limits import CallLimits
 
-_NUMBER = re.compile(r"[0-9]{2,15}", re.ASCII)
+NUMBER = "^[0-9]{2,15}$"
+
+
+class Asked(Query):
+    """What the query says."""
+
+    extension: Annotated[str, StringConstraints(pattern=NUMBER)] | None = None
 
 
 @attrs.frozen
@@ -37,7 +44,7 @@ class LimitsInUse:
         if view is None:
             raise NotFound("the tenant is not known here yet")
         shown = list(limits_of(view, self.now()))
-        number = _extension(call.query)
+        number = read_query(call, Asked).extension
         if number is not None:
             entry = view.by_number(number)
             if entry is None or entry.resource != "extension":
@@ -62,29 +69,12 @@ class LimitsInUse:
                     Parameter(
                         name="extension",
                         about="The number of an extension whose limits are shown, too.",
-                        schema={"type": "string", "pattern": "^[0-9]{2,15}$"},
+                        schema={"type": "string", "pattern": NUMBER},
                     ),
                 ),
                 errors=(ValidationFailed,),
             )
         ]
-
-
-def _extension(query: Sequence[tuple[str, str]]) -> str | None:
-    """What `extension` says. Raises ValidationFailed for anything but one number."""
-    wrong = [
-        FieldError(name, "unknown_parameter", "there is no such parameter")
-        for name, _ in query
-        if name != "extension"
-    ]
-    numbers = [value for name, value in query if name == "extension"]
-    if len(numbers) > 1:
-        wrong.append(FieldError("extension", "repeated", "stands more than once"))
-    if numbers and not _NUMBER.fullmatch(numbers[0]):
-        wrong.append(FieldError("extension", "pattern", "is 2 to 15 digits"))
-    if wrong:
-        raise ValidationFailed("the query is not valid", errors=wrong)
-    return numbers[0] if numbers else None
 
 
 def _rows(shown: list[Shown], counts: dict[str, tuple[int, float]]) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,8 @@ from nizam.errors import InternalError
 from nizam.fsxml.reveal import Reveal
 from nizam.http.limits import LocalMeter, Meter
 from nizam.model.switch_node import SwitchNode
-from nizam.routing.snapshot import Entry, Snapshot
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import Network, XmlClient
 
 FAILURES_PER_MINUTE = 60

@@ -116,13 +116,9 @@ class XmlCurlResource(Resource):
         async def answer() -> None:
             try:
                 served = await self._decider.finish(call, decision)
-                body = (
-                    b""
-                    if gone
-                    else self._reply(request, call.node, "dialplan", served.xml, started)
-                )
+                body = self._reply(request, call.node, "dialplan", served.xml, started)
             except Exception:
-                body = b"" if gone else self._fault(request, "dialplan", started)
+                body = self._fault(request, "dialplan", started)
             if not gone:
                 # Otherwise it would go out in chunks.
                 request.setHeader(b"content-length", b"%d" % len(body))

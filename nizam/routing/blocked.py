@@ -9,7 +9,7 @@ from nizam.routing import numbers
 from nizam.routing.callers import caller_forms, fits
 from nizam.routing.context import Routing
 from nizam.routing.plan import Hangup, Plan
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 _ALL = frozenset({"inbound", "outbound", "both"})
 

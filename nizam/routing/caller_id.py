@@ -16,7 +16,7 @@ from nizam.model.outbound_route import OutboundRoute
 from nizam.routing import numbers
 from nizam.routing.context import Routing
 from nizam.routing.plan import Caller, Diversion
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 _REASONS = {
     "always": "unconditional",

@@ -20,7 +20,8 @@ from nizam.model.tenant import Tenant
 from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Fetched, Limit, Notice
 from nizam.routing.plan import Hangup, Plan
 from nizam.routing.request import CallRequest
-from nizam.routing.snapshot import Entry, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import TenantView
 from nizam.routing.sounds import find_sound
 from nizam.routing.trace import ResourceName, Result, TraceStep
 

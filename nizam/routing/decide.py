@@ -43,7 +43,8 @@ from nizam.routing.plan import (
 )
 from nizam.routing.policies import apply_policies
 from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest, is_uuid
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import hold_music
 from nizam.routing.tokens import FlowStep, IvrChoice, ParkedTooLong, RingHere, read_token
 from nizam.routing.trace import TraceStep

@@ -13,7 +13,7 @@ from nizam.routing.context import Routing
 from nizam.routing.facts import Notice
 from nizam.routing.outbound import PROGRESS_SECONDS, codecs, reachable_first
 from nizam.routing.plan import Bridge, GatewayLeg, Location, Plan
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 EMERGENCY_DIALLED = "emergency.dialled"
 

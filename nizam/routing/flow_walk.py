@@ -48,7 +48,7 @@ from nizam.routing.plan import (
     Step,
     Transfer,
 )
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import FlowStep, read_token, write_token
 
 SETTLE_MILLISECONDS = 500

@@ -13,7 +13,7 @@ from nizam.model.did import Did
 from nizam.model.extension import Extension
 from nizam.model.time_condition import Rule, TimeCondition
 from nizam.routing.context import Routing
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.time import local_time, matching_rule, words_of
 
 Verdict = Literal["match", "otherwise", "holiday"]

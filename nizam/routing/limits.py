@@ -17,7 +17,7 @@ from nizam.model.tenant import Quotas
 from nizam.routing.context import Routing
 from nizam.routing.facts import Limit, LimitKind, Notice
 from nizam.routing.plan import Hangup, Plan
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.time import day_of
 
 LIMIT_REACHED: Final = "limit.reached"

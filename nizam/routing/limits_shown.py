@@ -13,7 +13,8 @@ from nizam.model.gateway import Gateway
 from nizam.model.outbound_route import OutboundRoute
 from nizam.routing.facts import Limit
 from nizam.routing.limits import WHAT, of_extension, of_tenant
-from nizam.routing.snapshot import Entry, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import TenantView
 from nizam.routing.time import day_of
 from nizam.routing.toll_fraud import caps, velocity
 

@@ -14,7 +14,8 @@ from nizam.model.sip_address import host_and_port
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.context import Routing
 from nizam.routing.request import CallRequest
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.tokens import RingHere, read_token
 
 

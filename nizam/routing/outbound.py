@@ -16,7 +16,7 @@ from nizam.routing.context import TOLL_CLASSES, Routing
 from nizam.routing.hours import is_matched
 from nizam.routing.limits import NO_CIRCUIT, no_way_out, with_room
 from nizam.routing.plan import Bridge, GatewayLeg, Hangup, Plan
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.toll_fraud import is_let_out
 
 BARRED = "OUTGOING_CALL_BARRED"

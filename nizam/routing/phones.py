@@ -8,7 +8,7 @@ from nizam.routing.facts import Contact
 from nizam.routing.nodes import elsewhere
 from nizam.routing.plan import Elsewhere, Phone, Phones, UserLeg
 from nizam.routing.recording import of_callee
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import RingHere, write_token
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nizam.model.conference_room import ConferenceRoom
 from nizam.model.parking_lot import ParkingLot
-from nizam.routing.snapshot import Entry, Snapshot, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.tokens import lot_id, room_id
 
 

@@ -20,7 +20,7 @@ from nizam.routing.callers import caller_forms, fits
 from nizam.routing.context import Routing
 from nizam.routing.hours import clock, is_holiday, is_matched, rule_holds
 from nizam.routing.plan import Hangup, Plan, Set
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 
 def apply_policies(routing: Routing, did: Entry[Did] | None) -> tuple[Plan, Plan | None]:

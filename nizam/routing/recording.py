@@ -16,7 +16,7 @@ from nizam.model.feature_code import FeatureCode
 from nizam.routing.context import Routing
 from nizam.routing.plan import OfferRecording, RecordCall, Step
 from nizam.routing.request import is_uuid
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 _INBOUND = frozenset({"inbound", "all"})
 _OUTBOUND = frozenset({"outbound", "all"})

@@ -8,10 +8,9 @@ of one row replaces the bytes of that row.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import attrs
@@ -25,116 +24,13 @@ from nizam.model.did import Did
 from nizam.model.registry import resource, resources
 from nizam.model.sip_profile import SipProfile, Srtp
 from nizam.model.tenant import Tenant
+from nizam.routing.rows import INDEXED, Draft, Entry, Row, Rows, TenantRows, indexed, no_rows
 from nizam.slices import Sliced
 
 B = TypeVar("B", bound=Body)
 
 DECODED_ENTRIES = 20_000
 """How many decoded objects are kept; the oldest goes first."""
-
-
-@attrs.frozen(eq=False)
-class Row:
-    """One object as stored: `body` is its JSON, `secrets` maps fields to encrypted text.
-
-    A row is itself alone: what is decoded of it is found by it, without comparing what it holds.
-    """
-
-    resource: str
-    id: UUID
-    tenant_id: UUID | None
-    version: int
-    body: bytes
-    secrets: bytes = b"{}"
-
-
-@attrs.frozen
-class Entry(Generic[B]):
-    """One object, decoded. `secrets` are still encrypted."""
-
-    resource: str
-    id: UUID
-    version: int
-    body: B
-    secrets: Mapping[str, str]
-
-
-Rows = defaultdict[str, dict[UUID, Row]]
-"""Resource name -> id -> row."""
-
-
-def _no_rows() -> Rows:
-    return defaultdict(dict)
-
-
-_INDEXED = {"tenant": "domain", "did": "number"}
-"""What is looked up among all tenants: resource name -> by which field."""
-
-
-def _indexed(row: Row) -> str:
-    return str(orjson.loads(row.body)[_INDEXED[row.resource]])
-
-
-@attrs.define
-class _TenantRows:
-    revision: int = 0
-    rows: Rows = attrs.field(factory=_no_rows)
-    numbers: dict[str, tuple[str, UUID]] = attrs.field(factory=dict)
-
-    def copy(self) -> _TenantRows:
-        rows = _no_rows()
-        rows.update((name, dict(kind)) for name, kind in self.rows.items())
-        return _TenantRows(self.revision, rows, dict(self.numbers))
-
-    def take_numbers(self, row: Row) -> None:
-        it = resource(row.resource)
-        if it.is_dialled:
-            numbers = it.numbers(orjson.loads(row.body))
-            self.numbers.update(dict.fromkeys(numbers, (row.resource, row.id)))
-
-    def free_numbers(self, row: Row) -> None:
-        it = resource(row.resource)
-        if it.is_dialled:
-            for number in it.numbers(orjson.loads(row.body)):
-                if self.numbers.get(number) == (row.resource, row.id):
-                    del self.numbers[number]
-
-
-@attrs.define
-class _Draft:
-    """A tenant as it will be. `left` and `came` are what has to go from, and into, the indices
-    over all tenants: (resource, value, id); `changed` are the rows that are served no more."""
-
-    tenant_id: UUID
-    rows: _TenantRows
-    left: list[tuple[str, str, UUID]] = attrs.field(factory=list)
-    came: list[tuple[str, str, UUID]] = attrs.field(factory=list)
-    changed: list[Row] = attrs.field(factory=list)
-
-    def put(self, row: Row) -> None:
-        kind = self.rows.rows[row.resource]
-        present = kind.get(row.id)
-        if present is not None:
-            if present.version > row.version:
-                return
-            self._forget(present)
-        kind[row.id] = row
-        if row.resource in _INDEXED:
-            self.came.append((row.resource, _indexed(row), row.id))
-        else:
-            self.rows.take_numbers(row)
-
-    def remove(self, name: str, identifier: UUID) -> None:
-        present = self.rows.rows[name].pop(identifier, None)
-        if present is not None:
-            self._forget(present)
-
-    def _forget(self, row: Row) -> None:
-        self.changed.append(row)
-        if row.resource in _INDEXED:
-            self.left.append((row.resource, _indexed(row), row.id))
-        else:
-            self.rows.free_numbers(row)
 
 
 class Snapshot:
@@ -150,8 +46,8 @@ class Snapshot:
     ) -> None:
         self.media_root = media_root
         self.speech = speech
-        self._tenants: dict[UUID, _TenantRows] = {}
-        self._platform = _no_rows()
+        self._tenants: dict[UUID, TenantRows] = {}
+        self._platform = no_rows()
         self._domains: dict[str, UUID] = {}
         self._dids: dict[str, tuple[UUID, UUID]] = {}
         self._decoded: dict[Row, Entry[Any] | None] = {}
@@ -170,9 +66,9 @@ class Snapshot:
             self._forget(present)
         rows[row.id] = row
         if row.resource == "tenant":
-            self._domains[_indexed(row)] = row.id
+            self._domains[indexed(row)] = row.id
         elif row.resource == "did" and row.tenant_id is not None:
-            self._dids[_indexed(row)] = (row.tenant_id, row.id)
+            self._dids[indexed(row)] = (row.tenant_id, row.id)
         elif row.tenant_id is not None:
             self._tenants[row.tenant_id].take_numbers(row)
 
@@ -182,7 +78,7 @@ class Snapshot:
             tenant = self._tenants.pop(identifier, None)
             for name, kind in tenant.rows.items() if tenant else ():
                 for owned in kind.values():
-                    if name in _INDEXED:
+                    if name in INDEXED:
                         self._forget(owned)
                     # Its numbers have gone with it.
                     self._decoded.pop(owned, None)
@@ -208,8 +104,8 @@ class Snapshot:
         leads to a menu which is not there yet. One change at a time: a second one that began
         meanwhile would be lost.
         """
-        present = self._tenants.get(tenant_id, _TenantRows())
-        draft = _Draft(tenant_id, present.copy())
+        present = self._tenants.get(tenant_id, TenantRows())
+        draft = Draft(tenant_id, present.copy())
         for name, identifier in removed:
             draft.remove(name, identifier)
             yield
@@ -220,20 +116,20 @@ class Snapshot:
 
     def replace_tenant(self, tenant_id: UUID, rows: Iterable[Row], revision: int) -> Sliced[None]:
         """Put `rows` in the place of all that is held of the tenant, as `change_tenant` does."""
-        draft = _Draft(tenant_id, _TenantRows())
+        draft = Draft(tenant_id, TenantRows())
         for row in rows:
             draft.put(row)
             yield
-        present = self._tenants.get(tenant_id, _TenantRows())
+        present = self._tenants.get(tenant_id, TenantRows())
         for name, kind in present.rows.items():
             for row in kind.values():
                 draft.changed.append(row)
-                if name in _INDEXED:
-                    draft.left.append((name, _indexed(row), row.id))
+                if name in INDEXED:
+                    draft.left.append((name, indexed(row), row.id))
                 yield
         self._publish(draft, revision)
 
-    def _publish(self, draft: _Draft, revision: int) -> None:
+    def _publish(self, draft: Draft, revision: int) -> None:
         """Serve the draft from now on."""
         draft.rows.revision = max(revision, 0)
         self._tenants[draft.tenant_id] = draft.rows
@@ -256,7 +152,7 @@ class Snapshot:
 
     def set_revision(self, tenant_id: UUID, revision: int) -> None:
         """Note that all changes of the tenant up to `revision` are held."""
-        tenant = self._tenants.setdefault(tenant_id, _TenantRows())
+        tenant = self._tenants.setdefault(tenant_id, TenantRows())
         tenant.revision = max(tenant.revision, revision)
 
     def _rows(self, resource_name: str, tenant_id: UUID | None, identifier: UUID) -> Rows:
@@ -264,13 +160,13 @@ class Snapshot:
         if owner is None:
             return self._platform
         if owner not in self._tenants:
-            self._tenants[owner] = _TenantRows()
+            self._tenants[owner] = TenantRows()
         return self._tenants[owner].rows
 
     def _forget(self, row: Row) -> None:
         self._decoded.pop(row, None)
-        if row.resource in _INDEXED:
-            self._leave_index(row.resource, _indexed(row), row.id)
+        if row.resource in INDEXED:
+            self._leave_index(row.resource, indexed(row), row.id)
         elif row.tenant_id in self._tenants:
             self._tenants[row.tenant_id].free_numbers(row)
 
@@ -327,7 +223,7 @@ class Snapshot:
 
     def rows_of(self, owner: UUID | None) -> list[Row]:
         """Every row of one tenant, its own included, or (None) of the platform."""
-        held = self._platform if owner is None else self._tenants.get(owner, _TenantRows()).rows
+        held = self._platform if owner is None else self._tenants.get(owner, TenantRows()).rows
         return [row for kind in held.values() for row in kind.values()]
 
     def counts(self) -> dict[str, int]:
@@ -384,7 +280,7 @@ class TenantView:
 
     _snapshot: Snapshot
     id: UUID
-    _rows: _TenantRows
+    _rows: TenantRows
 
     @property
     def media_root(self) -> Path | None:

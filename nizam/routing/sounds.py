@@ -9,7 +9,8 @@ import attrs
 from nizam.model.audio import Folder, PromptSound, Sound, media_path
 from nizam.model.music_on_hold import MusicOnHold
 from nizam.model.prompt import Prompt
-from nizam.routing.snapshot import Entry, TenantView
+from nizam.routing.rows import Entry
+from nizam.routing.snapshot import TenantView
 
 
 @attrs.frozen

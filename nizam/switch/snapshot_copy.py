@@ -17,7 +17,7 @@ import orjson
 from nizam.kv.interface import IKeyValue, Value
 from nizam.model.identifiers import new_id
 from nizam.model.registry import resources
-from nizam.routing.snapshot import Row
+from nizam.routing.rows import Row
 from nizam.slices import Sliced, in_slices
 
 _PREFIX = "nizam:snapshot:"

@@ -23,7 +23,8 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.kv.interface import IKeyValue
 from nizam.metrics import SNAPSHOT_AGE_SECONDS
 from nizam.model.registry import resources
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.slices import give_way, in_slices
 from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool

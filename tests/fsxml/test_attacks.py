@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID, uuid5
 
 import orjson
@@ -28,8 +28,10 @@ from nizam.model.registry import resource, resources
 from nizam.model.resource import Resource
 from nizam.routing.decide import decide
 from nizam.routing.request import CallRequest
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.routing.tokens import menu_name, room_name
+from tests.fsxml.asking import encoded, hostile_call
 from tests.fsxml.attacks import ATTACKS
 from tests.fsxml.inert import check_document
 from tests.fsxml.tenant_fields import SOME_ID, TextField, text_fields
@@ -80,7 +82,7 @@ def test_what_callers_send_is_inert(attack: str) -> None:
     numbers = ("1002",) if len(attack) > 1000 else CALLED
     for number in (*numbers, attack):
         for context in (ACME, "public", attack):
-            _call(_shared(), _form(context, number, attack))
+            _call(_shared(), hostile_call(context, number, attack))
     for configuration in CONFIGURATIONS:
         for name in ASKED:
             _configuration(_shared(), {"key_value": configuration, name: attack})
@@ -93,8 +95,8 @@ def test_what_callers_send_is_inert(attack: str) -> None:
 @given(st.text(), st.sampled_from(["1002", "2002", "5000", "+13105550123", "911"]))
 def test_whatever_callers_send_is_inert(text: str, number: str) -> None:
     for context in (ACME, "public"):
-        _call(_shared(), _form(context, number, text))
-        _call(_shared(), _form(context, text, text))
+        _call(_shared(), hostile_call(context, number, text))
+        _call(_shared(), hostile_call(context, text, text))
 
 
 @cache
@@ -107,38 +109,8 @@ def _shared() -> Snapshot:
     return switch()
 
 
-def _form(context: str, number: str, text: str) -> dict[str, str]:
-    return {
-        "section": "dialplan",
-        "Hunt-Context": context,
-        "Hunt-Destination-Number": number,
-        "Hunt-Caller-ID-Name": text,
-        "Hunt-Caller-ID-Number": text,
-        "Unique-ID": text,
-        "variable_nizam_call_id": text,
-        "variable_sip_auth_username": text,
-        "variable_sip_authorized": "true",
-        "variable_nizam_extension_id": text,
-        "variable_effective_caller_id_name": text,
-        "variable_domain_name": text,
-        "variable_originate_disposition": text,
-        "variable_nizam_ivr_misses": text,
-        "variable_nizam_gateway_id": text,
-        "FreeSWITCH-Hostname": text,
-    }
-
-
-def _encoded(fields: dict[str, str]) -> XmlRequest:
-    return XmlRequest(
-        b"&".join(
-            name.encode() + b"=" + quote(it.encode("utf-8", "replace"), safe=",/").encode()
-            for name, it in fields.items()
-        )
-    )
-
-
 def _call(snapshot: Snapshot, fields: dict[str, str]) -> None:
-    _decide(snapshot, call_request(_encoded(fields)))
+    _decide(snapshot, call_request(encoded(fields)))
 
 
 def _decide(snapshot: Snapshot, request: CallRequest) -> None:
@@ -147,7 +119,7 @@ def _decide(snapshot: Snapshot, request: CallRequest) -> None:
 
 
 def _configuration(snapshot: Snapshot, fields: dict[str, str]) -> None:
-    question = _encoded({"section": "configuration", **fields})
+    question = encoded({"section": "configuration", **fields})
     check_document(Configuration(snapshot, SIP, reveal).answer(question))
 
 

@@ -21,7 +21,8 @@ from nizam.fsxml.request import XmlRequest, call_request
 from nizam.fsxml.writer import NOT_FOUND
 from nizam.model.feature_code import DEFAULTS
 from nizam.routing.decide import decide
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.routing.tokens import menu_name, room_name
 from nizam.settings.values import SipSettings
 from tests.fsxml.inert import check_document

@@ -34,8 +34,9 @@ from nizam.routing.plan import (
     UserLeg,
     Voicemail,
 )
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.sim.dialstring import parse_dial_string
+from tests.fsxml.asking import encoded, hostile_call
 from tests.routing.tenants import ACME, NOON, Tenants, identifier, recorded_tenants, reveal
 
 HOSTILE = (
@@ -89,20 +90,7 @@ def test_a_sound_cannot_leave_its_folder() -> None:
 def test_whatever_callers_send_the_dialplan_is_harmless(text: str) -> None:
     snapshot = recorded().snapshot
     for context, number in (("public", "12025550101"), (ACME, "1002"), (ACME, text)):
-        fields = {
-            "section": "dialplan",
-            "Hunt-Context": context,
-            "Hunt-Destination-Number": number,
-            "Hunt-Caller-ID-Name": text,
-            "Hunt-Caller-ID-Number": text,
-            "Unique-ID": text,
-            "variable_nizam_call_id": text,
-            "variable_sip_auth_username": text,
-            "variable_sip_authorized": "true",
-            "variable_domain_name": text,
-            "variable_originate_disposition": text,
-        }
-        request = call_request(XmlRequest(_form(fields)))
+        request = call_request(encoded(hostile_call(context, number, text)))
         answer = render(decide(snapshot, request, NOON, random.Random(1)), request.context)
         root = ElementTree.fromstring(answer)  # noqa: S314 - our own answer
         for action in root.iter("action"):
@@ -127,14 +115,6 @@ def recorded() -> Tenants:
         )
         _tenants.append(tenants)
     return _tenants[0]
-
-
-def _form(fields: dict[str, str]) -> bytes:
-    from urllib.parse import quote
-
-    return "&".join(
-        f"{name}={quote(it, safe=',/', errors='replace')}" for name, it in fields.items()
-    ).encode()
 
 
 def _assert_harmless(application: str, data: str) -> None:

@@ -16,7 +16,7 @@ from nizam.http.sounds import AUDIO
 from nizam.model.events import Event
 from nizam.model.permissions import permissions, tenant_permissions
 from nizam.model.registry import resource
-from nizam.routing.snapshot import Row as SnapshotRow
+from nizam.routing.rows import Row as SnapshotRow
 from nizam.store.system.events import write_events
 from tests.http.access_matrix import MATRIX, WHO, Row
 from tests.http.conftest import Answer, Server

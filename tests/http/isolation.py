@@ -17,7 +17,7 @@ from nizam.http.sounds import AUDIO
 from nizam.model import registry
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
-from nizam.routing.snapshot import Row
+from nizam.routing.rows import Row
 from tests.http.conftest import Server
 from tests.http.objects import ALL, collection, example_of, item
 from tests.http.people import membership

@@ -11,7 +11,7 @@ import attrs
 from nizam.http.reply import to_json
 from nizam.model.events import Event
 from nizam.model.registry import resource
-from nizam.routing.snapshot import Row
+from nizam.routing.rows import Row
 from nizam.store.system.events import write_events
 from tests.http.conftest import Server
 from tests.http.described import sample_of

@@ -9,7 +9,7 @@ import pytest
 
 from nizam.http.reply import to_json
 from nizam.model.registry import resource
-from nizam.routing.snapshot import Row
+from nizam.routing.rows import Row
 from tests.http.conftest import Server
 
 PLAY = {"id": "hello", "type": "play", "sound": "ivr/hello.wav", "next": "end"}

@@ -14,7 +14,7 @@ from nizam.model.extension import Extension
 from nizam.routing.decide import Decision
 from nizam.routing.facts import Command
 from nizam.routing.request import CallRequest
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from tests.http.conftest import Server
 
 CALL = CallRequest(

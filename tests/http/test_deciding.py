@@ -164,3 +164,17 @@ async def test_a_call_that_always_wants_more_is_answered_all_the_same(
     routes(monkeypatch, lambda decision, facts: attrs.evolve(decision, fetch=FETCH))
     assert (await whole(decider(helpers, []))).outcome == "routed"
     assert len(helpers.asked) == deciding.ROUNDS
+
+
+async def test_a_call_for_which_no_room_was_ever_found_is_not_let_through(
+    monkeypatch: pytest.MonkeyPatch, helpers: Helpers
+) -> None:
+    def route(decision: Decision, facts: Facts) -> Decision:
+        another = attrs.evolve(LIMIT, id=UUID(int=len(facts.full)))
+        helpers.full = {another.key: 10}
+        return attrs.evolve(decision, limits=(another,))
+
+    told: list[str] = []
+    routes(monkeypatch, route)
+    assert (await whole(decider(helpers, told))).plan == (Hangup("SWITCH_CONGESTION"),)
+    assert told == ["denied"]

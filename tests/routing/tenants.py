@@ -17,7 +17,8 @@ from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import Plan, Step
 from nizam.routing.request import CallRequest
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday

@@ -9,7 +9,8 @@ import pytest
 
 from nizam.model.extension import Extension
 from nizam.model.identifiers import new_id
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.slices import at_once
 
 ACME, RIVAL = new_id(), new_id()

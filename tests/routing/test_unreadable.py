@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from nizam.routing.snapshot import Row
+from nizam.routing.rows import Row
 from tests.routing.tenants import Tenants, identifier
 
 

@@ -9,7 +9,7 @@ from nizam.routing.context import Routing
 from nizam.routing.flow_state import FLOW_TO, MAX_HOPS
 from nizam.routing.flow_walk import Walk
 from nizam.routing.plan import Hangup, Plan, Set
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import FlowStep, read_token
 
 

@@ -8,7 +8,7 @@ from nizam.routing import numbers
 from nizam.routing.context import Routing
 from nizam.routing.hours import came_in_by
 from nizam.routing.plan import Plan, Set
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 
 def plan(routing: Routing, destination: Destination) -> Plan:

@@ -9,7 +9,7 @@ from nizam.routing.legs import leg_to
 from nizam.routing.limits import is_taken
 from nizam.routing.phones import is_busy, phone_leg
 from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Transfer
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import AfterRinging, write_token
 
 _NOT_REGISTERED = frozenset({"USER_NOT_REGISTERED", "SUBSCRIBER_ABSENT"})

@@ -9,7 +9,7 @@ from nizam.model.destination import Destination
 from nizam.model.ivr import Ivr, digits_expression
 from nizam.routing.context import Routing, destination_to
 from nizam.routing.plan import Answer, Hangup, Plan, Playback, RunIvr, Set, Sleep, Step
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import IvrChoice, menu_name
 
 IVR_MISSES = "nizam_ivr_misses"

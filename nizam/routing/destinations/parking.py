@@ -6,7 +6,7 @@ from nizam.model.destination import Destination
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.context import Routing
 from nizam.routing.plan import Answer, Hangup, Park, ParkInSlot, Plan, Set
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import ParkedTooLong, lot_name, write_token
 
 

@@ -10,7 +10,7 @@ from nizam.routing.legs import leg_to
 from nizam.routing.limits import is_taken
 from nizam.routing.phones import is_busy, phone_leg
 from nizam.routing.plan import Bridge, Hangup, Leg, Plan, Ringback, RingReady, Set, Step
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 
 def plan(routing: Routing, destination: Destination) -> Plan:

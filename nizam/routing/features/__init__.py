@@ -11,7 +11,7 @@ from nizam.routing.destinations import parking
 from nizam.routing.features import paging, pickup, settings
 from nizam.routing.features.results import failed
 from nizam.routing.plan import Answer, Echo, Hangup, Plan, Sleep, VoicemailCheck
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 Act = Callable[[Routing, Entry[FeatureCode], str], Plan]
 

@@ -10,7 +10,7 @@ from nizam.routing.context import Routing
 from nizam.routing.features.results import failed
 from nizam.routing.phones import is_busy, phone_leg
 from nizam.routing.plan import Answer, Bridge, Page, Plan, UserLeg
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tokens import page_name
 
 INTERCOM_SECONDS = 15

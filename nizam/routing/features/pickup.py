@@ -10,7 +10,7 @@ from nizam.routing.context import Routing
 from nizam.routing.facts import RingingLeg
 from nizam.routing.features.results import failed
 from nizam.routing.plan import Hangup, Intercept, Plan, Playback
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 from nizam.routing.tones import TONES
 
 

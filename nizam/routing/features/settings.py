@@ -19,7 +19,7 @@ from nizam.routing.facts import Command
 from nizam.routing.features.results import failed, told
 from nizam.routing.outbound import WayOut, find_way
 from nizam.routing.plan import Plan
-from nizam.routing.snapshot import Entry
+from nizam.routing.rows import Entry
 
 _NOT_DONE = "the change could not be made"
 

@@ -10,7 +10,7 @@ import attrs
 
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
-from nizam.routing.snapshot import Row
+from nizam.routing.rows import Row
 from nizam.store.pool import Pool
 
 PAGE_ROWS = 1000

@@ -20,7 +20,8 @@ from nizam.document.plan import Change, Planner, document_resources
 from nizam.errors import FieldError
 from nizam.model.registry import resource
 from nizam.model.resource import Resource
-from nizam.routing.snapshot import Row, Snapshot
+from nizam.routing.rows import Row
+from nizam.routing.snapshot import Snapshot
 from nizam.slices import at_once
 from tests.document.tenants import Kept
 from tests.routing.tenants import MEDIA_ROOT
