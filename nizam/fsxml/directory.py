@@ -6,6 +6,8 @@ At most one user is in an answer to a question about a user: FreeSWITCH takes th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address, ip_network
 from uuid import UUID
 
@@ -24,8 +26,8 @@ from nizam.routing.snapshot import Snapshot, TenantView
 CACHE_MILLISECONDS = 60_000
 """How long FreeSWITCH keeps a user; changes are flushed at once, this bounds a lost flush."""
 
-A1_HASHES = 20_000
-"""How many hashes are kept; a password that stays the same is decrypted once."""
+MOST_MADE = 40_000
+"""How many hashes of passwords and passwords of mailboxes are kept."""
 
 _UNSERVED_ACTIONS = frozenset({"reverse-auth-lookup", "event_socket_auth"})
 
@@ -36,7 +38,7 @@ class Directory:
 
     snapshot: Snapshot
     reveal: Reveal
-    _a1_hashes: dict[tuple[str, str, str], str] = attrs.field(factory=dict, repr=False)
+    _made: dict[tuple[object, ...], str] = attrs.field(factory=dict, repr=False)
 
     def answer(self, request: XmlRequest) -> bytes:
         """The document for one question, the not-found one for what is not served."""
@@ -76,8 +78,6 @@ class Directory:
     def _fill(self, user: Element, view: TenantView, entry: Entry[Extension]) -> None:
         extension, domain = entry.body, view.tenant.domain
         a1_hash = self._a1_hash(entry, domain)
-        sealed_pin = entry.secrets.get("voicemail.pin")
-        pin = sealed_pin and self.reveal(sealed_pin, "extension", entry.id, "voicemail.pin")
         voicemail = extension.voicemail
         mailto = voicemail.email
         yes_no = {True: "true", False: "false"}
@@ -89,7 +89,7 @@ class Directory:
             (
                 ("a1-hash", a1_hash),
                 ("dial-string", dial_string(view.id, entry, srtp)),
-                ("vm-password", pin or _unguessable(a1_hash)),
+                ("vm-password", self._mailbox_password(entry, a1_hash)),
                 ("vm-enabled", yes_no[voicemail.enabled]),
                 ("vm-storage-dir", _mailbox(view, entry)),
                 ("vm-mailto", mailto),
@@ -123,14 +123,33 @@ class Directory:
         encrypted = entry.secrets.get("sip_password")
         if encrypted is None:
             return None
-        key = (encrypted, entry.body.number, domain)
-        known = self._a1_hashes.get(key)
-        if known is None:
+        number = entry.body.number
+
+        def made() -> str:
             password = self.reveal(encrypted, "extension", entry.id, "sip_password")
-            known = digest_a1(entry.body.number, domain, password)
-            if len(self._a1_hashes) >= A1_HASHES:
-                del self._a1_hashes[next(iter(self._a1_hashes))]
-            self._a1_hashes[key] = known
+            return digest_a1(number, domain, password)
+
+        return self._once((encrypted, entry.id, number, domain), made)
+
+    def _mailbox_password(self, entry: Entry[Extension], a1_hash: str | None) -> str | None:
+        encrypted = entry.secrets.get("voicemail.pin")
+        if encrypted is not None:
+            reveal = partial(self.reveal, encrypted, "extension", entry.id, "voicemail.pin")
+            return self._once((encrypted, entry.id), reveal)
+        if a1_hash is None:
+            return None
+        # A mailbox without a PIN must not be open to whoever dials *98: its owner's phone needs
+        # none.
+        return self._once((a1_hash,), lambda: _unguessable(a1_hash))
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], str]) -> str:
+        """What was made of the same before, so that it is decrypted and hashed once."""
+        known = self._made.get(key)
+        if known is None:
+            known = make()
+            if len(self._made) >= MOST_MADE:
+                del self._made[next(iter(self._made))]
+            self._made[key] = known
         return known
 
     def _group(self, view: TenantView, name: str) -> bytes:
@@ -227,9 +246,9 @@ def _mailbox(view: TenantView, entry: Entry[Extension]) -> str | None:
     return values.sound(f"{view.media_root}/{voicemail_directory(view.id, entry.id)}")
 
 
-def _unguessable(a1_hash: str | None) -> str | None:
-    # A mailbox without a PIN must not be open to whoever dials *98: its owner's phone needs none.
-    return None if a1_hash is None else str(int(hashlib.sha256(a1_hash.encode()).hexdigest(), 16))
+def _unguessable(a1_hash: str) -> str:
+    """Digits that nobody can know, the same for the same hash."""
+    return str(int(hashlib.sha256(a1_hash.encode()).hexdigest(), 16))
 
 
 def _within(source: str, cidrs: tuple[str, ...]) -> bool:
