@@ -10,7 +10,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.web.resource import Resource
 
-from nizam.http.channel import BODY_SECONDS, HEADER_SECONDS, SLOWEST_BYTES_PER_SECOND
+from nizam.http.channel import (
+    BODY_SECONDS,
+    HEADER_SECONDS,
+    SLOWEST_BYTES_PER_SECOND,
+    SPREAD_SECONDS,
+)
 from nizam.http.server import BoundedSite
 
 
@@ -46,7 +51,7 @@ def _site(clock: Clock, **more: Any) -> BoundedSite:
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", BODY_SECONDS),
         (
             b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
-            BODY_SECONDS + 9_999_999 // SLOWEST_BYTES_PER_SECOND,
+            BODY_SECONDS + 9_999_999 / SLOWEST_BYTES_PER_SECOND,
         ),
     ],
     ids=["header", "body", "large body"],
@@ -55,11 +60,11 @@ def test_a_client_that_drips_is_told_and_cut_off(begin: bytes, seconds: float) -
     clock = Clock()
     channel, transport = _connect(_site(clock))
     channel.dataReceived(begin)
-    for _ in range(int(seconds) - 1):
+    for _ in range(int(seconds)):
         clock.advance(1)
         channel.dataReceived(b"a")
     assert transport.connected
-    clock.advance(2.5)
+    clock.advance(seconds + SPREAD_SECONDS - clock.seconds())
     assert not transport.connected
     assert transport.value().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
