@@ -26,8 +26,8 @@ pytestmark = pytest.mark.time_limit(90)
 DOMAIN = "acme.example.test"
 TAKEOVER_SECONDS = 8.0
 _MANY_EVENTS = """
-insert into call_events (occurred_at, core_id, sequence, type, id, tenant_id, data)
-select now() - i * interval '1 second', 'c', i, 'call.ended', 'evt_' || i, %s, '{}'
+insert into call_events (occurred_at, core_id, sequence, type, id, tenant_id, data, position)
+select now() - i * interval '1 second', 'c', i, 'call.ended', 'evt_' || i, %s, '{}', i
 from generate_series(1, 60000) i
 """
 HEARD_SECONDS = 1.0

@@ -65,8 +65,8 @@ async def test_every_task_does_its_work_in_its_first_turn(
     ((month,),) = await pool.query("select (now() - interval '3 years')::date")
     await make_partitions(pool, 1, month)
     await pool.execute(
-        "insert into call_events (occurred_at, core_id, sequence, type, id, data)"
-        " values (now() - interval '3 years', 'c', 1, 'call.ended', 'evt', '{}')"
+        "insert into call_events (occurred_at, core_id, sequence, type, id, data, position)"
+        " values (now() - interval '3 years', 'c', 1, 'call.ended', 'evt', '{}', 1)"
     )
     await pool.execute("update revisions set created_at = now() - interval '2 years'")
     await pool.execute("update changes set changed_at = now() - interval '2 years'")

@@ -200,8 +200,9 @@ async def test_a_month_that_is_in_use_is_dropped_another_time(pool: Pool) -> Non
 async def test_rows_without_a_month_go_by_their_age(pool: Pool) -> None:
     for years in (3, 4, 5, 0):
         await pool.execute(
-            "insert into call_events (occurred_at, core_id, sequence, type, id, data) values"
-            " (now() - make_interval(years => %(years)s), 'c', %(years)s, 't', %(years)s, '{}')",
+            "insert into call_events"
+            " (occurred_at, core_id, sequence, type, id, data, position) values"
+            " (now() - make_interval(years => %(years)s), 'c', %(years)s, 't', %(years)s, '{}', 1)",
             {"years": years},
         )
     prune = partial(partitions.prune_default_partition, pool, "call_events", 365, 2)

@@ -42,14 +42,19 @@ _EVENT_COLUMNS: Final = (
     "occurred_at, core_id, sequence, type, id, tenant_id, node, call_id, leg_id, data"
 )
 
+HELD: Final = "(select hold_event_log()) is not null"
+"""A condition of every statement that draws positions, so that no reader goes beyond them before
+they are committed: it is looked at once, before the first row."""
+NEXT_POSITION: Final = "nextval('call_events_position')"
+
 _NOT_YET: Final = """
-    where g.call_id is null or g.type <> all(%(once)s) or (
+    and (g.call_id is null or g.type <> all(%(once)s) or (
         -- A scalar subquery, because `not exists` may become a join that reads a whole day.
         select 1 from call_events e
         where e.call_id = g.call_id and e.type = g.type
           and e.occurred_at between %(first)s::timestamptz - interval '1 day'
                                 and %(last)s::timestamptz + interval '1 day'
-        limit 1) is null
+        limit 1) is null)
 """
 
 
@@ -60,9 +65,9 @@ with given as (
         occurred_at timestamptz, core_id text, sequence bigint, type text, id text,
         tenant_id uuid, node text, call_id uuid, leg_id uuid, data jsonb)
 ), inserted as (
-    insert into call_events ({_EVENT_COLUMNS})
-    select {_EVENT_COLUMNS} from given g
-    {condition}
+    insert into call_events ({_EVENT_COLUMNS}, position)
+    select {_EVENT_COLUMNS}, {NEXT_POSITION} from given g
+    where {HELD} {condition}
     on conflict do nothing
     returning id, occurred_at, type, tenant_id, call_id, data
 ), {more}deliveries as (
@@ -85,8 +90,9 @@ _REPAIR: Final = f"""
 with given as (
     select * from jsonb_to_recordset(%(calls)s::jsonb) as it(call_id uuid, tenant_id uuid)
 ), inserted as (
-    update call_events e set tenant_id = g.tenant_id
-    from given g where e.call_id = g.call_id and e.tenant_id is null
+    -- A new position: who reads the tenant's log has gone beyond the old one.
+    update call_events e set tenant_id = g.tenant_id, position = {NEXT_POSITION}
+    from given g where {HELD} and e.call_id = g.call_id and e.tenant_id is null
     returning e.id, e.occurred_at, e.type, e.tenant_id, e.call_id, e.data
 ), legs as (
     update cdr_legs l set tenant_id = g.tenant_id

@@ -6,20 +6,21 @@ from uuid import UUID
 
 from nizam.model.events import Event
 from nizam.store.pool import Transaction
-from nizam.store.system.events import json_argument
+from nizam.store.system.events import HELD, NEXT_POSITION, json_argument
 
 _TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
-_WRITE = """
+_WRITE = f"""
 with stored as (
-    insert into call_events (occurred_at, core_id, sequence, type, id, tenant_id, data)
-    values (%(occurred_at)s, %(core_id)s, %(sequence)s, %(type)s, %(id)s, %(tenant_id)s,
-        %(data)s::jsonb)
+    insert into call_events (occurred_at, core_id, sequence, type, id, tenant_id, data, position)
+    select %(occurred_at)s, %(core_id)s, %(sequence)s, %(type)s, %(id)s, %(tenant_id)s::uuid,
+        %(data)s::jsonb, {NEXT_POSITION}
+    where {HELD}
     returning id, occurred_at, type, tenant_id
 )
 insert into webhook_deliveries (event_id, event_occurred_at, event_type, webhook_id, tenant_id)
 select id, occurred_at, type, %(webhook_id)s, tenant_id from stored
 returning id, webhook_id
-"""
+"""  # noqa: S608 - no values from outside
 
 
 async def write_test(

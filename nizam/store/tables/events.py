@@ -3,6 +3,9 @@
 The primary key is what makes an event the same event, whichever instance saw it. Rows without a
 tenant are the platform's (nodes, gateways), or of calls whose tenant was not known in time: those
 are given their tenant when it becomes known.
+
+`position` is the order of the log, by which readers go on where they were: see
+nizam/store/system/event_log.py.
 """
 
 from __future__ import annotations
@@ -26,10 +29,13 @@ CALL_EVENTS = Table(
     Column("leg_id", UUID),
     Column("data", JSONB, nullable=False),
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("position", BigInteger, nullable=False),
     postgresql_partition_by="RANGE (occurred_at)",
 )
 Index(None, CALL_EVENTS.c.tenant_id, CALL_EVENTS.c.occurred_at, CALL_EVENTS.c.id)
 Index(None, CALL_EVENTS.c.call_id, CALL_EVENTS.c.type)
+Index(None, CALL_EVENTS.c.position)
+Index(None, CALL_EVENTS.c.tenant_id, CALL_EVENTS.c.position)
 Index(
     "ix_call_events_without_tenant",
     CALL_EVENTS.c.call_id,
