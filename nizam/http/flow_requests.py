@@ -26,7 +26,7 @@ from nizam.kv.interface import IKeyValue
 from nizam.metrics import FLOW_REQUEST_SECONDS
 from nizam.routing.facts import Fetch, Fetched
 from nizam.routing.request import CallRequest
-from nizam.webhooks.egress import READ_LIMIT
+from nizam.webhooks.connections import READ_LIMIT
 from nizam.webhooks.interface import EgressError, IEgressAgent, Reply
 from nizam.webhooks.signing import signed_headers
 

@@ -8,49 +8,31 @@ bounded, and so is every wait.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import attrs
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    wrapClientTLS,
-)
-from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.protocol import Protocol
-from twisted.internet.ssl import optionsForClientTLS
-from twisted.internet.threads import deferToThreadPool
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from nizam.webhooks.addresses import Network, may_connect
+from nizam.webhooks.addresses import Network
+from nizam.webhooks.connections import READ_LIMIT, CheckedEndpoints, Resolve
 from nizam.webhooks.interface import EgressError, IEgressAgent, Reply, TargetRefused
+from nizam.webhooks.names import NameResolver
 
-CONNECT_SECONDS = 5.0
-READ_LIMIT = 65_536
 HEAD_LIMIT = 4_096
 """Bytes of an answer's body that are kept for whoever asks why a delivery failed."""
 
-# Headers and status line come on top of the body.
-_RECEIVE_LIMIT = 2 * READ_LIMIT
-_RESOLVER_THREADS = 16
 _IDLE_SECONDS = 30
-
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""Gives the IP literals that a host name stands for; raises OSError when there are none."""
 
 
 @implementer(IEgressAgent)
@@ -60,7 +42,7 @@ class EgressAgent:
     `allowed` networks may be reached although they are not public. `per_host` bounds the
     connections kept for reuse to one host. `trust_root` is what Twisted's
     `optionsForClientTLS` takes: None means the platform's certificate authorities. `resolve`
-    replaces the system's resolver.
+    replaces the resolver of names.py.
     """
 
     def __init__(
@@ -73,7 +55,7 @@ class EgressAgent:
         resolve: Resolve | None = None,
     ) -> None:
         self._reactor = reactor
-        self._threads: ThreadPool | None = None
+        self._names = NameResolver(reactor)
         self._pool = HTTPConnectionPool(  # type: ignore[no-untyped-call]
             reactor, persistent=True
         )
@@ -81,7 +63,9 @@ class EgressAgent:
         self._pool.cachedConnectionTimeout = _IDLE_SECONDS
         # A delivery is repeated by the schedule, where it is counted, and nowhere else.
         self._pool.retryAutomatically = False
-        factory = _CheckedEndpoints(reactor, tuple(allowed), resolve or self._lookup, trust_root)
+        factory = CheckedEndpoints(
+            reactor, tuple(allowed), resolve or self._names.resolve, trust_root
+        )
         self._agent = Agent.usingEndpointFactory(  # type: ignore[no-untyped-call]
             reactor, factory, self._pool
         )
@@ -145,156 +129,10 @@ class EgressAgent:
         retry_after = values[0][:100].decode("latin-1") or None
         return Reply(int(response.code), retry_after, head, reader.complete)
 
-    async def _lookup(self, host: str) -> Sequence[str]:
-        if self._threads is None:
-            # Threads of its own: names that do not resolve must not hold up anything else.
-            self._threads = ThreadPool(0, _RESOLVER_THREADS, "webhook-dns")
-            self._threads.start()
-        found = await deferToThreadPool(
-            self._reactor, self._threads, socket.getaddrinfo, host, None, type=socket.SOCK_STREAM
-        )
-        return tuple(dict.fromkeys(str(item[4][0]) for item in found))
-
     async def close(self) -> None:
         """See IEgressAgent."""
         await self._pool.closeCachedConnections()  # type: ignore[no-untyped-call]
-        if self._threads is not None:
-            self._threads.stop()
-            self._threads = None
-
-
-@implementer(IAgentEndpointFactory)
-@attrs.frozen
-class _CheckedEndpoints:
-    reactor: Any
-    allowed: tuple[Network, ...]
-    resolve: Resolve
-    trust_root: Any
-
-    def endpointForURI(self, uri: URI) -> Any:  # noqa: N802 - Twisted's name
-        host = uri.host.decode("ascii")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        endpoint = _CheckedEndpoint(self.reactor, host, uri.port, self.allowed, self.resolve)
-        if uri.scheme != b"https":
-            return _BoundedEndpoint(endpoint)
-        options = optionsForClientTLS(host, trustRoot=self.trust_root)
-        return _BoundedEndpoint(wrapClientTLS(options, endpoint))
-
-
-@implementer(IStreamClientEndpoint)
-@attrs.frozen
-class _BoundedEndpoint:
-    """An IStreamClientEndpoint whose connections are `_Metered`, above TLS."""
-
-    inner: Any
-
-    def connect(  # Twisted names the argument
-        self,
-        protocolFactory: IProtocolFactory,  # noqa: N803
-    ) -> Deferred[IProtocol]:
-        bounded = _Bounded(protocolFactory)  # type: ignore[no-untyped-call]
-        connecting: Deferred[Any] = self.inner.connect(bounded)
-        return connecting.addCallback(lambda metered: metered.wrappedProtocol)
-
-
-@implementer(IStreamClientEndpoint)
-@attrs.frozen
-class _CheckedEndpoint:
-    """An IStreamClientEndpoint that connects only where `may_connect` lets it."""
-
-    reactor: Any
-    host: str
-    port: int
-    allowed: tuple[Network, ...]
-    resolve: Resolve
-
-    def connect(  # Twisted names the argument
-        self,
-        protocolFactory: IProtocolFactory,  # noqa: N803
-    ) -> Deferred[IProtocol]:
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        good = [it for it in await self._addresses() if may_connect(it, self.allowed)]
-        if not good:
-            raise TargetRefused(f"{self.host} is not a public address")
-        failure: Exception | None = None
-        for address in good[:4]:
-            kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-            endpoint = kind(self.reactor, address, self.port, timeout=CONNECT_SECONDS)
-            try:
-                return await endpoint.connect(factory)
-            except ConnectError as error:
-                failure = error
-        assert failure is not None  # noqa: S101 - the loop ran at least once
-        raise failure
-
-    async def _addresses(self) -> Sequence[str]:
-        if ":" in self.host:
-            return (self.host,)
-        try:
-            return await _within(self.reactor, CONNECT_SECONDS, self.resolve(self.host))
-        except (OSError, UnicodeError):
-            raise EgressError(f"{self.host} does not resolve") from None
-
-
-def _within(
-    reactor: Any, seconds: float, work: Awaitable[Sequence[str]]
-) -> Deferred[Sequence[str]]:
-    """The result of `work`, or EgressError after `seconds`; the work itself is left to end."""
-    result: Deferred[Sequence[str]] = Deferred()
-
-    async def run() -> None:
-        try:
-            found = await work
-        except Exception:
-            if not result.called:
-                result.errback()
-        else:
-            if not result.called:
-                result.callback(found)
-        if timer.active():
-            timer.cancel()
-
-    def expire() -> None:
-        if not result.called:
-            result.errback(EgressError(f"no name resolution within {seconds:g} s"))
-
-    timer = reactor.callLater(seconds, expire)
-    Deferred.fromCoroutine(run())
-    return result
-
-
-class _Metered(ProtocolWrapper):
-    """Closes a connection that receives more for one request than any answer may hold, and each
-    at once: TLS would wait for the peer to agree, which it may never do."""
-
-    received = 0
-
-    def write(self, data: bytes) -> None:
-        self.received = 0
-        super().write(data)  # type: ignore[no-untyped-call]
-
-    def writeSequence(self, data: Any) -> None:  # noqa: N802 - Twisted's name
-        self.received = 0
-        super().writeSequence(data)  # type: ignore[no-untyped-call]
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        self.received += len(data)
-        if self.received > _RECEIVE_LIMIT:
-            self.transport.abortConnection()  # type: ignore[union-attr]
-        else:
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
-
-    def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
-        self.disconnecting = 1
-        self.transport.abortConnection()  # type: ignore[union-attr]
-
-
-class _Bounded(WrappingFactory):
-    protocol = _Metered
-    noisy = False
+        self._names.close()
 
 
 class _HeadReader(Protocol):

@@ -19,7 +19,8 @@ from nizam.http.flow_requests import MOST_AT_ONCE, FlowRequests
 from nizam.kv.single import SingleRedis
 from nizam.routing.facts import Fetch, Fetched
 from nizam.routing.request import CallRequest
-from nizam.webhooks.egress import READ_LIMIT, EgressAgent
+from nizam.webhooks.connections import READ_LIMIT
+from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.signing import key_of, signature
 from tests.kv.conftest import key_value, single  # noqa: F401 - a fixture
 from tests.webhooks.receiver import Answer, Receiver

@@ -15,12 +15,14 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 @attrs.frozen
 class Received:
-    """One request: where to, its headers (lower case) and body, and when it came."""
+    """One request: where to, its headers (lower case) and body, when it came, and to which of
+    the local addresses."""
 
     path: str
     headers: dict[str, str]
     body: bytes
     at: float
+    to: str = ""
 
     @property
     def event(self) -> dict[str, Any]:
@@ -51,10 +53,10 @@ class Receiver:
     _timers: set[Any] = attrs.Factory(set)
     _unanswered: set[Any] = attrs.Factory(set)
 
-    def start(self) -> None:
+    def start(self, interface: str = "127.0.0.1") -> None:
         site: Any = Site(_Everything(self))  # type: ignore[no-untyped-call]
         site.noisy = False
-        self.port = self.reactor.listenTCP(0, site, interface="127.0.0.1")
+        self.port = self.reactor.listenTCP(0, site, interface=interface)
 
     async def stop(self) -> None:
         self.hang_up()
@@ -86,7 +88,8 @@ class Receiver:
             name.decode().lower(): values[0].decode()
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        seen = Received(path, headers, request.content.read(), self.reactor.seconds())
+        to = request.transport.getHost().host
+        seen = Received(path, headers, request.content.read(), self.reactor.seconds(), to)
         self.received.append(seen)
         self.open[path] += 1
         self.most_open[path] = max(self.most_open[path], self.open[path])

@@ -47,7 +47,7 @@ ODD_NAMES = _words(
     127.1 127.0.1 0 0x7f.1 0x7f000001 2130706433 017700000001 0177.0.0.1 0x7f.0.0.1
     127.0.0.1. localhost LOCALHOST localhost. 10.1 0xa.0.0.1 167772161 012.0.0.1
     192.168.257 0xc0.0xa8.0.1 3232235521 0300.0250.0.1 169.254.43518 0xa9fea9fe 2852039166
-    172.1048577 ip6-localhost
+    172.1048577
 """
 )
 PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001::1"]
@@ -73,7 +73,19 @@ SCHEMES = [
     "http://user@127.0.0.1/",
     "http://127.0.0.1#@example.com/",
     "http://127.0.0.1?@example.com/",
+    "http://example.com@127.0.0.1/",
+    "http://user:secret@127.0.0.1/",
+    "http://example.com\\@127.0.0.1/",
+    "http://127.0.0.1\t/",
+    "http:/127.0.0.1/",
+    "http://127%2e0%2e0%2e1/",
+    "http://１２７.0.0.1/",
+    "http://127。0。0。1/",
+    "http://①②⑦.0.0.1/",
+    "http://ⓛocalhost/",
+    "http://xn--127001-.example@127.0.0.1/",
 ]
+"""Other schemes, user information before the host, and what international names are read as."""
 
 
 def url(host: str, port: int) -> str:
@@ -93,12 +105,12 @@ class _Counting(Factory):
 
 @pytest_twisted.async_yield_fixture
 async def trap() -> AsyncIterator[tuple[_Counting, int]]:
-    """A port on all local addresses, and who connected to it."""
+    """A port on all local addresses, of IPv4 and IPv6, and who connected to it."""
     from twisted.internet import reactor
 
     factory = _Counting()
     tcp: Any = reactor
-    port = tcp.listenTCP(0, factory, interface="0.0.0.0")
+    port = tcp.listenTCP(0, factory, interface="::")
     yield factory, port.getHost().port
     await port.stopListening()
 
