@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
     from nizam.client import TenantClient
 
 COLUMNS = ("occurred_at", "type", "call_id", "data")
-LATE = timedelta(seconds=10)
-"""How much later than it happened an event may be stored and still be told."""
-_REMEMBERED = 10_000
+LATE = timedelta(minutes=1)
+"""How much later than it happened an event may have been stored and still be told with --since."""
 
 
 @click.group()
@@ -54,7 +52,11 @@ def list_events(
 @events.command()
 @click.option("--type", "types", multiple=True, help="Only of this type; repeatable.")
 @click.option(
-    "--every", default=1.0, show_default=True, type=click.FloatRange(0.1), help="Seconds."
+    "--every",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="Seconds between looks.",
 )
 @click.option("--count", type=click.IntRange(1), help="End after so many.  [default: never]")
 @click.option("--since", type=click.DateTime(), help="Begin then (UTC).  [default: now]")
@@ -69,36 +71,35 @@ def tail(
     since: datetime | None,
 ) -> None:
     """Follow events as they are stored. Ends with Ctrl-C."""
-    begin = since.replace(tzinfo=UTC) if since else datetime.now(UTC)
+    begin = since.replace(tzinfo=UTC) if since else None
     with access.in_tenant() as tenant:
         for event in islice(followed(tenant, types, begin, lambda: time.sleep(every)), count):
             click.echo(json.dumps(event, ensure_ascii=False) if as_json else line(event))
 
 
 def followed(
-    tenant: TenantClient, types: tuple[str, ...], begin: datetime, pause: Callable[[], None]
+    tenant: TenantClient, types: tuple[str, ...], begin: datetime | None, pause: Callable[[], None]
 ) -> Iterator[Mapping[str, Any]]:
-    """Events since `begin` in order, each once, and then for ever those that are stored.
-
-    The API's list is asked again and again, a little into the past: an event is stored later than
-    it happens. `pause` is called between two times.
+    """Events since `begin`, or from now on, in the order in which they were stored: each once, and
+    none is passed by. Then for ever those that are stored; `pause` is called when there is none.
     """
-    seen: OrderedDict[str, None] = OrderedDict()
-    newest = begin
+    filters = {"type__in": types or None, "occurred_at__gte": begin}
+    cursor = _place(tenant, begin)
     while True:
-        since = max(begin, newest - LATE)
-        found = tenant.call_events.list(
-            sort="occurred_at", occurred_at__gte=since, type__in=types or None, page_size=200
-        )
-        for event in found:
-            if event["id"] in seen:
-                continue
-            seen[event["id"]] = None
-            newest = max(newest, datetime.fromisoformat(event["occurred_at"]))
-            yield event
-        while len(seen) > _REMEMBERED:
-            seen.popitem(last=False)
-        pause()
+        found, cursor, more = tenant.call_events.after(cursor, page_size=200, **filters)
+        yield from found
+        if not more:
+            pause()
+
+
+def _place(tenant: TenantClient, begin: datetime | None) -> str:
+    """Where in the log to begin: a little before the first event of that time."""
+    if begin is None:
+        return tenant.call_events.after("end", page_size=1)[1]
+    before = tenant.call_events.list(
+        sort="-occurred_at", occurred_at__lt=begin - LATE, page_size=1
+    ).first()
+    return str(before["id"]) if before else "start"
 
 
 def line(event: Mapping[str, Any]) -> str:

@@ -80,6 +80,23 @@ class CallEvents(Documents, Exports):
         """One event."""
         return self._get(event_id)
 
+    def after(
+        self, cursor: str, *, page_size: int | None = None, **filters: Any
+    ) -> tuple[list[Document], str, bool]:
+        """Events in the order in which they were stored: those after a cursor, the cursor to go on
+        with, and whether there is more already.
+
+        `cursor` may also be an event's id, `start`, or `end` for what comes from now on. Nothing
+        is passed by, however late it is stored.
+        """
+        query = query_of({"after": cursor, "limit": page_size, **filters})
+        answer = self.transport.request("GET", self._path(), query=query).json()
+        return (
+            [document(it) for it in answer["data"]],
+            str(answer["next_cursor"]),
+            bool(answer["has_more"]),
+        )
+
     def redispatch(self, event_id: str) -> int:
         """Send an event to every webhook that wants it, once more; to how many."""
         return int(self._post(event_id, "redispatch")["deliveries"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from nizam.errors import NotFound
+from nizam.errors import FieldError, NotFound, ValidationFailed
 from nizam.http.call_schemas import EVENT_ID
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.http.schemas import list_of, ref
+from nizam.store.following import follow_call_events, place_of
 from nizam.store.history import (
     CALL_EVENT_FIELDS,
     CDR_FIELDS,
@@ -24,6 +25,15 @@ from nizam.store.listing import parse_listing
 from nizam.store.store import Store
 
 EVENT = Parameter(name="id", about="The id of the event.", schema=EVENT_ID, where="path")
+AFTER = Parameter(
+    name="after",
+    about=(
+        "Go on after a place in the log, in the order in which events were stored: next_cursor of"
+        " an answer to a request with after, the id of an event, start, or end for what comes from"
+        " now on. next_cursor is always given then. Not with sort or cursor."
+    ),
+    schema={"type": "string", "minLength": 1, "maxLength": 100},
+)
 EVENTS_SORT = "-occurred_at"
 CDRS_SORT = "-started_at"
 
@@ -35,12 +45,38 @@ class History:
     store: Store
 
     async def list_events(self, call: Call) -> Reply:
-        """Events, the newest first."""
+        """Events, the newest first, or with `after` in the order in which they were stored.
+
+        `after` is for whoever must miss nothing: an event may be stored after others that happened
+        later, and lists by time pass it by then.
+        """
+        after = [value for name, value in call.query if name == "after"]
+        if after:
+            return await self._follow(call, after)
         listing = parse_listing(call.query, CALL_EVENT_FIELDS, EVENTS_SORT, id_kind="text")
         tenant = call.tenant
         return list_reply(
             await self.store.read(lambda pool: list_call_events(pool, tenant, listing))
         )
+
+    async def _follow(self, call: Call, after: list[str]) -> Reply:
+        errors = [
+            FieldError(name, "unknown_parameter", "does not go with after")
+            for name, _ in call.query
+            if name in ("sort", "cursor")
+        ]
+        if len(after) > 1:
+            errors.append(FieldError("after", "duplicate", "stands twice"))
+        if errors:
+            raise ValidationFailed("wrong parameters", errors=errors)
+        only_here = frozenset({"after"})
+        listing = parse_listing(
+            call.query, CALL_EVENT_FIELDS, EVENTS_SORT, id_kind="text", extra=only_here
+        )
+        pool, tenant = self.store.primary, call.tenant
+        place = await place_of(pool, tenant, after[0])
+        found = await follow_call_events(pool, tenant, place, listing)
+        return list_reply(found.page, more=found.more)
 
     async def get_event(self, call: Call) -> Reply:
         """One event."""
@@ -85,7 +121,7 @@ class History:
                 operation="list_call_events",
                 tag="calls",
                 permission="call_events:read",
-                parameters=list_parameters(CALL_EVENT_FIELDS, EVENTS_SORT),
+                parameters=(*list_parameters(CALL_EVENT_FIELDS, EVENTS_SORT), AFTER),
                 response=list_of(ref("Event")),
             ),
             Route(

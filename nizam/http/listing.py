@@ -62,12 +62,13 @@ def list_parameters(
     return tuple(found)
 
 
-def list_reply(page: Page) -> Reply:
-    """A page as every list answers it."""
+def list_reply(page: Page, *, more: bool | None = None) -> Reply:
+    """A page as every list answers it. `more` says whether there is more, where a cursor alone
+    does not say so."""
     return Reply(
         {
             "data": [orjson.Fragment(it) if isinstance(it, str) else it for it in page.rows],
             "next_cursor": page.next_cursor,
-            "has_more": page.next_cursor is not None,
+            "has_more": page.next_cursor is not None if more is None else more,
         }
     )

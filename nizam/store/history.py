@@ -59,7 +59,7 @@ ATTEMPT_FIELDS: Mapping[str, Field] = {
     "response_status": Field(WEBHOOK_ATTEMPTS.c.response_status, "integer", sortable=False),
 }
 
-_EVENT_COLUMNS = (
+EVENT_COLUMNS = (
     "id",
     "type",
     "occurred_at",
@@ -129,13 +129,13 @@ async def list_call_events(pool: Pool, tenant_id: UUID, listing: Listing) -> Pag
     page = await _page(
         pool,
         tenant_id,
-        [CALL_EVENTS.c[name] for name in _EVENT_COLUMNS],
+        [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
         CALL_EVENT_FIELDS,
         CALL_EVENTS.c.id,
         listing,
         CALL_EVENTS.c.tenant_id == tenant_id,
     )
-    return Page([_envelope(row) for row in page.rows], page.next_cursor)
+    return Page([shown_event(row) for row in page.rows], page.next_cursor)
 
 
 async def list_gateway_states(
@@ -145,7 +145,7 @@ async def list_gateway_states(
     page = await _page(
         pool,
         tenant_id,
-        [CALL_EVENTS.c[name] for name in _EVENT_COLUMNS],
+        [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
         GATEWAY_STATE_FIELDS,
         CALL_EVENTS.c.id,
         listing,
@@ -154,7 +154,7 @@ async def list_gateway_states(
         literal_column("type in ('gateway.up', 'gateway.down')", Boolean),
         CALL_EVENTS.c.data["gateway_id"].astext == str(gateway_id),
     )
-    return Page([_envelope(row) for row in page.rows], page.next_cursor)
+    return Page([shown_event(row) for row in page.rows], page.next_cursor)
 
 
 async def get_call_event(pool: Pool, tenant_id: UUID, event_id: str) -> dict[str, Any]:
@@ -164,7 +164,7 @@ async def get_call_event(pool: Pool, tenant_id: UUID, event_id: str) -> dict[str
         following = moment + timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise NotFound from None
-    statement = select(*(CALL_EVENTS.c[name] for name in _EVENT_COLUMNS)).where(
+    statement = select(*(CALL_EVENTS.c[name] for name in EVENT_COLUMNS)).where(
         CALL_EVENTS.c.tenant_id == tenant_id,
         CALL_EVENTS.c.id == event_id,
         CALL_EVENTS.c.occurred_at >= moment,
@@ -173,19 +173,19 @@ async def get_call_event(pool: Pool, tenant_id: UUID, event_id: str) -> dict[str
     rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
     if not rows:
         raise NotFound
-    return _envelope(dict(zip(_EVENT_COLUMNS, rows[0], strict=True)))
+    return shown_event(dict(zip(EVENT_COLUMNS, rows[0], strict=True)))
 
 
 async def call_trace(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dict[str, Any]]:
     """Every event of one call, in their order."""
     statement = (
-        select(*(CALL_EVENTS.c[name] for name in _EVENT_COLUMNS))
+        select(*(CALL_EVENTS.c[name] for name in EVENT_COLUMNS))
         .where(CALL_EVENTS.c.tenant_id == tenant_id, CALL_EVENTS.c.call_id == call_id)
         .order_by(CALL_EVENTS.c.occurred_at, CALL_EVENTS.c.sequence, CALL_EVENTS.c.type)
         .limit(_TRACE_EVENTS)
     )
     rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    return [_envelope(dict(zip(_EVENT_COLUMNS, row, strict=True))) for row in rows]
+    return [shown_event(dict(zip(EVENT_COLUMNS, row, strict=True))) for row in rows]
 
 
 async def call_decisions(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dict[str, Any]]:
@@ -284,7 +284,8 @@ async def _page(
     return page_of(rows, [str(it.key) for it in columns], listing)
 
 
-def _envelope(row: Mapping[str, Any]) -> dict[str, Any]:
+def shown_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `EVENT_COLUMNS` as an envelope."""
     return {
         **row,
         "occurred_at": timestamp(row["occurred_at"]),

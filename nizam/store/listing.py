@@ -272,6 +272,15 @@ def page_of(rows: Sequence[Sequence[Any]], names: Sequence[str], listing: Listin
     return Page([dict(zip(names, row, strict=False)) for row in shown], cursor)
 
 
+def conditions(fields: Mapping[str, Field], listing: Listing) -> list[ColumnElement[bool]]:
+    """The filters of a list alone, with their values."""
+    values = _arguments(listing)
+    return [
+        _condition(fields[it.field], it.operator, n).params(values)
+        for n, it in enumerate(listing.filters)
+    ]
+
+
 def _following(
     by: ColumnElement[Any], identifier: ColumnElement[Any], listing: Listing
 ) -> ColumnElement[bool]:

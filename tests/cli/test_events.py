@@ -42,5 +42,6 @@ def test_following_tells_each_event_once_and_goes_on(api: Client) -> None:
 
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     told = list(islice(followed(acme, (), begin, pause), 4))
+    assert next(followed(acme, (), None, pause))["type"] == "extension.created"
     assert [it["type"] for it in told] == ["tenant.created", *["extension.created"] * 3]
     assert len({it["id"] for it in told}) == 4

@@ -39,6 +39,7 @@ GIVEN: dict[str, Any] = {
     "source": b"-",
     "target": BytesIO(),
     "file_id": ID,
+    "cursor": "end",
     "token_id": ID,
 }
 """What the methods are called with, by the names of their arguments."""

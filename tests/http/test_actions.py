@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import attrs
+import pytest
 
 from nizam.http.reply import to_json
 from nizam.model.events import Event
@@ -111,6 +112,51 @@ async def test_call_events_are_listed_traced_and_dispatched_again(server: Server
         for method, path in (("GET", no_id), ("POST", f"{no_id}/redispatch")):
             answer = await server.request(method, f"{tenant}/call-events/{path}")
             assert answer.status == 404, (path, answer.body)
+
+
+async def test_call_events_are_followed_in_the_order_in_which_they_are_stored(
+    server: Server,
+) -> None:
+    tenant = await server.make_tenant()
+    path = f"{tenant}/call-events"
+
+    async def after(cursor: str, more: str = "") -> tuple[list[int], str, bool]:
+        answer = (await server.request("GET", f"{path}?after={cursor}{more}")).json
+        return [it["sequence"] for it in answer["data"]], answer["next_cursor"], answer["has_more"]
+
+    begun = await after("start", "&type=call.dtmf")
+    end = (await after("end"))[1]
+    assert begun == ([], end, False)
+    late, third = _event(tenant, 1), _event(tenant, 3)
+    await write_events(server.pool, [_event(tenant, 2), third, _event(tenant, 4)])
+    first = await after(end, "&limit=2")
+    assert (first[0], first[2]) == ([2, 3], True)
+    await write_events(server.pool, [late])  # which happened before all of them
+    assert (await after(first[1]))[0] == [4, 1]
+    assert (await after(late.id))[0] == []
+    assert (await after(third.id))[0] == [4, 1]
+    assert (await after(end, f"&call_id={UUID(int=0)}"))[0] == []
+    other = await server.make_tenant("other")
+    assert (await server.request("GET", f"{other}/call-events?after={late.id}")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("after=4711", "after"),
+        ("after=", "after"),
+        ("after=start&after=end", "after"),
+        ("after=start&sort=occurred_at", "sort"),
+        ("after=start&cursor=x", "cursor"),
+        ("after=start&colour=red", "colour"),
+    ],
+)
+async def test_a_place_in_the_log_that_there_is_not_is_refused(
+    server: Server, query: str, wrong: str
+) -> None:
+    tenant = await server.make_tenant()
+    answer = await server.request("GET", f"{tenant}/call-events?{query}")
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, wrong)
 
 
 async def test_a_gateway_shows_its_state_and_when_it_changed(server: Server) -> None:
