@@ -22,7 +22,8 @@ from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
 from nizam.sim.settings import Durations
 from nizam.store.migrate import upgrade
-from tests.daemon.accounting import Stored, expected_events, read
+from tests.chaos.checkers.calls import expected_events
+from tests.chaos.stored import Stored, read
 from tests.daemon.process import frozen
 from tests.daemon.site import Site, build_site, connected, demo_scenery, stop_site
 
@@ -137,13 +138,13 @@ class _Run:
             for call in truth.calls
         ]
         to_webhook = [
-            site.receiver.arrived[event["id"]] - event["occurred_at"].timestamp()
+            site.receiver.arrived[event["id"]] - event["occurred_at"] / 1e6
             for events in stored.events.values()
             for event in events
             if event["id"] in site.receiver.arrived
         ]
         to_record = [
-            max(0.0, summary["created_at"].timestamp() - calls[call_id].ended / 1e6)
+            max(0.0, summary["created_at"] / 1e6 - calls[call_id].ended / 1e6)
             for call_id, summaries in stored.summaries.items()
             for summary in summaries
             if call_id in calls

@@ -24,6 +24,7 @@ async def deposit(call: Call, profile: str, domain: str, user: str) -> None:
     call.check()
     if found is None or found.params.get("vm-enabled", "true") != "true":
         call.problem(f"no mailbox for {user}@{domain}")
+        call.proofs.append(f"no mailbox {user}@{domain}")
         return
     legs.answer_inbound(channel)
     for variable, macro in (

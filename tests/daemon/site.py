@@ -18,7 +18,10 @@ from nizam.sim.settings import Durations, Scenery
 from nizam.sim.switch import SimulatedSwitch
 from nizam.store.pool import Pool
 from nizam.store.system.api_keys import create_platform_key
-from tests.daemon.accounting import call_problems, problems, read, unmarked
+from tests.chaos.checkers.calls import call_problems
+from tests.chaos.checkers.deliveries import delivery_problems
+from tests.chaos.checkers.gaps import unmarked
+from tests.chaos.stored import Stored, read
 from tests.daemon.process import DaemonProcess, until
 from tests.daemon.receiver import WebhookReceiver
 
@@ -113,9 +116,14 @@ class Site:
         return wrong
 
     def problems(self, *, whole: bool = True) -> list[str]:
-        """What is wrong at this moment."""
-        truth = self.switch.truth.calls
-        return problems(truth, read(self.database), self.receiver, whole=whole)
+        """What is wrong at this moment.
+
+        With `whole` nothing was missed and no webhook came twice; without, as after a crash,
+        events may be missing and webhooks may have come again under the same id.
+        """
+        stored = read(self.database)
+        wrong = call_problems(self.switch.truth.calls, stored, whole=whole)
+        return wrong + told_wrongly(self.receiver, stored, whole=whole)
 
     def call_problems(self) -> list[str]:
         """What is wrong with summaries, legs and events at this moment, webhooks aside."""
@@ -207,6 +215,13 @@ async def stop_site(site: Site) -> None:
     site.daemon.kill()
     await site.switch.stop()
     await site.receiver.stop()
+
+
+def told_wrongly(receiver: WebhookReceiver, stored: Stored, *, whole: bool = True) -> list[str]:
+    """What is wrong with the webhooks that the receiver got; with `whole` none came twice."""
+    return delivery_problems(
+        stored, receiver.arrivals, refused=receiver.refused, repeats=0 if whole else None
+    )
 
 
 def _records(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
-from tests.daemon.accounting import expected_result
+from tests.chaos.checkers.calls import expected_result
 from tests.daemon.process import frozen, until
 from tests.daemon.site import Site, connected
 

@@ -16,7 +16,7 @@ from twisted.internet.task import Cooperator
 from nizam.dev.demo import Api
 from nizam.embedded.process import free_port
 from nizam.sim.replay import ReplayFactory
-from tests.daemon.accounting import Stored, delivery_problems, read
+from tests.chaos.stored import Stored, read
 from tests.daemon.process import DaemonProcess, until
 from tests.daemon.receiver import WebhookReceiver
 from tests.daemon.site import (
@@ -26,6 +26,7 @@ from tests.daemon.site import (
     XML_USERNAME,
     administrator,
     environment,
+    told_wrongly,
 )
 from tests.events.replaying import feed, normaliser, recorded
 from tests.recordings import http_requests, stream
@@ -125,11 +126,11 @@ async def replayed(database: str, redis_url: str, tmp_path: Path) -> AsyncIterat
 
     def told() -> bool:
         stored = read(database)
-        return all_events <= stored.event_ids and not delivery_problems(stored, receiver)
+        return all_events <= stored.event_ids and not told_wrongly(receiver, stored)
 
-    assert await until(reactor, told, 15.0, pause=0.3), delivery_problems(
-        read(database), receiver
-    ) + sorted(all_events - read(database).event_ids)
+    if not await until(reactor, told, 15.0, pause=0.3):
+        stored = read(database)
+        raise AssertionError(told_wrongly(receiver, stored) + sorted(all_events - stored.event_ids))
     yield Replayed(daemon, receiver, tenants, answers, read(database))
     daemon.kill()
     cooperator.stop()

@@ -11,7 +11,8 @@ from lxml import etree
 from twisted.internet.task import deferLater
 
 from nizam.embedded.postgres import PrivatePostgres
-from tests.daemon.accounting import call_problems, read
+from tests.chaos.checkers.calls import call_problems
+from tests.chaos.stored import read
 from tests.daemon.process import frozen, until
 from tests.daemon.site import XML_PASSWORD, XML_USERNAME, Site, connected
 

@@ -14,7 +14,7 @@ from nizam.dev.demo import DOMAIN, EXTENSIONS, sip_password
 from nizam.sim.people import Manner
 from nizam.sim.settings import Durations, Scenery, User
 from nizam.sim.stage import Phone, Stage
-from tests.daemon.accounting import read
+from tests.chaos.stored import read
 from tests.daemon.process import until
 from tests.daemon.site import Site, build_site, stop_site
 

@@ -1,0 +1,43 @@
+"""Calls route whatever is away, and the API says at once when it cannot answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from tests.chaos.history import Fault, History, Probe, overlapping
+from tests.chaos.schedule import FAULTS
+
+REFUSAL_SECONDS: Final = 1.2
+WELL_AGAIN_SECONDS: Final = 2.0
+BUSY_SECONDS: Final = 0.8
+"""What a machine that others use adds to an answer."""
+
+
+def check(history: History) -> list[str]:
+    """Everything that is wrong."""
+    return probe_problems(history.of(Probe), history.of(Fault))
+
+
+def probe_problems(probes: Iterable[Probe], faults: Iterable[Fault]) -> list[str]:
+    """Answers that are wrong or late. While an instance is killed or frozen none is expected."""
+    faults = list(faults)
+    away = [it for it in faults if FAULTS[it.name].group == "daemon"]
+    storage = [it for it in faults if FAULTS[it.name].storage == "postgres"]
+    found = []
+    for it in probes:
+        end = it.began + it.seconds
+        if any(overlapping(away, it.began, end)):
+            continue
+        if it.what == "xml":
+            if it.status != 200:
+                found.append(f"a question of the switch at {it.began:.3f} got {it.status}")
+            elif it.seconds > REFUSAL_SECONDS + BUSY_SECONDS:
+                found.append(f"a question of the switch waited {it.seconds:.2f} s")
+            continue
+        without_storage = any(overlapping(storage, it.began - WELL_AGAIN_SECONDS, end))
+        if it.status not in ((200, 503) if without_storage else (200,)):
+            found.append(f"the API answered {it.status} at {it.began:.3f}")
+        elif it.seconds > REFUSAL_SECONDS + BUSY_SECONDS:
+            found.append(f"the API took {it.seconds:.2f} s to answer {it.status} at {it.began:.3f}")
+    return found
