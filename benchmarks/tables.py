@@ -60,6 +60,7 @@ async def measure(
     from nizam.store.store import Store
     from nizam.store.system.api_keys import create_platform_key
     from nizam.switch.live import LiveState
+    from nizam.tap import set_aside_what_stays
     from nizam.webhooks.queue import DeliveryQueue
 
     found = report.Report("tables")
@@ -79,6 +80,7 @@ async def measure(
         queue=DeliveryQueue(key_value),
         media=MediaLibrary(reactor, None),
     )
+    set_aside_what_stays()
     site = BoundedSite(build_root(api, reactor, {}), reactor)
     port = reactor.listenTCP(0, site, interface="127.0.0.1")
     key = await create_platform_key(pool, "benchmark", 1_000_000)

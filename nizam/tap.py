@@ -161,7 +161,7 @@ class Daemon(Service):
         while self.running and not parts.health.ready:
             await deferLater(self._reactor, READY_POLL_SECONDS)
         if self.running:
-            _set_aside_what_stays()
+            set_aside_what_stays()
             self._notifier.ready()
             self._log.info("ready: {roles}", roles=", ".join(sorted(self._settings.roles)))
 
@@ -184,7 +184,7 @@ class Daemon(Service):
             self._reactor.stop()
 
 
-def _set_aside_what_stays() -> None:
+def set_aside_what_stays() -> None:
     """Spare full collections of garbage the modules and tenants that were loaded by now: going
     through them takes a tenth of a second, in which no call is answered."""
     gc.collect()

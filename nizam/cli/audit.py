@@ -30,7 +30,12 @@ def audit() -> None:
 
 
 audit.add_command(list_rows)
-add_export(audit, "audit_logs", "Write who did what in a tenant to a file, the newest first.")
+add_export(
+    audit,
+    "audit_logs",
+    "Write who did what in a tenant to a file, the newest first.",
+    ("-occurred_at", "id"),
+)
 
 
 @audit.command()

@@ -66,7 +66,12 @@ def _get(group: click.Group, part: str, text: str) -> None:
 _get(call, "calls", "Show one call that is under way.")
 _get(cdr, "cdrs", "Show one call that has ended, with its legs.")
 
-add_export(cdr, "cdrs", "Write calls that have ended to a file, the newest first.")
+add_export(
+    cdr,
+    "cdrs",
+    "Write calls that have ended to a file, the newest first.",
+    ("-started_at", "call_id"),
+)
 
 
 @call.command()

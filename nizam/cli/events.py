@@ -28,7 +28,9 @@ def events() -> None:
     """What happens in a tenant: list events, or follow them."""
 
 
-add_export(events, "call_events", "Write events to a file, the newest first.")
+add_export(
+    events, "call_events", "Write events to a file, the newest first.", ("-occurred_at", "id")
+)
 
 
 @events.command("list")

@@ -16,6 +16,7 @@ from nizam.cli.access import Access, api_options
 from nizam.cli.exits import CONDITION_DOES_NOT_HOLD, fail
 from nizam.cli.output import json_option, print_json, print_rows
 from nizam.cli.resources import filter_option, parsed_filter
+from nizam.cli.unfinished import Unfinished, unfinished
 
 if TYPE_CHECKING:
     from nizam.client import ApiError
@@ -25,8 +26,13 @@ _PROGRESS_SECONDS = 0.2
 _FAULTS = ("row", "column", "message")
 
 
-def add_export(to: click.Group, part: str, text: str) -> None:
-    """Give the group its `export`; `part` is what the client calls the list."""
+def add_export(to: click.Group, part: str, text: str, place: tuple[str, str] | None = None) -> None:
+    """Give the group its `export`; `part` is what the client calls the list. One that can be gone
+    on with has its `place`: the field that it is sorted by, and that of the ids."""
+
+    def resume_option(command: Any) -> Any:
+        words = "Go on with a file that was cut off, after its last whole row."
+        return click.option("--resume", is_flag=True, hidden=place is None, help=words)(command)
 
     @to.command("export", help=text)
     @filter_option
@@ -45,14 +51,32 @@ def add_export(to: click.Group, part: str, text: str) -> None:
         default="-",
         help="The file to write; it appears when it is whole.  [default: standard output]",
     )
+    @resume_option
     @api_options(tenant=True)
     def run(
-        access: Access, filters: tuple[str, ...], sort: str | None, form: str, output: str
+        access: Access,
+        filters: tuple[str, ...],
+        sort: str | None,
+        form: str,
+        output: str,
+        resume: bool,
     ) -> None:
         chosen: dict[str, Any] = dict(parsed_filter(it) for it in filters)
+        begun = Unfinished(0, None)
+        if resume:
+            if place is None or output == "-":
+                raise click.UsageError("--resume goes on with the --output FILE of a history")
+            begun = _begun(output, form, sort or place[0], place[1])
         with access.in_tenant() as tenant:
-            exported = getattr(tenant, part).export(form, sort=sort, **chosen)
-            with exported as pieces, target(output) as file, _progress() as show:
+            exported = getattr(tenant, part).export(
+                form, sort=sort, after_row=begun.after, **chosen
+            )
+            kept = place is not None
+            with (
+                exported as pieces,
+                target(output, begun.size, keep=kept) as file,
+                _progress() as show,
+            ):
                 for piece in pieces:
                     file.write(piece)
                     show(len(piece))
@@ -98,16 +122,34 @@ def content_of(name: str) -> bytes:
         raise click.BadParameter(f"{name}: {error}", param_hint="FILE") from None
 
 
+def _begun(name: str, form: str, sort: str, identifier: str) -> Unfinished:
+    """How far the file of this name came."""
+    part = f"{name}.part"
+    try:
+        with open(part, "rb") as file:
+            return unfinished(file, form, sort, identifier)
+    except FileNotFoundError:
+        return Unfinished(0, None)
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{part}: {error}", param_hint="--resume") from None
+
+
 @contextlib.contextmanager
-def target(name: str) -> Iterator[BinaryIO]:
-    """The file of this name, which is there when everything was written, and not before."""
+def target(name: str, size: int = 0, *, keep: bool = False) -> Iterator[BinaryIO]:
+    """The file of this name, which is there when everything was written, and not before.
+
+    With a `size` it goes on with the first so many bytes of what was kept of it; with `keep` what
+    has come of a file that is cut off is kept as NAME.part.
+    """
     if name == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     part = f"{name}.part"
     try:
-        file = open(part, "wb")  # noqa: SIM115 - closed below, before it gets its name
+        file = open(part, "r+b" if size else "wb")  # noqa: SIM115 - closed below
+        file.truncate(size)
+        file.seek(size)
     except OSError as error:
         raise click.BadParameter(f"{name}: {error}", param_hint="--output") from None
     try:
@@ -115,7 +157,10 @@ def target(name: str) -> Iterator[BinaryIO]:
             yield file
         os.replace(part, name)
     except BaseException:
-        os.unlink(part)
+        if keep and os.path.getsize(part):
+            click.echo(f"{part} keeps what has come; --resume goes on with it", err=True)
+        else:
+            os.unlink(part)
         raise
 
 

@@ -47,7 +47,13 @@ class Exports:
         raise NotImplementedError
 
     def export(
-        self, form: Format = "csv", *, q: str | None = None, sort: str | None = None, **filters: Any
+        self,
+        form: Format = "csv",
+        *,
+        q: str | None = None,
+        sort: str | None = None,
+        after_row: str | None = None,
+        **filters: Any,
     ) -> AbstractContextManager[Iterator[bytes]]:
         """The whole list as a file, in pieces that are read as they come:
 
@@ -55,10 +61,12 @@ class Exports:
                 file.writelines(pieces)
 
         Filters are those of `list`. Raises CannotReach, also amid the pieces if it is cut off.
+        `after_row` goes on after the last whole row that came then: the value that the rows are
+        sorted by, a comma, and its id; a CSV file has no header then.
         """
         return self.transport.stream(
             f"{self._path()}/export",
-            query=query_of({"q": q, "sort": sort, **filters}),
+            query=query_of({"q": q, "sort": sort, "after_row": after_row, **filters}),
             accept=_ACCEPT[form],
         )
 

@@ -1,7 +1,8 @@
 """Lists as files: GET .../export, as CSV or as one JSON document a line.
 
 Pages are read from a replica one after the other, each when the client has taken the one before:
-a list of any length needs the memory of a page.
+a list of any length needs the memory of a page. Whoever was cut off goes on after the last row that
+has come.
 """
 
 from __future__ import annotations
@@ -28,15 +29,17 @@ from nizam.model.resource import Resource
 from nizam.slices import Sliced, in_slices
 from nizam.store import queries
 from nizam.store.audit import AuditEntry
-from nizam.store.listing import MAX_LIMIT, Field, Listing, Page, parse_listing
+from nizam.store.listing import Field, Listing, Page, after_row, parse_listing
 from nizam.store.names import names_of_ids
 from nizam.store.pool import Pool
 from nizam.store.store import Store
 from nizam.tables.write import (
+    Paths,
     lines,
     object_header,
     object_row,
     plain_header,
+    plain_paths,
     plain_row,
     references_of,
 )
@@ -45,10 +48,17 @@ Format = Literal["csv", "ndjson"]
 CSV = "text/csv"
 NDJSON = "application/x-ndjson"
 COST = 10
+PAGE_ROWS = 500
+"""Rows of one page: enough that what a page costs beside its rows matters little."""
 
 _MEDIA_TYPES: Mapping[str, Format] = {CSV: "csv", NDJSON: "ndjson", "application/ndjson": "ndjson"}
 _CONTENT_TYPES: Mapping[Format, str] = {"csv": f"{CSV}; charset=utf-8", "ndjson": NDJSON}
-_NOT_HERE = frozenset({"limit", "cursor"})
+_OWN = frozenset({"format", "after_row"})
+_AFTER = Parameter(
+    name="after_row",
+    about="Go on after this row: the value that it is sorted by, a comma, and its id, as they "
+    "stand in the last whole row of a file that was cut off. No header is written then.",
+)
 _FORMAT = Parameter(
     name="format",
     about="What the file is; without it, what Accept says, and CSV in doubt.",
@@ -129,15 +139,20 @@ class PlainSheet:
 
     schema: Mapping[str, Any]
     read: Callable[[Pool, UUID, Listing], Awaitable[Page]]
+    _paths: Paths = attrs.field(init=False)
+
+    @_paths.default
+    def _all_fields(self) -> Paths:
+        return plain_paths(self.schema)
 
     def header(self) -> list[str]:
         """Every field."""
-        return plain_header(self.schema)
+        return plain_header(self._paths)
 
     def example(self) -> tuple[list[str], Mapping[str, Any]]:
         """What fits the schema."""
         document = sample(self.schema, {})
-        return plain_row(self.header(), document), document
+        return plain_row(self._paths, document), document
 
     async def page(self, pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
         """Documents."""
@@ -148,10 +163,9 @@ class PlainSheet:
         return lines(await in_slices(pool.reactor, self._rows(page)))
 
     def _rows(self, page: Page) -> Sliced[list[list[str]]]:
-        header = self.header()
         rows = []
         for document in page.rows:
-            rows.append(plain_row(header, document))
+            rows.append(plain_row(self._paths, document))
             yield
         return rows
 
@@ -172,32 +186,19 @@ class Export:
 
     async def export(self, call: Call) -> Reply:
         """Everything that fits, page by page."""
-        given = [(name, value) for name, value in call.query if name != "format"]
-        wrong = sorted({name for name, _ in given} & _NOT_HERE)
-        if wrong:
-            message = "an export has all rows; filter them"
-            errors = [FieldError(it, "unknown_parameter", message) for it in wrong]
-            raise ValidationFailed(f"wrong parameters: {', '.join(wrong)}", errors=errors)
+        given = [(name, value) for name, value in call.query if name not in _OWN]
+        start = self._start(call, given)
         form = chosen_format(call)
         tenant = call.tenant
-
-        def listing(cursor: str | None) -> Listing:
-            place = [] if cursor is None else [("cursor", cursor)]
-            parsed = parse_listing(
-                [*given, *place],
-                self.fields,
-                self.sort,
-                id_kind=self.id_kind,
-                searchable=self.searchable,
-            )
-            return attrs.evolve(parsed, limit=MAX_LIMIT)
+        begun = [it for it in given if it[0] != "cursor"]
 
         async def piece(cursor: str | None) -> tuple[bytes, str | None]:
-            asked = listing(cursor)
+            asked = start if cursor is None else self._listing([*begun, ("cursor", cursor)])
             return await self.store.read(lambda pool: self._piece(pool, tenant, asked, form))
 
         first = await piece(None)
-        asked = {"format": form, "query": [f"{name}={value}" for name, value in given]}
+        query = [f"{name}={value}" for name, value in call.query if name != "format"]
+        asked = {"format": form, "query": query}
         await self.store.record(
             change_context(call),
             AuditEntry(
@@ -206,11 +207,33 @@ class Export:
         )
         name = self.list_route.path.rpartition("/")[2]
         return Reply(
-            Stream(self._pieces(form, first, piece)),
+            Stream(self._pieces(form, first, piece, start.after is None)),
             200,
             (("Content-Disposition", f'attachment; filename="{name}.{form}"'), ("Vary", "Accept")),
             _CONTENT_TYPES[form],
         )
+
+    def _start(self, call: Call, given: Sequence[tuple[str, str]]) -> Listing:
+        """What is asked for, from the first row or from where an earlier file ends."""
+        if any(name == "limit" for name, _ in given):
+            message = "an export has all rows; filter them"
+            wrong = [FieldError("limit", "unknown_parameter", message)]
+            raise ValidationFailed("wrong parameters: limit", errors=wrong)
+        start = self._listing(given)
+        places = [value for name, value in call.query if name == "after_row"]
+        if not places:
+            return start
+        if len(places) > 1 or start.after is not None:
+            message = "stands once, and without a cursor"
+            wrong = [FieldError("after_row", "duplicate", message)]
+            raise ValidationFailed("wrong parameters: after_row", errors=wrong)
+        return after_row(start, places[0], self.fields, self.id_kind)
+
+    def _listing(self, query: Sequence[tuple[str, str]]) -> Listing:
+        parsed = parse_listing(
+            query, self.fields, self.sort, id_kind=self.id_kind, searchable=self.searchable
+        )
+        return attrs.evolve(parsed, limit=PAGE_ROWS)
 
     async def _piece(
         self, pool: Pool, tenant_id: UUID, listing: Listing, form: Format
@@ -218,16 +241,16 @@ class Export:
         page = await self.sheet.page(pool, tenant_id, listing)
         if form == "csv":
             return await self.sheet.csv(pool, tenant_id, page), page.next_cursor
-        rows = (it.encode() if isinstance(it, str) else to_json(it) for it in page.rows)
-        return b"".join(row + b"\n" for row in rows), page.next_cursor
+        return await in_slices(pool.reactor, _json_lines(page)), page.next_cursor
 
     async def _pieces(
         self,
         form: Format,
         first: tuple[bytes, str | None],
         piece: Callable[[str | None], Awaitable[tuple[bytes, str | None]]],
+        whole: bool,
     ) -> AsyncIterator[bytes]:
-        if form == "csv":
+        if form == "csv" and whole:
             yield lines([self.sheet.header()])
         content, cursor = first
         yield content
@@ -249,7 +272,7 @@ class Export:
                 operation=its.operation.replace("list_", "export_"),
                 tag=its.tag,
                 permission=its.permission,
-                parameters=(_FORMAT, *(it for it in listed if it.name not in _NOT_HERE)),
+                parameters=(_FORMAT, _AFTER, *(it for it in listed if it.name != "limit")),
                 media_type=CSV,
                 response=text("A header, and a row for each object."),
                 response_example=lines([self.sheet.header(), row]).decode(),
@@ -263,6 +286,15 @@ class Export:
                 cost=COST,
             )
         ]
+
+
+def _json_lines(page: Page) -> Sliced[bytes]:
+    found = []
+    for it in page.rows:
+        found.append(it.encode() if isinstance(it, str) else to_json(it))
+        yield
+    found.append(b"")
+    return b"\n".join(found)
 
 
 def chosen_format(call: Call) -> Format:

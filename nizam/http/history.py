@@ -10,16 +10,14 @@ from nizam.http.listing import list_parameters, list_reply
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.http.schemas import list_of, ref
+from nizam.store.cdr_history import CDR_FIELDS, get_cdr, list_cdrs
 from nizam.store.following import follow_call_events, place_of
 from nizam.store.history import (
     CALL_EVENT_FIELDS,
-    CDR_FIELDS,
     call_decisions,
     call_trace,
     get_call_event,
-    get_cdr,
     list_call_events,
-    list_cdrs,
 )
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store

@@ -14,8 +14,9 @@ from nizam.http.route import TENANT, Route
 from nizam.http.schemas import SCHEMAS
 from nizam.model.registry import resource
 from nizam.store.audit_list import AUDIT_FIELDS, list_audit_logs
+from nizam.store.cdr_history import CDR_FIELDS, list_cdrs
 from nizam.store.documents import Documents
-from nizam.store.history import CALL_EVENT_FIELDS, CDR_FIELDS, list_call_events, list_cdrs
+from nizam.store.history import CALL_EVENT_FIELDS, list_call_events
 from nizam.store.queries import listing_fields
 from nizam.store.store import Store
 

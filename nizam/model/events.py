@@ -66,7 +66,8 @@ def event_time(identifier: str) -> datetime:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds: `2026-11-23T23:05:30.676207Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Several times as fast as strftime, and years before 1000 have four digits.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def envelope(event: Event) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from nizam.store.listing import Field, Listing, Page, page_of, page_statement
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.tables.call_decisions import CALL_DECISIONS
-from nizam.store.tables.cdrs import CDR_LEGS, CDRS
 from nizam.store.tables.deliveries import WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES
 from nizam.store.tables.events import CALL_EVENTS
 
@@ -30,21 +29,6 @@ CALL_EVENT_FIELDS: Mapping[str, Field] = {
 }
 GATEWAY_STATE_FIELDS: Mapping[str, Field] = {
     name: CALL_EVENT_FIELDS[name] for name in ("occurred_at", "type", "node")
-}
-CDR_FIELDS: Mapping[str, Field] = {
-    "started_at": Field(CDRS.c.started_at, "time"),
-    "answered_at": Field(CDRS.c.answered_at, "time"),
-    "ended_at": Field(CDRS.c.ended_at, "time"),
-    "duration_ms": Field(CDRS.c.duration_ms, "integer"),
-    "billable_ms": Field(CDRS.c.billable_ms, "integer"),
-    "direction": Field(CDRS.c.direction, "text", sortable=False),
-    "from": Field(CDRS.c.from_number, "text"),
-    "to": Field(CDRS.c.to_number, "text"),
-    "result": Field(CDRS.c.result, "text", sortable=False),
-    "hangup_cause": Field(CDRS.c.hangup_cause, "text", sortable=False),
-    "hangup_by": Field(CDRS.c.hangup_by, "text", sortable=False),
-    "gateway": Field(CDRS.c.gateway, "text", sortable=False),
-    "source": Field(CDRS.c.source, "text", sortable=False),
 }
 DELIVERY_FIELDS: Mapping[str, Field] = {
     "created_at": Field(WEBHOOK_DELIVERIES.c.created_at, "time"),
@@ -92,26 +76,6 @@ _ATTEMPT_COLUMNS = (
     "response_status",
     "response_head",
     "error",
-)
-_LEG_COLUMNS = (
-    "leg_id",
-    "extension_id",
-    "node",
-    "direction",
-    "caller_number",
-    "caller_name",
-    "number",
-    "other_leg_id",
-    "originator_id",
-    "started_at",
-    "ringing_at",
-    "answered_at",
-    "bridged_at",
-    "ended_at",
-    "hangup_cause",
-    "gateway",
-    "codec",
-    "transfer_to",
 )
 
 
@@ -202,44 +166,6 @@ async def call_decisions(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dic
     return [it.pop("document") | it for it in found]
 
 
-async def list_cdrs(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
-    """Summaries of calls."""
-    page = await _page(
-        pool,
-        tenant_id,
-        list(CDRS.c),
-        CDR_FIELDS,
-        CDRS.c.call_id,
-        listing,
-        CDRS.c.tenant_id == tenant_id,
-    )
-    return Page([_cdr(row) for row in page.rows], page.next_cursor)
-
-
-async def get_cdr(pool: Pool, tenant_id: UUID, call_id: UUID) -> dict[str, Any]:
-    """The summary of one call with its legs; NotFound."""
-    statement = (
-        select(CDRS)
-        .where(CDRS.c.tenant_id == tenant_id, CDRS.c.call_id == call_id)
-        .order_by(CDRS.c.started_at.desc())
-        .limit(1)
-    )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    if not rows:
-        raise NotFound
-    legs = (
-        select(*(CDR_LEGS.c[name] for name in _LEG_COLUMNS))
-        .where(CDR_LEGS.c.tenant_id == tenant_id, CDR_LEGS.c.call_id == call_id)
-        .order_by(CDR_LEGS.c.started_at, CDR_LEGS.c.leg_id)
-    )
-    found = await pool.tenant_query(tenant_id, *compile_statement(legs))
-    summary = dict(zip((it.name for it in CDRS.c), rows[0], strict=True))
-    return {
-        **_cdr(summary),
-        "legs": [dict(zip(_LEG_COLUMNS, row, strict=True)) for row in found],
-    }
-
-
 async def list_deliveries(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Deliveries of one webhook."""
     table = WEBHOOK_DELIVERIES
@@ -290,35 +216,4 @@ def shown_event(row: Mapping[str, Any]) -> dict[str, Any]:
         **row,
         "occurred_at": timestamp(row["occurred_at"]),
         "schema_version": SCHEMA_VERSION,
-    }
-
-
-def _cdr(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {
-        name: row[name]
-        for name in (
-            "call_id",
-            "direction",
-            "started_at",
-            "answered_at",
-            "ended_at",
-            "duration_ms",
-            "billable_ms",
-            "result",
-            "hangup_cause",
-            "hangup_by",
-            "route",
-            "revision",
-            "gateway",
-            "node",
-            "source",
-        )
-    }
-    quality = {name: row[name] for name in ("mos", "packet_loss_percent", "jitter_ms")}
-    return {
-        **shown,
-        "from": row["from_number"],
-        "to": row["to_number"],
-        "quality": quality,
-        "recording_ids": [],
     }

@@ -29,6 +29,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     cast,
+    func,
     or_,
     select,
     true,
@@ -151,6 +152,42 @@ def parse_listing(
         names = ", ".join(it.path for it in errors)
         raise ValidationFailed(f"wrong parameters: {names}", errors=errors)
     return Listing(limit, name, descending, tuple(filters), q, after)
+
+
+def after_row(
+    listing: Listing, text: str, fields: Mapping[str, Field], id_kind: Kind = "uuid"
+) -> Listing:
+    """The list as it goes on after a row: `text` is the value that the row is sorted by, nothing
+    if it has none, a comma, and its id. Raises ValidationFailed for what is no such place."""
+    field = fields[listing.sort]
+    value, comma, identifier = text.rpartition(",")
+    try:
+        if not comma:
+            raise ValueError("is the value that the rows are sorted by, a comma, and an id")
+        if "\x00" in text:
+            raise ValueError("has a NUL in it")
+        place = _value(value, field.kind) if value else None
+        if place is None and not _can_be_null(field.column):
+            raise ValueError(f"every row has its {listing.sort}")
+        return attrs.evolve(listing, after=(place, _value(identifier, id_kind)))
+    except ValueError as error:
+        found = FieldError("after_row", "invalid_value", str(error))
+        raise ValidationFailed("wrong parameters: after_row", errors=[found]) from None
+
+
+def time_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A time as PostgreSQL writes it in the form of model.events.timestamp, under its own name.
+
+    Rows of texts cost less than rows of datetimes: neither is a time made of each text and a text
+    of each time again, nor has the garbage collector anything to follow in them.
+    """
+    moment = func.timezone("UTC", column)
+    return func.to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"').label(column.key)
+
+
+def id_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A UUID as text, under its own name."""
+    return cast(column, Text).label(column.key)
 
 
 def page_statement(

@@ -10,13 +10,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Text, bindparam, cast, func
+from sqlalchemy import ColumnElement, Text, bindparam, cast
 
 from nizam.errors import NotFound
 from nizam.model.events import timestamp
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
-from nizam.store.listing import CompiledPages, Field, Listing, Page, page_of
+from nizam.store.listing import CompiledPages, Field, Listing, Page, page_of, time_text
 from nizam.store.pool import Pool
 from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row
 from nizam.store.tables.resources import table
@@ -90,10 +90,7 @@ def _pages(name: str) -> CompiledPages:
 def _texts(name: str) -> tuple[ColumnElement[Any], ...]:
     """The columns that `_shown` reads."""
     its = table(name)
-    times = (
-        func.to_char(func.timezone("UTC", its.c[it]), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-        for it in ("created_at", "updated_at")
-    )
+    times = (time_text(its.c[it]) for it in ("created_at", "updated_at"))
     beside = (its.c[it] for it in EXTRA_COLUMNS.get(name, ()))
     return (cast(its.c.id, Text), cast(its.c.body, Text), its.c.version, *times, *beside)
 

@@ -41,8 +41,11 @@ def defused(text: str) -> str:
 
 def cell_of(value: Any) -> str:
     """A value of a JSON document as a cell for people and programs to read."""
+    # What most cells of long lists hold comes first.
     if value is None:
         return ""
+    if type(value) is str:
+        return defused(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):

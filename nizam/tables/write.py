@@ -40,15 +40,30 @@ def object_row(resource: Resource, document: Document) -> list[str]:
     return [written(it, pick(document, it.name)) for it in columns]
 
 
-def plain_header(schema: Mapping[str, Any]) -> list[str]:
-    """The names of the columns for documents of this JSON Schema, one for each field that is no
-    object with fields of its own."""
-    return [".".join(it) for it in _paths(schema, ())]
+Paths = Sequence[tuple[str, ...]]
+"""Where in a document the value of each column is: the names of the fields on the way."""
 
 
-def plain_row(header: Sequence[str], document: Document) -> list[str]:
-    """A document in the cells of a header."""
-    return [cell_of(pick(document, it)) for it in header]
+def plain_paths(schema: Mapping[str, Any]) -> Paths:
+    """The columns for documents of this JSON Schema, one for each field that is no object with
+    fields of its own."""
+    return tuple(_paths(schema, ()))
+
+
+def plain_header(paths: Paths) -> list[str]:
+    """The names of the columns."""
+    return [".".join(it) for it in paths]
+
+
+def plain_row(paths: Paths, document: Document) -> list[str]:
+    """A document in the cells of these columns. Objects in it may be missing or null."""
+    cells = []
+    for path in paths:
+        value: Any = document.get(path[0])
+        for name in path[1:]:
+            value = value.get(name) if value else None
+        cells.append(cell_of(value))
+    return cells
 
 
 def _paths(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

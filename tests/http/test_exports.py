@@ -16,13 +16,16 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed, readBody
 from twisted.web.http_headers import Headers
 
+from nizam.http.exports import PAGE_ROWS
 from nizam.store.listing import page_of
 from nizam.store.pool import Pool
 from tests.http.conftest import Answer, Server
+from tests.http.holding import used_at_once
 from tests.http.test_imports import CSV
 
 reactor: Any = installed_reactor
 NDJSON = "application/x-ndjson"
+ID = "01937a5e-0000-7000-8000-000000000c01"
 MANY, WIDE = 6000, 4000
 """Rows, and characters of each: more than the kernel keeps for the two ends of a connection."""
 
@@ -83,7 +86,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(rows))
         return page(rows, *more)
 
-    monkeypatch.setattr("nizam.store.history.page_of", counted)
+    monkeypatch.setattr("nizam.store.cdr_history.page_of", counted)
     return counts
 
 
@@ -220,6 +223,11 @@ ASKED = [
     (CSV, "?format=xlsx", 400, "application/problem+json"),
     (CSV, "?limit=5", 422, "application/problem+json"),
     (CSV, "?cursor=x", 422, "application/problem+json"),
+    (CSV, "?after_row=x", 422, "application/problem+json"),
+    (CSV, "?after_row=x,y", 422, "application/problem+json"),
+    (CSV, f"?sort=created_at&after_row=,{ID}", 422, "application/problem+json"),
+    (CSV, f"?after_row=2026-11-28,{ID}&after_row=2026-11-28,{ID}", 422, "application/problem+json"),
+    (CSV, f"?after_row=2026-11-28,{ID}", 200, "text/csv; charset=utf-8"),
     (CSV, "?colour=red", 422, "application/problem+json"),
 ]
 
@@ -229,6 +237,36 @@ async def test_which_file_is_answered(server: Server) -> None:
     for accept, query, status, content_type in ASKED:
         answer = await _export(server, f"{tenant}/extensions/export{query}", accept)
         assert (answer.status, answer.headers["content-type"]) == (status, content_type), query
+
+
+@pytest.mark.parametrize("sort", ["-started_at", "duration_ms", "from", "-answered_at"])
+async def test_an_export_that_was_cut_off_goes_on_after_its_last_row(
+    server: Server, sort: str
+) -> None:
+    tenant = await server.make_tenant()
+    await _calls(server, tenant, 20)
+    for accept in (CSV, NDJSON):
+        path = f"{tenant}/cdrs/export?sort={sort}"
+        lines = (await _export(server, path, accept)).body.splitlines(keepends=True)
+        last = json.loads((await _export(server, path, NDJSON)).body.splitlines()[6])
+        head = 8 if accept == CSV else 7
+        value = last[sort.removeprefix("-")]
+        place = f"{'' if value is None else value},{last['call_id']}".replace("+", "%2B")
+        rest = await _export(server, f"{path}&after_row={place}", accept)
+        assert rest.body == b"".join(lines[head:])
+        assert len(lines) == head + 13
+
+
+async def test_an_export_begins_where_a_page_of_the_list_ends(server: Server) -> None:
+    tenant = await server.make_tenant()
+    await _calls(server, tenant, 5)
+    page = (await server.request("GET", f"{tenant}/cdrs?limit=2")).json
+    path = f"{tenant}/cdrs/export?cursor={page['next_cursor']}"
+    rows = (await _export(server, path, NDJSON)).body.splitlines()
+    all_rows = (await _export(server, f"{tenant}/cdrs/export", NDJSON)).body.splitlines()
+    assert rows == all_rows[2:]
+    twice = await _export(server, f"{path}&after_row=2026-11-28,{ID}", NDJSON)
+    assert (twice.status, twice.json["errors"][0]["path"]) == (422, "after_row")
 
 
 async def test_an_export_is_audited_and_needs_the_right_to_read(server: Server) -> None:
@@ -251,6 +289,16 @@ async def test_an_export_is_audited_and_needs_the_right_to_read(server: Server) 
         assert (refused.status, refused.json["scope"]) == (403, scope)
 
 
+async def test_an_export_does_not_hold_the_thread(server: Server) -> None:
+    tenant = await server.make_tenant()
+    await _calls(server, tenant, 10 * PAGE_ROWS)
+    for accept in (CSV, NDJSON):
+        with used_at_once() as held:
+            found = await readBody(await _asked(server, f"{tenant}/cdrs/export", accept))
+        assert found.count(b"\n") >= 10 * PAGE_ROWS
+        assert max(held) < 0.05
+
+
 async def test_a_long_list_is_read_page_by_page_as_the_client_takes_it(
     server: Server, read: list[int]
 ) -> None:
@@ -262,7 +310,7 @@ async def test_a_long_list_is_read_page_by_page_as_the_client_takes_it(
     assert sum(read) < MANY
     reader.flow.resumeProducing()
     body = await reader.all
-    assert (body.count(b"\r\n"), max(read)) == (MANY + 1, 201)
+    assert (body.count(b"\r\n"), max(read)) == (MANY + 1, PAGE_ROWS + 1)
     started = [it["started_at"] for it in csv.DictReader(io.StringIO(body.decode(), newline=""))]
     assert started == sorted(started, reverse=True)
 
@@ -281,7 +329,7 @@ async def test_an_export_that_fails_midway_is_cut_and_not_ended(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = await server.make_tenant()
-    await _calls(server, tenant, 1000)
+    await _calls(server, tenant, 3 * PAGE_ROWS)
     query, asked = Pool.tenant_query, []
 
     async def failing(*args: Any, **more: Any) -> Any:
@@ -298,8 +346,8 @@ async def test_an_export_that_fails_midway_is_cut_and_not_ended(
     assert len(asked) == 3
 
 
-async def _asked(server: Server, path: str) -> Any:
-    fields = Headers({"Authorization": [f"Bearer {server.key}"], "Accept": [CSV]})
+async def _asked(server: Server, path: str, accept: str = CSV) -> Any:
+    fields = Headers({"Authorization": [f"Bearer {server.key}"], "Accept": [accept]})
     return await server.agent.request(b"GET", f"{server.base}{path}".encode(), fields)
 
 
