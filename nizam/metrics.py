@@ -182,6 +182,24 @@ REPLICA_LAG_SECONDS = Gauge(
     ("replica",),
     registry=REGISTRY,
 )
+RECORDINGS_TOTAL = Counter(
+    "nizam_recordings_total",
+    "Recorded files by what became of them: available, damaged, missing, stored, upload_failed,"
+    " deleted.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+RECORDINGS_WAITING = Gauge(
+    "nizam_recordings_waiting",
+    "Recorded files with which something is left to do, by state.",
+    ("state",),
+    registry=REGISTRY,
+)
+RECORDINGS_OLDEST_SECONDS = Gauge(
+    "nizam_recordings_oldest_seconds",
+    "How long the oldest of the files that wait has been complete.",
+    registry=REGISTRY,
+)
 SCHEDULER_LEADING = Gauge(
     "nizam_scheduler_leading",
     "1 while this instance leads the scheduled work: one instance does at any time.",

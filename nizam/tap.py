@@ -46,6 +46,7 @@ from nizam.ops.purge import Purge
 from nizam.ops.scheduled import scheduled_tasks
 from nizam.ops.scheduler import Scheduler
 from nizam.options import Options
+from nizam.recordings.keeper import RecordingKeeper
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Role, Settings
 from nizam.store.pool import Pool
@@ -302,6 +303,8 @@ class _Parts:
         others = [*([worker] if worker else []), *mails]
         self._services = [media, snapshots, live, limits, *others, intake]
         nodes: SwitchNodes | None = None
+        if Role.SCHEDULER in roles:
+            self._services.append(RecordingKeeper(reactor, self.primary, media, enqueue))
         if Role.INTAKE in roles:
             nodes = SwitchNodes(
                 reactor,

@@ -230,6 +230,7 @@ class Normaliser:
         if found is not None:
             kind, data = found
             call.recording = data["path"] if kind == "recording.started" else None
+            data |= channel.parties() | {"direction": recordings.direction(call)}
             self._emit(output, event, kind, call, channel, data, now)
 
     def _moved(

@@ -20,10 +20,12 @@ from typing import BinaryIO
 import attrs
 
 from nizam.errors import MediaUnavailable, NizamError, StorageFull
+from nizam.media.wav import WavFacts, look, repair
 
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o770
 """FreeSWITCH, in the same group, writes recordings and voicemail beside what NIZAM writes."""
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,99}\Z")
 _PASSING = ".part"
@@ -99,20 +101,44 @@ class MediaFolder:
         with translated("the media root cannot be written to"):
             os.close(self._enter(directory, make=True))
 
-    def open(self, path: str) -> BinaryIO:
-        """The file at `path` below the root, for reading. MediaUnavailable if it is not there."""
+    def open(self, path: str, *, write: bool = False) -> BinaryIO:
+        """The file at `path` below the root, for reading, with `write` for writing into it too.
+        MediaUnavailable if it is not there."""
         directory, _, name = path.rpartition("/")
         with translated("the file is not in the media root"):
             place = self._enter(directory, make=False)
             try:
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+                access = os.O_RDWR if write else os.O_RDONLY
+                flags = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
                 fd = os.open(_checked(name), flags, dir_fd=place)
             finally:
                 os.close(place)
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 os.close(fd)
                 raise MediaUnavailable("what lies in its place is no file")
-            return os.fdopen(fd, "rb")
+            return os.fdopen(fd, "r+b" if write else "rb")
+
+    def examine(self, path: str, *, settled_before: float) -> WavFacts | None:
+        """What the recorded file at `path` holds; None if it is not there. A header that does not
+        count all of the sound is put right if nothing was written since `settled_before`, in
+        seconds since the epoch."""
+        os.close(self._root())
+        try:
+            with self.open(path) as file, translated("the file cannot be read"):
+                facts = look(file)
+                settled = os.fstat(file.fileno()).st_mtime < settled_before
+        except MediaUnavailable as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                return None
+            raise
+        if not facts.unfinished or not settled:
+            return facts
+        with self.open(path, write=True) as file, translated("the file cannot be put right"):
+            if not repair(file):
+                return facts
+        # Opened again: what was read of the former header is in the file's buffer.
+        with self.open(path) as file, translated("the file cannot be read"):
+            return look(file)
 
     def remove(self, path: str, *, written_before: float | None = None) -> bool:
         """Remove a file and the directories that are empty then; whether it was there.
@@ -192,8 +218,12 @@ class MediaFolder:
                 f"{', a mount' if os.path.ismount(self.root) else ''}"
             )
 
+    def _root(self) -> int:
+        with translated("the media root cannot be read"):
+            return os.open(self.root, _ROOT)
+
     def _enter(self, directory: str, *, make: bool) -> int:
-        place = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        place = os.open(self.root, _ROOT)
         try:
             for name in directory.split("/") if directory else ():
                 following = _step(place, _checked(name), make=make)

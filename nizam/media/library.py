@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from time import time
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from nizam.errors import MediaUnavailable
 from nizam.media.converter import Limits, convert
 from nizam.media.folder import Found, MediaFolder
 from nizam.media.upload import Upload, received
+from nizam.media.wav import WavFacts
 from nizam.model.audio import AudioFile, Folder, media_directory, recordings_directory
 from nizam.model.identifiers import new_id
 
@@ -33,6 +35,8 @@ PROMPT_LIMITS = Limits(max_bytes=32 * 1024 * 1024, max_seconds=15 * 60)
 MUSIC_LIMITS = Limits(max_bytes=64 * 1024 * 1024, max_seconds=30 * 60)
 LIMITS: dict[Folder, Limits] = {"prompts": PROMPT_LIMITS, "music-on-hold": MUSIC_LIMITS}
 
+SETTLED_SECONDS = 30.0
+"""How long nobody writes a file before its header is put right."""
 _THREADS = 4
 _CONVERSIONS = 2
 _STOP_SECONDS = 5.0
@@ -110,6 +114,11 @@ class MediaLibrary(Service):
     async def prepare_recordings(self, tenant_id: UUID) -> None:
         """Have the folder that the switches record a tenant's calls into."""
         await self._run(lambda it: it.make(recordings_directory(tenant_id)))
+
+    async def examine(self, path: str) -> WavFacts | None:
+        """What a recorded file holds; None if it is not there. See MediaFolder.examine."""
+        before = time() - SETTLED_SECONDS
+        return await self._run(lambda it: it.examine(path, settled_before=before))
 
     async def open(self, path: str) -> BinaryIO:
         """The file at this path below the root, for reading."""

@@ -7,6 +7,7 @@ nobody else's.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -20,6 +21,11 @@ from nizam.model.values import SoundPath
 AudioFormat = Literal["wav", "mp3"]
 Folder = Literal["prompts", "music-on-hold"]
 """Where the files of a kind of object lie, below the folder of the tenant."""
+
+_RECORDED = re.compile(
+    r"(?<=/)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/recordings/"
+    r"(?:[0-9a-z][0-9a-z.-]{0,99}/){0,8}[0-9a-z][0-9a-z.-]{0,99}\Z"
+)
 
 Sha256 = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), Field(examples=[f"{0xBA5E:064x}"])
@@ -68,6 +74,13 @@ def media_path(tenant_id: UUID, folder: Folder, identifier: UUID, file_id: UUID)
 def recordings_directory(tenant_id: UUID) -> str:
     """Where FreeSWITCH writes recordings of the tenant, below the media root."""
     return f"{tenant_id}/recordings"
+
+
+def recording_below(path: str) -> tuple[UUID, str] | None:
+    """The tenant of a recorded file and its path below the media root, from the path that
+    FreeSWITCH gives; None for what lies in no tenant's folder of recordings."""
+    found = _RECORDED.search(path)
+    return None if found is None else (UUID(found[1]), found[0])
 
 
 def voicemail_directory(tenant_id: UUID, extension_id: UUID) -> str:

@@ -21,7 +21,7 @@ CALL_EVENT_TYPES: frozenset[str] = frozenset(
 
 SWITCH_EVENT_TYPES: frozenset[str] = CALL_EVENT_TYPES | {
     "recording.started",
-    "recording.completed",
+    "recording.stopped",
     "voicemail.received",
     "voicemail.read",
     "voicemail.deleted",
@@ -43,6 +43,11 @@ SWITCH_EVENT_TYPES: frozenset[str] = CALL_EVENT_TYPES | {
 }
 """Types made from what FreeSWITCH says, or from the state of the link to it."""
 
+RECORDING_EVENT_TYPES: frozenset[str] = frozenset(
+    {"recording.completed", "recording.failed", "recording.upload_failed", "recording.deleted"}
+)
+"""Types that follow from what is found of a recorded file, and is done with it."""
+
 DECISION_EVENT_TYPES: frozenset[str] = frozenset(
     {"emergency.dialled", "fraud.blocked", "limit.reached"}
 )
@@ -61,7 +66,8 @@ def event_types() -> frozenset[str]:
         for name in registry.resources()
         for change in ("created", "updated", "deleted")
     }
-    return SWITCH_EVENT_TYPES | DECISION_EVENT_TYPES | OTHER_EVENT_TYPES | changes
+    fixed = SWITCH_EVENT_TYPES | RECORDING_EVENT_TYPES | DECISION_EVENT_TYPES | OTHER_EVENT_TYPES
+    return fixed | changes
 
 
 def is_subscription(value: str) -> bool:

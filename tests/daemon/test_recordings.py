@@ -174,7 +174,7 @@ async def test_the_recordings_give_the_expected_answers_events_cdrs_and_webhooks
         "call.held": 2,
         "call.resumed": 2,
         "recording.started": 3,
-        "recording.completed": 3,
+        "recording.stopped": 3,
         "call.ended": 80,
         "call.missed": 6,
     }

@@ -87,7 +87,7 @@ def calls_of(step: str) -> tuple[tuple[Event, ...], ...]:
         ),
         (
             "record_session / stop_record_session in the dialplan",
-            "started answered recording.started recording.completed ended",
+            "started answered recording.started recording.stopped ended",
         ),
     ],
 )

@@ -145,6 +145,16 @@ def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
             " values (%s, %s, 'guard@example.test', now(), '{}')",
             (str(tenant_id), call_id),
         )
+        cursor.execute(
+            "insert into recordings (tenant_id, path, state, call_id, started_at, told_at, core_id,"
+            " sequence) values (%s, %s, 'available', %s, now(), now(), 'core', 1)",
+            (str(tenant_id), f"{tenant_id}/recordings/{call_id}.wav", call_id),
+        )
+        cursor.execute(
+            "insert into recording_receipts (tenant_id, recording_id, started_at, storage, reason,"
+            " deleted_by) values (%s, %s, now(), 'local', 'retention', 'system')",
+            (str(tenant_id), call_id),
+        )
     connection.close()
     return call_id
 

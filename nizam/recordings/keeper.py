@@ -1,0 +1,193 @@
+"""Looks after the files of recorded calls, from when the switch has stopped recording.
+
+A file is looked at where the media root is: whether it is there, whether its header counts all of
+its sound, and what its checksum is. Only then recording.completed is told, in the transaction
+that makes the recording available. What cannot be done now stays in the database as something
+that is left to do, and so does its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg2
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from nizam import metrics
+from nizam.errors import MediaUnavailable, NizamError
+from nizam.media.library import MediaLibrary
+from nizam.media.wav import WavFacts
+from nizam.model.events import Event
+from nizam.store.pool import Pool, Transaction
+from nizam.store.system import recordings as stored
+from nizam.store.system.events import WriteResult, write_events
+from nizam.store.system.recordings import RecordingWork
+
+LOOK_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 10.0
+"""Between looks for recordings whose leg has ended without a word about them."""
+AT_ONCE: Final = 4
+LEASE_SECONDS: Final = 120.0
+"""When another instance takes what this one has not settled."""
+DEADLINE_SECONDS: Final = 5.0
+
+FIRST_WAIT_SECONDS: Final = 1.0
+PATIENCE_ATTEMPTS: Final = 6
+"""How often a file is looked for, a minute in all, before it is told to be missing or damaged: a
+network file system may show it late."""
+LATER_SECONDS: Final = 3600.0
+"""Between further looks for a file that is missing, for as often as this:"""
+LATER_ATTEMPTS: Final = PATIENCE_ATTEMPTS + 7 * 24
+
+Told = Callable[[Iterable[tuple[UUID, UUID]]], None]
+
+
+class RecordingKeeper(Service):
+    """Does what is left to do with recorded files. Any number of instances may do so.
+
+    `told` gets (delivery id, webhook id) of the webhook deliveries that were committed.
+    """
+
+    _log = Logger(namespace="nizam.recordings")
+
+    def __init__(self, reactor: Any, pool: Pool, library: MediaLibrary, told: Told) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self._library = library
+        self._told = told
+        self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self.look()))
+        self._loop.clock = reactor
+        self._looping: Deferred[Any] | None = None
+        self._closed_at = float("-inf")
+
+    def startService(self) -> None:  # noqa: N802 - Twisted's name
+        """Begin to look."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._looping = self._loop.start(LOOK_SECONDS)
+
+    def stopService(self) -> Deferred[Any] | None:  # noqa: N802 - Twisted's name
+        """Look no more; what is under way is done to the end."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        looping, self._looping = self._looping, None
+        if looping is not None and self._loop.running:
+            self._loop.stop()
+        return looping
+
+    async def look(self) -> None:
+        """Do what is due, once."""
+        try:
+            await self._close()
+            while some := await stored.take_recordings(self._pool, AT_ONCE, LEASE_SECONDS):
+                work = [Deferred.fromCoroutine(self._attempt(it)) for it in some]
+                await DeferredList(work, consumeErrors=True)
+                if not self.running:
+                    return
+        except (NizamError, psycopg2.Error) as error:
+            self._log.warn("the recordings wait: {error}", error=str(error).strip())
+        except Exception:
+            # The next look goes on.
+            self._log.failure("while looking after recordings")
+
+    async def _close(self) -> None:
+        now = self._reactor.seconds()
+        if now - self._closed_at >= CLOSE_SECONDS:
+            self._closed_at = now
+            await stored.close_ended(self._pool)
+
+    async def _attempt(self, it: RecordingWork) -> None:
+        try:
+            await self._do(it)
+        except (NizamError, psycopg2.Error) as error:
+            # It is due again when the lease is over.
+            self._log.warn(
+                "recording {id} is not settled: {error}", id=it.id, error=str(error).strip()
+            )
+        except Exception:
+            self._log.failure("recording {id} is not settled", id=it.id)
+
+    async def _do(self, it: RecordingWork) -> None:
+        if it.state in ("checking", "missing"):
+            await self._check(it)
+
+    # -- checking -----------------------------------------------------------------------------
+
+    async def _check(self, it: RecordingWork) -> None:
+        try:
+            facts = await self._library.examine(it.path)
+        except MediaUnavailable as error:
+            await self._wait(it, error.detail)
+            return
+        patient = it.attempt_count < PATIENCE_ATTEMPTS
+        if facts is None:
+            await self._missing(it, patient=patient)
+        elif facts.problem is not None and patient:
+            await self._wait(it, facts.problem)
+        elif facts.problem is None and facts.duration_ms == 0:
+            # Recorded only while connected, and never connected: no recording.
+            await self._library.remove(it.path)
+            await stored.forget_empty(self._pool, it)
+        else:
+            await self._found(it, facts)
+
+    async def _wait(self, it: RecordingWork, problem: str) -> None:
+        wait = min(LATER_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(it.attempt_count - 1, 12))
+        await stored.put_off(self._pool, it, problem, wait)
+        if it.attempt_count == PATIENCE_ATTEMPTS:
+            self._log.error("the recording {path} waits: {problem}", path=it.path, problem=problem)
+
+    async def _missing(self, it: RecordingWork, *, patient: bool) -> None:
+        problem = "the file is not in the media root"
+        if patient:
+            await self._wait(it, problem)
+            return
+        wait = LATER_SECONDS if it.attempt_count < LATER_ATTEMPTS else None
+        event = it.event("recording.failed", reason="missing", detail=problem)
+
+        async def work(transaction: Transaction) -> WriteResult:
+            if not await stored.note_missing(transaction, it, problem, wait):
+                return WriteResult()
+            return await write_events(transaction, [event])
+
+        await self._tell(await self._pool.transaction(work, DEADLINE_SECONDS))
+        if it.state != "missing":
+            metrics.RECORDINGS_TOTAL.labels("missing").inc()
+            self._log.error(
+                "the recording {path} of node {node} is missing", path=it.path, node=it.node
+            )
+
+    async def _found(self, it: RecordingWork, facts: WavFacts) -> None:
+        async def work(transaction: Transaction) -> WriteResult:
+            now = await stored.note_found(transaction, it, facts, more=False)
+            return await write_events(transaction, [] if now is None else [_whole(now, facts)])
+
+        written = await self._pool.transaction(work, DEADLINE_SECONDS)
+        await self._tell(written)
+        if written.event_ids:
+            outcome = "available" if facts.problem is None else "damaged"
+            metrics.RECORDINGS_TOTAL.labels(outcome).inc()
+            if facts.problem is not None:
+                self._log.error(
+                    "the recording {path} is damaged: {problem}",
+                    path=it.path,
+                    problem=facts.problem,
+                )
+
+    async def _tell(self, written: WriteResult) -> None:
+        if written.deliveries:
+            self._told(written.deliveries)
+
+
+def _whole(it: RecordingWork, facts: WavFacts) -> Event:
+    data = {
+        "duration_ms": facts.duration_ms,
+        "size_bytes": facts.bytes,
+        "sha256": facts.sha256,
+    }
+    if facts.problem is None:
+        return it.event("recording.completed", **data)
+    return it.event("recording.failed", reason="damaged", detail=facts.problem, **data)

@@ -1,0 +1,284 @@
+"""Recorded files as the system's own paths write them: what the switch said, and what was found.
+
+A row belongs to one file. It is made by the first event about the file, whichever that is, and
+what is left to do with it is done by whoever takes it: taking puts off the next attempt, so that
+another instance takes it when this one dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+
+from nizam.media.wav import WavFacts
+from nizam.model.audio import recording_below
+from nizam.model.events import Event
+from nizam.store.system.events import Database, json_argument
+
+_TOLD: Final = ("recording.started", "recording.stopped")
+
+_COLUMNS: Final = (
+    "tenant_id, path, state, call_id, leg_id, extension_id, node, direction, from_number,"
+    " to_number, started_at, stopped_at, duration_ms, told_at, core_id, sequence"
+)
+_NEWER: Final = "(excluded.told_at, excluded.sequence) > (r.told_at, r.sequence)"
+
+
+def _newer(column: str) -> str:
+    return f"{column} = case when {_NEWER} then excluded.{column} else r.{column} end"
+
+
+_UPSERT: Final = f"""
+insert into recordings as r ({_COLUMNS}, next_attempt_at)
+select {_COLUMNS}, case when state = 'checking' then now() end
+from jsonb_to_recordset(%(rows)s::jsonb) as it(
+    tenant_id uuid, path text, state text, call_id uuid, leg_id uuid, extension_id uuid,
+    node text, direction text, from_number text, to_number text, started_at timestamptz,
+    stopped_at timestamptz, duration_ms bigint, told_at timestamptz, core_id text,
+    sequence bigint)
+order by path
+on conflict (path) where is_local do update set
+    state = case when r.state = 'deleting' or not {_NEWER} then r.state else excluded.state end,
+    started_at = least(r.started_at, excluded.started_at),
+    next_attempt_at = case when r.state = 'deleting' or not {_NEWER} then r.next_attempt_at
+        else excluded.next_attempt_at end,
+    attempt_count = case when {_NEWER} then 0 else r.attempt_count end,
+    {", ".join(_newer(it) for it in ("stopped_at", "duration_ms", "core_id", "sequence"))},
+    -- Last: what is above compares with the former.
+    {_newer("told_at")},
+    updated_at = now()
+"""  # noqa: S608 - no values from outside
+_DISCARD: Final = """
+delete from recordings where is_local and state in ('recording', 'stopped') and path = any(%s)
+returning 1
+"""
+
+_CLOSE: Final = """
+update recordings r
+set state = 'checking', stopped_at = coalesce(r.stopped_at, l.ended_at), next_attempt_at = now(),
+    attempt_count = 0, updated_at = now()
+from cdr_legs l
+where r.state in ('recording', 'stopped') and l.leg_id = r.leg_id
+  and l.started_at between r.started_at - interval '2 days' and r.started_at + interval '1 hour'
+  and l.ended_at < now() - interval '2 seconds'
+returning 1
+"""
+
+_TAKE: Final = """
+update recordings r
+set attempt_count = attempt_count + 1, updated_at = now(),
+    next_attempt_at = now() + make_interval(secs => %(lease)s)
+where r.id in (
+    select id from recordings where next_attempt_at <= now()
+    order by next_attempt_at limit %(most)s for update skip locked)
+returning {columns}
+"""
+
+_FOUND: Final = """
+update recordings set state = %(state)s, problem = %(problem)s, bytes = %(bytes)s,
+    sha256 = %(sha256)s, duration_ms = coalesce(%(duration_ms)s, duration_ms),
+    sample_rate = %(sample_rate)s, channels = %(channels)s, completed_at = now(),
+    direction = coalesce(
+        (select c.direction from cdrs c where c.call_id = recordings.call_id
+           and c.started_at between recordings.started_at - interval '2 days'
+                                and recordings.started_at + interval '1 hour' limit 1), direction),
+    next_attempt_at = case when %(more)s then now() end, attempt_count = 0, updated_at = now()
+where id = %(id)s and sequence = %(sequence)s and state in ('checking', 'missing')
+returning direction
+"""
+_MISSING: Final = """
+update recordings set state = 'missing', problem = %(problem)s, updated_at = now(),
+    next_attempt_at = case when %(wait)s::float is null then null
+        else now() + make_interval(secs => %(wait)s) end
+where id = %(id)s and sequence = %(sequence)s and state in ('checking', 'missing')
+returning 1
+"""
+_PUT_OFF: Final = """
+update recordings set problem = %(problem)s, updated_at = now(),
+    next_attempt_at = now() + make_interval(secs => %(wait)s)
+where id = %(id)s and sequence = %(sequence)s
+returning 1
+"""
+_NOTHING: Final = """
+delete from recordings where id = %(id)s and sequence = %(sequence)s and state = 'checking'
+returning 1
+"""
+
+
+@attrs.frozen(kw_only=True)
+class RecordingWork:
+    """A recording with which something is left to do."""
+
+    id: UUID
+    tenant_id: UUID
+    path: str
+    state: str
+    storage: str
+    is_local: bool
+    object_key: str | None
+    call_id: UUID | None
+    leg_id: UUID | None
+    extension_id: UUID | None
+    node: str | None
+    direction: str | None
+    from_number: str | None
+    to_number: str | None
+    started_at: datetime
+    stopped_at: datetime | None
+    duration_ms: int | None
+    bytes: int | None
+    sha256: str | None
+    legal_hold: bool
+    deleted_by: str | None
+    deletion_reason: str | None
+    told_at: datetime
+    core_id: str
+    sequence: int
+    attempt_count: int
+
+    def event(self, kind: str, **data: Any) -> Event:
+        """What is told of it: once, however often it is found."""
+        return Event(
+            type=kind,
+            occurred_at=self.stopped_at or self.told_at,
+            core_id=self.core_id,
+            sequence=self.sequence,
+            node=self.node,
+            tenant_id=self.tenant_id,
+            call_id=self.call_id,
+            leg_id=self.leg_id,
+            data={
+                "recording_id": str(self.id),
+                "path": self.path,
+                "extension_id": None if self.extension_id is None else str(self.extension_id),
+                "direction": self.direction,
+                "from": self.from_number,
+                "to": self.to_number,
+                **data,
+            },
+        )
+
+
+WORK_COLUMNS: Final = tuple(it.name for it in attrs.fields(RecordingWork))
+
+
+async def write_recordings(
+    database: Database, events: Iterable[Event], stored: Collection[str]
+) -> None:
+    """Keep what the events about recorded files say; those whose ids are not in `stored` were
+    stored before. Files that lie in no tenant's folder are not NIZAM's."""
+    told = [it for it in events if it.type in _TOLD]
+    if not told:
+        return
+    new = frozenset(stored)
+    rows: dict[str, dict[str, Any]] = {}
+    discarded: list[str] = []
+    for event in sorted(told, key=lambda it: (it.occurred_at, it.sequence)):
+        place = recording_below(str(event.data.get("path")))
+        if place is None or event.id not in new:
+            continue
+        tenant_id, path = place
+        if event.data.get("discarded"):
+            rows.pop(path, None)
+            discarded.append(path)
+            continue
+        rows[path] = _row(event, tenant_id, path, rows.get(path))
+    if discarded:
+        await database.query(_DISCARD, (discarded,))
+    if rows:
+        await database.query(_UPSERT, {"rows": json_argument(list(rows.values()))})
+
+
+def _row(
+    event: Event, tenant_id: UUID, path: str, former: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    data, started = event.data, event.type == "recording.started"
+    state = "recording" if started else "stopped" if data.get("may_continue") else "checking"
+    return {
+        "tenant_id": tenant_id,
+        "path": path,
+        "state": state,
+        "call_id": event.call_id,
+        "leg_id": event.leg_id,
+        "extension_id": data.get("extension_id"),
+        "node": event.node,
+        "direction": data.get("direction"),
+        "from_number": data.get("from"),
+        "to_number": data.get("to"),
+        "started_at": _started_at(event, former),
+        "stopped_at": None if started else event.occurred_at,
+        "duration_ms": None if started else data.get("duration_ms"),
+        "told_at": event.occurred_at,
+        "core_id": event.core_id,
+        "sequence": event.sequence,
+    }
+
+
+def _started_at(event: Event, former: Mapping[str, Any] | None) -> datetime:
+    if former is not None:
+        started: datetime = former["started_at"]
+        return started
+    # Whoever hears of the end alone knows how long it was.
+    return event.occurred_at - timedelta(milliseconds=event.data.get("duration_ms") or 0)
+
+
+async def close_ended(database: Database) -> int:
+    """Have those checked whose leg has ended without a word of the switch about them; how many."""
+    return len(await database.query(_CLOSE))
+
+
+async def take_recordings(
+    database: Database, most: int, lease_seconds: float
+) -> list[RecordingWork]:
+    """Some with which something is left to do; nobody else is given them for `lease_seconds`."""
+    sql = _TAKE.format(columns=", ".join(f"r.{it}" for it in WORK_COLUMNS))
+    rows = await database.query(sql, {"most": most, "lease": lease_seconds})
+    return [RecordingWork(**dict(zip(WORK_COLUMNS, row, strict=True))) for row in rows]
+
+
+async def note_found(
+    database: Database, it: RecordingWork, facts: WavFacts, *, more: bool
+) -> RecordingWork | None:
+    """The file is there; with `more` there is something left to do with it. The recording as it
+    is then; None if the switch has gone on with it meanwhile."""
+    rows = await database.query(
+        _FOUND,
+        {
+            "id": it.id,
+            "sequence": it.sequence,
+            "state": "available" if facts.problem is None else "damaged",
+            "problem": facts.problem,
+            "bytes": facts.bytes,
+            "sha256": facts.sha256,
+            "duration_ms": facts.duration_ms,
+            "sample_rate": facts.sample_rate,
+            "channels": facts.channels,
+            "more": more,
+        },
+    )
+    return attrs.evolve(it, direction=rows[0][0]) if rows else None
+
+
+async def note_missing(
+    database: Database, it: RecordingWork, problem: str, wait_seconds: float | None
+) -> bool:
+    """The file is not there; it is looked for again after a wait, None for never."""
+    arguments = {"id": it.id, "sequence": it.sequence, "problem": problem, "wait": wait_seconds}
+    return bool(await database.query(_MISSING, arguments))
+
+
+async def put_off(
+    database: Database, it: RecordingWork, problem: str | None, wait_seconds: float
+) -> None:
+    """Try again after a wait."""
+    arguments = {"id": it.id, "sequence": it.sequence, "problem": problem, "wait": wait_seconds}
+    await database.query(_PUT_OFF, arguments)
+
+
+async def forget_empty(database: Database, it: RecordingWork) -> None:
+    """Nothing was recorded."""
+    await database.query(_NOTHING, {"id": it.id, "sequence": it.sequence})
