@@ -181,9 +181,10 @@ class _Nothing:
 @contextmanager
 def _cut_off(worker: WebhookWorker) -> Iterator[None]:
     nothing: Any = _Nothing()
-    worker._database = worker._queue = nothing
-    worker._recovery._database = worker._recovery._queue = nothing
-    worker._cut_off()
+    worker._queue = worker._sender._queue = nothing
+    for part in (worker._recovery, worker._claimer, worker._recorder):
+        part._database = part._queue = nothing
+    worker._sender.cut_off()
     yield
 
 

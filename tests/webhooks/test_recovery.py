@@ -8,6 +8,7 @@ import pytest
 
 from nizam.errors import KeyValueUnavailable
 from nizam.webhooks import recovery
+from nizam.webhooks.lanes import FIRST_WINDOW
 from nizam.webhooks.queue import PARTITIONS, DeliveryQueue
 from nizam.webhooks.worker import WebhookWorker
 from tests.webhooks.conftest import Bench
@@ -68,7 +69,7 @@ async def test_what_a_killed_worker_held_is_delivered_by_another(
     killed = bench.start("killed")
     events = [bench.event() for _ in range(20)]
     killed.enqueue((await bench.write(*events)).deliveries)
-    await bench.until(lambda: bench.receiver.open["a"] == 8)
+    await bench.until(lambda: bench.receiver.open["a"] == FIRST_WINDOW)
     assert set(await bench.statuses(webhook)) == {"delivering"}
     await bench.die(killed)
     assert set(await bench.statuses(webhook)) == {"delivering"}

@@ -12,7 +12,7 @@ from nizam.errors import KeyValueUnavailable
 from nizam.model.events import envelope_bytes
 from nizam.model.identifiers import new_id
 from nizam.store import deliveries as tenant_deliveries
-from nizam.webhooks.queue import DeliveryQueue
+from nizam.webhooks.queue import DeliveryQueue, partition_of
 from nizam.webhooks.signing import new_secret
 from tests.webhooks.conftest import Bench
 from tests.webhooks.receiver import Answer, Received
@@ -356,3 +356,32 @@ async def test_a_tenant_sees_only_its_own_deliveries(bench: Bench) -> None:
 
     assert await seen_by(bench.tenant_id) == 1
     assert await seen_by(new_id()) == 0
+
+
+async def test_a_rate_holds_over_several_workers(bench: Bench) -> None:
+    webhook = await bench.add_webhook("a", rate_per_second=40)
+    workers = [bench.start(name) for name in ("one", "two", "three")]
+    pairs = (await bench.write(*(bench.event() for _ in range(41)))).deliveries
+    for number, worker in enumerate(workers):
+        worker.enqueue(pairs[number::3])
+    await bench.until_statuses(webhook, *["succeeded"] * 41)
+    times = [it.at for it in bench.receiver.received]
+    assert times[-1] - times[0] >= 0.9
+
+
+async def test_the_backlog_of_one_endpoint_delays_no_other_of_its_partition(bench: Bench) -> None:
+    """What waits for an endpoint that is down stays in its own list."""
+    bench.receiver.behave["slow"] = lambda _: Answer(seconds=None)
+    slow = await bench.add_webhook("slow", event_types=["call.started"], timeout_seconds=30)
+    healthy = await bench.add_webhook("healthy", event_types=["call.ended"])
+    while partition_of(healthy) != partition_of(slow):
+        await bench.database.execute("delete from webhooks where id = %s", (healthy,))
+        healthy = await bench.add_webhook("healthy", event_types=["call.ended"])
+    worker = bench.start()
+    backlog = [bench.event("call.started") for _ in range(2000)]
+    worker.enqueue((await bench.write(*backlog)).deliveries)
+    await bench.until(lambda: bench.receiver.on("slow"))
+    began = bench.reactor.seconds()
+    worker.enqueue((await bench.write(bench.event())).deliveries)
+    await bench.until(lambda: bench.receiver.on("healthy"))
+    assert bench.reactor.seconds() - began < 1.0

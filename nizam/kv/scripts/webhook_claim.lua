@@ -1,17 +1,51 @@
--- Promote what is due, say that the worker lives, and move items to its processing list.
--- KEYS: ready, processing of the worker, delayed, workers, epoch
--- ARGV: now (seconds), how many at most, worker
--- Returns: epoch or '', items left in ready, the items
+-- Promote what is due, say that the worker lives, and move items to its processing list: some of
+-- each webhook in turn.
+-- KEYS: ring, processing of the worker, delayed, workers, epoch
+-- ARGV: now (seconds), how many at most, worker, what precedes a webhook's id in the key of its
+--       ready list, how many of a webhook at one turn, how many of a webhook in all, then pairs of
+--       webhook and how many of that one in all
+-- Returns: epoch or '', the items, whether more could be had, webhooks (at most 200) with more
+local ready = ARGV[4]
 redis.call('ZADD', KEYS[4], ARGV[1], ARGV[3])
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[1], 'LIMIT', 0, 1000)
-if #due > 0 then
-    redis.call('RPUSH', KEYS[1], unpack(due))
-    redis.call('ZREM', KEYS[3], unpack(due))
+for _, item in ipairs(due) do
+    local webhook = string.sub(item, 38)
+    if redis.call('RPUSH', ready .. webhook, item) == 1 then
+        redis.call('RPUSH', KEYS[1], webhook)
+    end
+    redis.call('ZREM', KEYS[3], item)
 end
-local items = {}
-for _ = 1, tonumber(ARGV[2]) do
-    local item = redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')
-    if not item then break end
-    items[#items + 1] = item
+local allowed = {}
+for i = 7, #ARGV, 2 do
+    allowed[ARGV[i]] = tonumber(ARGV[i + 1])
 end
-return {redis.call('GET', KEYS[5]) or '', redis.call('LLEN', KEYS[1]), items}
+local room, turn, usual = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local items, idle = {}, 0
+local turns = redis.call('LLEN', KEYS[1])
+while room > 0 and idle < turns do
+    local webhook = redis.call('LPOP', KEYS[1])
+    local may = allowed[webhook] or usual
+    local taken = 0
+    while taken < math.min(may, turn, room) do
+        local item = redis.call('LMOVE', ready .. webhook, KEYS[2], 'LEFT', 'RIGHT')
+        if not item then break end
+        items[#items + 1] = item
+        taken = taken + 1
+    end
+    allowed[webhook], room = may - taken, room - taken
+    if redis.call('EXISTS', ready .. webhook) == 1 then
+        redis.call('RPUSH', KEYS[1], webhook)
+    else
+        turns = turns - 1
+    end
+    idle = taken > 0 and 0 or idle + 1
+end
+local left = redis.call('LRANGE', KEYS[1], 0, 199)
+local more = 0
+for _, webhook in ipairs(left) do
+    if (allowed[webhook] or usual) > 0 then
+        more = 1
+        break
+    end
+end
+return {redis.call('GET', KEYS[5]) or '', items, more, left}

@@ -1,14 +1,16 @@
 -- Hand in items: ready at once, or due at a moment.
--- KEYS: ready, delayed, dead, epoch
--- ARGV: the epoch to set or '', then pairs of item and moment (seconds; '' is at once)
-for i = 2, #ARGV, 2 do
+-- KEYS: ring, delayed, dead, epoch
+-- ARGV: the epoch to set or '', what precedes a webhook's id in the key of its ready list, then
+--       pairs of item (delivery:webhook) and moment (seconds; '' is at once)
+for i = 3, #ARGV, 2 do
     local item, due = ARGV[i], ARGV[i + 1]
-    if due == '' then
-        redis.call('RPUSH', KEYS[1], item)
-    else
+    local webhook = string.sub(item, 38)
+    if due ~= '' then
         redis.call('ZADD', KEYS[2], due, item)
+    elseif redis.call('RPUSH', ARGV[2] .. webhook, item) == 1 then
+        redis.call('RPUSH', KEYS[1], webhook)
     end
-    redis.call('LREM', KEYS[3], 1, item)
+    redis.call('ZREM', KEYS[3], item)
 end
 if ARGV[1] ~= '' then
     redis.call('SET', KEYS[4], ARGV[1])
