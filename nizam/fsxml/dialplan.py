@@ -6,6 +6,7 @@ captures makes `$1` in the data vanish.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -48,13 +49,18 @@ from nizam.routing.plan import (
 Action = tuple[str, str]
 
 _SILENCE = "silence_stream://250"
+# No DTMF event, and no line in FreeSWITCH's log (switch_channel_queue_dtmf in switch_channel.c).
+_HIDE_DIGITS: Action = ("set", "sensitive_dtmf=true")
+_SHOW_DIGITS: Action = ("unset", "sensitive_dtmf")
 _DIGITS = "[0-9*#]+"
 
 
-def render(decision: Decision, context: str) -> bytes:
+def render(decision: Decision, context: str, *, digits_hidden: bool = False) -> bytes:
     """The answer to a dialplan question that hunts in `context`.
 
-    Raises values.UnsafeValue when the plan holds what must not reach FreeSWITCH.
+    `digits_hidden` says that an earlier answer keeps the channel's digits out of events and logs:
+    where none of this plan's are secret, they come back. Raises values.UnsafeValue
+    when the plan holds what must not reach FreeSWITCH.
     """
     if not decision.plan:
         return NOT_FOUND
@@ -63,7 +69,10 @@ def render(decision: Decision, context: str) -> bytes:
     place = child(section, "context", name=values.word(context))
     extension = child(place, "extension", name=values.text(decision.route))
     condition = child(extension, "condition")
-    for application, data in actions(decision.plan):
+    found = actions(decision.plan)
+    if digits_hidden:
+        found = itertools.chain((_SHOW_DIGITS,), found)
+    for application, data in found:
         if data:
             pairs(condition, "action", ((application, data),), ("application", "data"))
         else:
@@ -87,7 +96,16 @@ def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
         elif isinstance(step, Record):
             yield from _record(step)
         elif isinstance(step, VoicemailCheck):
+            yield _HIDE_DIGITS
             yield from _voicemail_check(step)
+        elif isinstance(step, Voicemail | Conference):
+            # Who leaves a message can sign in to the mailbox by a star.
+            yield _HIDE_DIGITS
+            yield _WRITERS[type(step)](step)
+        elif isinstance(step, CollectDigits):
+            yield _HIDE_DIGITS
+            yield _collect(step)
+            yield _SHOW_DIGITS
         elif isinstance(step, RecordCall | OfferRecording):
             yield from _recording(step)
         elif isinstance(step, Page):
@@ -211,7 +229,6 @@ _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
         f"{values.word(it.destination)} XML {values.domain(it.context)}",
     ),
     Playback: lambda it: ("playback", values.sound(it.sound)),
-    CollectDigits: _collect,
     Speak: lambda it: (
         "speak",
         f"{values.word(it.engine)}|{values.word(it.voice)}|{values.speech(it.text)}",

@@ -110,6 +110,7 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
         zone_did_id=own.get(ZONE_DID) or None,
         answered=field("Answer-State") == "answered",
+        digits_hidden=field("variable_sensitive_dtmf") == "true",
         flow=_flow_state(own),
     )
 

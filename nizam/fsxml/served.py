@@ -41,5 +41,5 @@ class Served:
         decision, xml = self.decision, self.xml
         if plan != decision.plan:
             decision = attrs.evolve(decision, plan=plan)
-            xml = render(decision, call.context)
+            xml = render(decision, call.context, digits_hidden=call.digits_hidden)
         return question | explained(decision, self.view, xml).document()

@@ -144,7 +144,7 @@ class CallDecider:
     def _serve(self, call: CallRequest, decision: Decision) -> Served:
         tenant_id = decision.tenant_id
         view = None if tenant_id is None else self.snapshot.tenant(tenant_id)
-        xml = render(decision, call.context)
+        xml = render(decision, call.context, digits_hidden=call.digits_hidden)
         served = Served(call, decision, self._now(), xml, view)
         for observer in self.observers:
             try:

@@ -52,6 +52,7 @@ class CallRequest:
     its clock, are the same whenever the same question comes again. `zone_did_id` is the DID whose
     time zone counts for this call. `answered` says whether the caller's call is; `hops` counts the
     re-entries of the call until now.
+    `digits_hidden` says that an earlier answer keeps what is pressed out of events and logs.
     `network_ip` is the address that the call came from, `peer_call_id` the call id that came with
     it, which counts only from another switch of ours.
     """
@@ -76,6 +77,7 @@ class CallRequest:
     asked_at: int | None = None
     zone_did_id: str | None = None
     answered: bool = False
+    digits_hidden: bool = False
     flow: FlowState = NO_FLOW
 
     @property

@@ -67,7 +67,9 @@ async def collect(
 
 
 def heard(channel: Channel, digit: str) -> None:
-    """The switch takes a digit that was pressed on this leg: DTMF."""
+    """The switch takes a digit that was pressed on this leg: DTMF, unless they are secret."""
+    if channel.variables.get("sensitive_dtmf") == "true":
+        return
     channel.fire(
         "DTMF",
         [("DTMF-Digit", digit), ("DTMF-Duration", "1280"), ("DTMF-Source", "ENDPOINT")],

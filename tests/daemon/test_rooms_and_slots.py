@@ -88,6 +88,8 @@ async def test_a_conference_is_told_of_from_its_beginning_to_its_end(town: Town)
     town.ben.hangs_up()
     await two.ended()
     started, *between, ended = await _delivered(town, "conference.", 6)
+    digits = [it for it in town.site.receiver.events.values() if it["type"] == "call.dtmf"]
+    assert digits == [], "what is pressed for a room is its PIN"
     assert (started["type"], ended["type"]) == ("conference.started", "conference.ended")
     assert started["call_id"] is ended["call_id"] is None
     # An instance that has heard of the room too late does not know how long it was.

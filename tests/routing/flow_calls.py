@@ -109,6 +109,8 @@ class Caller:
                 if value:
                     self.variables[variable] = value
                 continues = self.variables.get("continue_on_fail") == "true"
+            elif name == "unset":
+                self.variables.pop(data, None)
             elif name == "answer":
                 self.answered = True
             elif name == "play_and_get_digits":
@@ -134,6 +136,7 @@ class Caller:
 
     def _collect(self, data: str) -> None:
         fields = data.split(" ")
+        assert self.variables.get("sensitive_dtmf") == "true"
         self.heard.append(f"collects at {fields[5]}")
         variable, pressed = fields[7], self.presses.pop(0) if self.presses else ""
         self.variables.pop(variable, None)

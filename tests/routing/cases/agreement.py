@@ -39,6 +39,7 @@ APPLICATIONS = frozenset(
         "sleep",
         "speak",
         "transfer",
+        "unset",
         "valet_park",
         "voicemail",
     }
