@@ -41,7 +41,11 @@ _DOMAINS: Final = (
 
 @attrs.define(kw_only=True, eq=False)
 class Channel:
-    """One leg that is there, or has just ended."""
+    """One leg that is there, or has just ended.
+
+    `partner` is the leg that it was last connected with; `sent_on` says that it was told that
+    whoever is at the other end has sent somebody on.
+    """
 
     leg_id: UUID
     call_id: UUID
@@ -60,6 +64,8 @@ class Channel:
     bridged: bool = False
     held: bool = False
     profile_index: int = 1
+    partner: UUID | None = None
+    sent_on: bool = False
     ended: bool = False
 
     @property

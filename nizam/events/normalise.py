@@ -16,18 +16,16 @@ import attrs
 
 from nizam.esl.event import SwitchEvent
 from nizam.events import recordings
-from nizam.events.cdr import summarise
 from nizam.events.channels import Call, Calls, Channel, Lookup, TenantOfDomain
 from nizam.events.customs import Customs
-from nizam.events.fields import channel_id, destination, integer, moment
+from nizam.events.endings import endings
+from nizam.events.fields import channel_id, integer, moment
 from nizam.events.legs import Leg, leg_from_event
 from nizam.events.places import NO_PLACES, Places
 from nizam.events.told import Output
+from nizam.events.transfers import Transfer, Transfers
 from nizam.events.waiting import PATIENCE_SECONDS, Waiting
-from nizam.model.events import Event, timestamp
-from nizam.routing.tokens import read_token
-
-_MISSED: Final = frozenset({"no_answer", "cancelled", "voicemail"})
+from nizam.model.events import Event
 
 
 class Normaliser:
@@ -51,6 +49,7 @@ class Normaliser:
         self.node = node
         self.calls = Calls(tenant_of_domain, lookup)
         self._customs = Customs(self.calls, tenant_of_domain, gateway_owner, places)
+        self._transfers = Transfers(self.calls, places)
         self._waiting = Waiting(patience)
 
     @property
@@ -190,11 +189,14 @@ class Normaliser:
             other_call = self.calls.of_leg(other_leg)
             other = other_call.channels.get(other_leg) if other_call else None
             data["other_leg_id"] = str(other_leg)
+            channel.partner = other_leg
             if other is not None:
                 other.bridged = True
+                other.partner = channel.leg_id
                 data["other_extension_id"] = _string(other.extension_id)
                 data["other_number"] = other.number
-        self._transfer(event, call, channel, output, now)
+        self._moved(event, call, channel, output, now)
+        self._sent_on(event, self._transfers.taken_over(event, call, channel), output, now)
         channel.bridged = True
         if other_call is not None and other_call is not call:
             # Two calls meet, as in an attended transfer: both keep their ids.
@@ -208,6 +210,7 @@ class Normaliser:
     ) -> None:
         channel.held = event.name == "CHANNEL_HOLD"
         kind = "call.held" if channel.held else "call.resumed"
+        self._moved(event, call, channel, output, now)
         self._emit(output, event, kind, call, channel, channel.parties(), now)
 
     def _dtmf(
@@ -236,32 +239,16 @@ class Normaliser:
     def _moved(
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
     ) -> None:
-        self._transfer(event, call, channel, output, now)
+        for found in self._transfers.found(event, call, channel):
+            self._sent_on(event, found, output, now)
 
-    def _transfer(
-        self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
+    def _sent_on(
+        self, event: SwitchEvent, found: Transfer | None, output: Output, now: float
     ) -> None:
-        """A connected channel has a new caller profile: it was sent to another number.
-
-        FreeSWITCH has no event for it; the next event of the channel shows it. Before the channel
-        was connected it is only our own dialplan that goes on at another extension.
-        """
-        index = integer(event.get("Caller-Profile-Index")) or 1
-        if index <= channel.profile_index:
-            return
-        channel.profile_index = index
-        to = destination(event.get("Caller-Destination-Number"))
-        source = event.get("variable_transfer_source")
-        if not channel.bridged or not source or ":uuid_br:" in source:
-            return  # our dialplan going on, or a queue, park or fifo joining two channels
-        if to and read_token(to) is not None:
-            return  # as after it was parked too long: where our dialplan has sent it
-        data = channel.parties() | {
-            "to": to,
-            "referred_by": event.get("variable_sip_h_Referred-By"),
-            "blind": ":att_xfer:" not in source,
-        }
-        self._emit(output, event, "call.transferred", call, channel, data, now)
+        if found is not None:
+            self._emit(
+                output, event, "call.transferred", found.call, found.channel, found.data, now
+            )
 
     def _hung_up(
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
@@ -274,7 +261,8 @@ class Normaliser:
             channel.ended = True
             self.calls.finish(call, now)
             return
-        self._transfer(event, call, channel, output, now)
+        self._moved(event, call, channel, output, now)
+        self._sent_on(event, self._transfers.deflected(event, call, channel), output, now)
         at, core_id, sequence = _time(event), event.get("Core-UUID") or "", _sequence(event)
         if at is not None:
             self._leg_ended(call, channel, leg, output, at, core_id, sequence, now)
@@ -305,48 +293,9 @@ class Normaliser:
         output.legs.append(leg)
         first = call.first
         if first is not None and first.ended and not call.live and call.finished_at is None:
-            self._call_ended(call, leg, output, at, core_id, sequence, now)
-
-    def _call_ended(
-        self,
-        call: Call,
-        leg: Leg,
-        output: Output,
-        at: datetime,
-        core_id: str,
-        sequence: int,
-        now: float,
-    ) -> None:
-        summary = summarise(call.call_id, list(call.legs.values()))
-        data = {
-            "direction": summary.direction,
-            "from": summary.from_number,
-            "to": summary.to_number,
-            "started_at": timestamp(summary.started_at),
-            "answered_at": timestamp(summary.answered_at) if summary.answered_at else None,
-            "duration_ms": summary.duration_ms,
-            "billable_ms": summary.billable_ms,
-            "result": summary.result,
-            "hangup_cause": summary.hangup_cause,
-            "hangup_by": summary.hangup_by,
-            "extension_ids": [str(it) for it in summary.extension_ids],
-            "reconciled": leg.reconciled,
-        }
-        missed = summary.result in _MISSED and summary.direction != "outbound"
-        for kind in ("call.ended", "call.missed") if missed else ("call.ended",):
-            event = Event(
-                type=kind,
-                occurred_at=at,
-                core_id=core_id,
-                sequence=sequence,
-                node=self.node,
-                tenant_id=call.tenant_id,
-                call_id=call.call_id,
-                leg_id=leg.leg_id,
-                data=data,
-            )
-            self._waiting.put(output, call, event, now)
-        self.calls.finish(call, now)
+            for event in endings(call, leg, at, core_id, sequence, self.node):
+                self._waiting.put(output, call, event, now)
+            self.calls.finish(call, now)
 
     # -- everything else --------------------------------------------------------------------
 
@@ -356,7 +305,7 @@ class Normaliser:
             return
         was_transferred = event.get("variable_transfer_source")  # as into a slot
         if was_transferred and told.call is not None and told.channel is not None:
-            self._transfer(event, told.call, told.channel, output, now)
+            self._moved(event, told.call, told.channel, output, now)
         ours = Event(
             type=told.type,
             occurred_at=at,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from datetime import datetime
 from typing import Any, Final
@@ -15,12 +14,11 @@ from nizam.events.channels import Call, Calls, Channel
 from nizam.events.fields import channel_id, identifier, integer, milliseconds, moment
 from nizam.events.places import Place, Places
 from nizam.events.told import Told
+from nizam.events.transfers import referrer
 from nizam.routing.tokens import ParkedTooLong, read_token
 
 MOST_KEPT: Final = 20_000
 """Parked calls whose end may not have been heard."""
-
-_USER = re.compile(r"<?sips?:([^@;>]+)")
 
 
 @attrs.frozen
@@ -106,20 +104,11 @@ def _parked_by(event: SwitchEvent, call: Call, channel: Channel) -> dict[str, An
 
     Nobody, where neither is certain.
     """
-    get = event.get
-    by: Channel | None = None
-    number = None
-    refer_to = _USER.match(get("variable_sip_refer_to") or "")
-    # An earlier transfer leaves its variables behind: this one led to the number of now.
-    if refer_to is not None and refer_to[1] == get("Caller-Destination-Number"):
-        referred_by = _USER.match(get("variable_sip_h_Referred-By") or "")
-        number = referred_by[1] if referred_by else None
-        bridged_with = identifier(get("variable_last_bridge_to"))
-        by = call.channels.get(bridged_with) if bridged_with else None
-    elif channel.direction == "inbound" and integer(get("Caller-Profile-Index")) == 1:
-        by = channel
-    if by is not None:
-        number = by.own_number or number
+    number, by = referrer(event, call)
+    if number is None and by is None and channel.direction == "inbound":
+        dialled_it = integer(event.get("Caller-Profile-Index")) == 1
+        by = channel if dialled_it else None
+        number = channel.own_number if dialled_it else None
     return {
         "parked_by": number,
         "parked_by_extension_id": by.parties()["extension_id"] if by else None,

@@ -8,6 +8,7 @@ from uuid import UUID
 import attrs
 
 from nizam.model.conference_room import ConferenceRoom
+from nizam.model.feature_code import FeatureCode
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.places import lot_of, room_of
 from nizam.routing.rows import Entry
@@ -28,12 +29,20 @@ def _nothing(_name: str) -> Place | None:
     return None
 
 
+def _never(_tenant_id: UUID, _number: str) -> bool:
+    return False
+
+
 @attrs.frozen
 class Places:
-    """Finds the tenants' rooms and lots by the names that the switch has for them."""
+    """Finds the tenants' rooms and lots by the names that the switch has for them.
+
+    `parks` says whether whoever is sent to a number of a tenant is parked there.
+    """
 
     room: Callable[[str], Place | None] = _nothing
     lot: Callable[[str], Place | None] = _nothing
+    parks: Callable[[UUID, str], bool] = _never
 
 
 NO_PLACES = Places()
@@ -42,7 +51,18 @@ NO_PLACES = Places()
 def places_in(snapshot: Snapshot) -> Places:
     """The places of every tenant, as the snapshot holds them at the moment of asking."""
     return Places(
-        lambda name: _place(room_of(snapshot, name)), lambda name: _place(lot_of(snapshot, name))
+        lambda name: _place(room_of(snapshot, name)),
+        lambda name: _place(lot_of(snapshot, name)),
+        lambda tenant_id, number: _parks(snapshot, tenant_id, number),
+    )
+
+
+def _parks(snapshot: Snapshot, tenant_id: UUID, number: str) -> bool:
+    view = snapshot.tenant(tenant_id)
+    entry = None if view is None else view.by_number(number)
+    return entry is not None and (
+        isinstance(entry.body, ParkingLot)
+        or (isinstance(entry.body, FeatureCode) and entry.body.feature == "park")
     )
 
 

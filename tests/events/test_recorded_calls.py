@@ -178,6 +178,22 @@ def test_a_caller_who_gives_up_while_it_rings_has_cancelled_and_the_call_is_miss
     assert (events[-1].data["result"], events[-1].data["hangup_by"]) == ("cancelled", "caller")
 
 
+@pytest.mark.parametrize(
+    ("step", "reason", "voicemail"),
+    [
+        ("no answer -> voicemail, message left", "no_answer", True),
+        ("busy 486 -> voicemail", "busy", True),
+        ("user not registered -> voicemail", "unavailable", True),
+        ("ring group nobody answers", "no_answer", False),
+    ],
+)
+def test_a_missed_call_says_why(step: str, reason: str, voicemail: bool) -> None:
+    [events] = calls_of(step)
+    missed = events[-1]
+    assert missed.type == "call.missed"
+    assert (missed.data["reason"], missed.data["voicemail"]) == (reason, voicemail)
+
+
 def test_every_call_begins_once_and_ends_once() -> None:
     for kind in ("call.started", "call.ended"):
         counts = Counter(it.call_id for it in calls().events if it.type == kind)
