@@ -6,13 +6,12 @@ captures makes `$1` in the data vanish.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nizam.fsxml import values
 from nizam.fsxml.legs import RECORDED, leg
-from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
+from nizam.fsxml.writer import NOT_FOUND, dialplan
 from nizam.routing.decide import Decision
 from nizam.routing.plan import (
     Answer,
@@ -64,71 +63,42 @@ def render(decision: Decision, context: str, *, digits_hidden: bool = False) -> 
     """
     if not decision.plan:
         return NOT_FOUND
-    root, section = document("dialplan")
     # Contexts are domains, but what was asked is written back only in the form of a word.
-    place = child(section, "context", name=values.word(context))
-    extension = child(place, "extension", name=values.text(decision.route))
-    condition = child(extension, "condition")
     found = actions(decision.plan)
     if digits_hidden:
-        found = itertools.chain((_SHOW_DIGITS,), found)
-    for application, data in found:
-        if data:
-            pairs(condition, "action", ((application, data),), ("application", "data"))
-        else:
-            child(condition, "action", application=application)
-    return to_bytes(root)
+        found.insert(0, _SHOW_DIGITS)
+    return dialplan(values.word(context), values.text(decision.route), found)
 
 
-def actions(plan: tuple[Step, ...]) -> Iterator[Action]:
+def actions(plan: tuple[Step, ...]) -> list[Action]:
     """The applications of the plan with their data, in order."""
+    written: list[Action] = []
     # Set before the first bridge in any case: an earlier answer for the channel may have set it
     # otherwise, and without it FreeSWITCH goes on after no answer, and ends with NORMAL_CLEARING
     # (switch_channel_handle_cause in switch_channel.c).
     continue_on: ContinueOn | None = None
     answered = False
     for step in plan:
-        if isinstance(step, Bridge):
+        kind = type(step)
+        one = _ONE.get(kind)
+        if one is not None:
+            written.append(one(step))
+        elif isinstance(step, Bridge):
             if step.continue_on != continue_on:
                 continue_on = step.continue_on
-                yield _set("continue_on_fail", _causes(continue_on))
-            yield from _bridge(step)
-        elif isinstance(step, Record):
-            yield from _record(step)
-        elif isinstance(step, VoicemailCheck):
-            yield _HIDE_DIGITS
-            yield from _voicemail_check(step)
-        elif isinstance(step, Voicemail | Conference):
-            # Who leaves a message can sign in to the mailbox by a star.
-            yield _HIDE_DIGITS
-            yield _WRITERS[type(step)](step)
-        elif isinstance(step, CollectDigits):
-            yield _HIDE_DIGITS
-            yield _collect(step)
-            yield _SHOW_DIGITS
-        elif isinstance(step, RecordCall | OfferRecording):
-            yield from _recording(step)
-        elif isinstance(step, Page):
-            yield from _page(step)
-        elif isinstance(step, Intercept):
-            # A call that somebody has answered meanwhile is not taken from them.
-            yield _set("intercept_unbridged_only", "true")
-            yield "intercept", values.word(step.leg_id)
+                written.append(("set", f"continue_on_fail={_causes(continue_on)}"))
+            written += _bridge(step)
         elif isinstance(step, Answer):
             if not answered:
-                yield "answer", ""
+                written.append(("answer", ""))
             answered = True
-        elif isinstance(step, Hangup):
-            # Otherwise the caller hears what a phone that was rung before has said
-            # (sofia_on_hangup in mod_sofia.c).
-            yield _set("sip_ignore_remote_cause", "true")
-            yield "hangup", values.cause(step.cause)
         else:
-            yield _WRITERS[type(step)](step)
+            written += _SEVERAL[kind](step)
+    return written
 
 
 def _set(name: str, value: str) -> Action:
-    return "set", f"{values.word(name)}={value}"
+    return "set", f"{name}={value}"
 
 
 def _causes(continue_on: ContinueOn) -> str:
@@ -145,6 +115,19 @@ def _bridge(step: Bridge) -> Iterator[Action]:
     separator = "," if step.order == "together" else "|"
     legs = separator.join(leg(it) for it in step.legs)
     yield "bridge", f"{'{ignore_early_media=true}' if step.ignore_early_media else ''}{legs}"
+
+
+def _hangup(step: Hangup) -> Iterator[Action]:
+    # Otherwise the caller hears what a phone that was rung before has said (sofia_on_hangup in
+    # mod_sofia.c).
+    yield _set("sip_ignore_remote_cause", "true")
+    yield "hangup", values.cause(step.cause)
+
+
+def _intercept(step: Intercept) -> Iterator[Action]:
+    # A call that somebody has answered meanwhile is not taken from them.
+    yield _set("intercept_unbridged_only", "true")
+    yield "intercept", values.word(step.leg_id)
 
 
 def _page(step: Page) -> Iterator[Action]:
@@ -176,24 +159,38 @@ def _recording(step: RecordCall | OfferRecording) -> Iterator[Action]:
 
 
 def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:
+    yield _HIDE_DIGITS
     if step.authorized:
         yield _set("voicemail_authorized", "true")
     mailbox = "" if step.mailbox is None else f" {values.word(step.mailbox)}"
     yield "voicemail", f"check default {values.domain(step.domain)}{mailbox}"
 
 
-def _collect(step: CollectDigits) -> Action:
+def _voicemail(step: Voicemail) -> Iterator[Action]:
+    # Who leaves a message can sign in to the mailbox by a star.
+    yield _HIDE_DIGITS
+    yield "voicemail", f"default {values.domain(step.domain)} {values.word(step.mailbox)}"
+
+
+def _conference(step: Conference) -> Iterator[Action]:
+    yield _HIDE_DIGITS
+    yield "conference", values.word(f"{step.room}@{step.room}")
+
+
+def _collect(step: CollectDigits) -> Iterator[Action]:
     """See play_and_get_digits_function in FreeSWITCH's mod_dptools.c: its arguments stand between
     blanks, and a file there must be one."""
     sound = _SILENCE if step.sound is None else values.argument(values.sound(step.sound))
     numbers = f"{step.min_digits:d} {step.max_digits:d} {step.attempts:d} {step.timeout:d}"
     # No key is called "none", so that nothing ends what is pressed.
     terminator = values.word(step.terminator or "none")
-    return (
+    yield _HIDE_DIGITS
+    yield (
         "play_and_get_digits",
         f"{numbers} {terminator} {sound} {_SILENCE} {values.word(step.variable)} {_DIGITS}"
         f" {step.digit_timeout:d}",
     )
+    yield _SHOW_DIGITS
 
 
 def _record(step: Record) -> Iterator[Action]:
@@ -204,8 +201,8 @@ def _record(step: Record) -> Iterator[Action]:
     yield _set("playback_terminators", "")
 
 
-_WRITERS: dict[type[Any], Callable[[Any], Action]] = {
-    Set: lambda it: _set(it.name, values.text(it.value)),
+_ONE: dict[type[Any], Callable[[Any], Action]] = {
+    Set: lambda it: _set(values.word(it.name), values.text(it.value)),
     Export: lambda it: ("export", f"{values.word(it.name)}={values.text(it.value)}"),
     RingReady: lambda it: ("ring_ready", ""),
     # A tone stream is given to `ringback` without its scheme.
@@ -213,12 +210,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
     # Both legs need it: what is heard on hold is asked of the leg that holds.
     HoldMusic: lambda it: ("export", f"hold_music={values.playlist(it.files)}"),
     Sleep: lambda it: ("sleep", f"{it.milliseconds:d}"),
-    Voicemail: lambda it: (
-        "voicemail",
-        f"default {values.domain(it.domain)} {values.word(it.mailbox)}",
-    ),
     RunIvr: lambda it: ("ivr", values.word(it.menu)),
-    Conference: lambda it: ("conference", values.word(f"{it.room}@{it.room}")),
     Park: lambda it: (
         "valet_park",
         f"{values.word(it.lot)} auto in {values.word(it.first)} {values.word(it.last)}",
@@ -239,4 +231,17 @@ _WRITERS: dict[type[Any], Callable[[Any], Action]] = {
     ),
     Echo: lambda it: ("echo", ""),
     Respond: lambda it: ("respond", f"{it.status:d} {values.text(it.phrase)}"),
+}
+
+_SEVERAL: dict[type[Any], Callable[[Any], Iterable[Action]]] = {
+    Record: _record,
+    Voicemail: _voicemail,
+    VoicemailCheck: _voicemail_check,
+    Conference: _conference,
+    CollectDigits: _collect,
+    RecordCall: _recording,
+    OfferRecording: _recording,
+    Page: _page,
+    Intercept: _intercept,
+    Hangup: _hangup,
 }

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address, ip_network
+from typing import TypeVar
 from uuid import UUID
 
 import attrs
@@ -20,6 +21,8 @@ from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
 from nizam.model.audio import voicemail_directory
 from nizam.model.extension import Extension
+from nizam.model.sip_profile import Srtp
+from nizam.model.tenant import Tenant
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import Snapshot, TenantView
 
@@ -29,16 +32,37 @@ CACHE_MILLISECONDS = 60_000
 MOST_MADE = 40_000
 """How many hashes of passwords and passwords of mailboxes are kept."""
 
+MOST_WRITTEN = 10_000
+"""How many documents of users are kept, of about 1 KB each."""
+
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
+
 _UNSERVED_ACTIONS = frozenset({"reverse-auth-lookup", "event_socket_auth"})
+
+
+@attrs.frozen(eq=False)
+class _Written:
+    """The document of a user, and all that it was written from."""
+
+    extension: Entry[Extension]
+    tenant: Tenant
+    srtp: Srtp
+    document: bytes
 
 
 @attrs.frozen
 class Directory:
-    """Answers directory questions from the snapshot; `reveal` decrypts SIP passwords."""
+    """Answers directory questions from the snapshot; `reveal` decrypts SIP passwords.
+
+    A phone signs in again and again, so that the document of its user is kept until something that
+    it was written from has changed.
+    """
 
     snapshot: Snapshot
     reveal: Reveal
     _made: dict[tuple[object, ...], str] = attrs.field(factory=dict, repr=False)
+    _written: dict[UUID, _Written] = attrs.field(factory=dict, repr=False)
 
     def answer(self, request: XmlRequest) -> bytes:
         """The document for one question, the not-found one for what is not served."""
@@ -67,10 +91,21 @@ class Directory:
         cidrs = entry.body.allowed_cidrs
         if source and cidrs and not _within(source, cidrs):
             return NOT_FOUND
+        tenant, srtp = view.tenant, view.srtp
+        known = self._written.get(entry.id)
+        # What the snapshot holds is replaced, never changed.
+        if known and known.extension is entry and known.tenant is tenant and known.srtp == srtp:
+            return known.document
+        written = self._write(view, entry)
+        _keep(self._written, MOST_WRITTEN, entry.id, _Written(entry, tenant, srtp, written))
+        return written
+
+    def _write(self, view: TenantView, entry: Entry[Extension]) -> bytes:
         root, section = document("directory")
         domain = child(section, "domain", name=values.domain(view.tenant.domain))
         user = child(domain, "user", id=values.word(entry.body.number))
-        if not cidrs:  # who may sign in from some addresses only is asked for every time
+        if not entry.body.allowed_cidrs:
+            # Who may sign in from some addresses only is asked for every time.
             user.set("cacheable", str(CACHE_MILLISECONDS))
         self._fill(user, view, entry)
         return to_bytes(root)
@@ -147,9 +182,7 @@ class Directory:
         known = self._made.get(key)
         if known is None:
             known = make()
-            if len(self._made) >= MOST_MADE:
-                del self._made[next(iter(self._made))]
-            self._made[key] = known
+            _keep(self._made, MOST_MADE, key, known)
         return known
 
     def _group(self, view: TenantView, name: str) -> bytes:
@@ -230,6 +263,13 @@ def dial_string(tenant_id: UUID, entry: Entry[Extension], srtp: str | None) -> s
         f":nizam_tenant_id={tenant_id}:nizam_extension_id={entry.id}{secure}}}"
         "sofia/internal/${dialed_user}%${dialed_domain}"
     )
+
+
+def _keep(into: dict[Key, Kept], most: int, key: Key, value: Kept) -> None:
+    """Keep a value, and of those that are kept the newest."""
+    if len(into) >= most:
+        del into[next(iter(into))]
+    into[key] = value
 
 
 def _shown(extension: Extension) -> tuple[str, str]:

@@ -99,13 +99,39 @@ def to_bytes(root: Element) -> bytes:
     """The document as UTF-8, with nothing in it that FreeSWITCH's preprocessor acts on."""
     parts: list[str] = []
     root.write(parts)
-    written = "".join(parts).encode()
+    return _inert("".join(parts))
+
+
+def dialplan(context: str, extension: str, actions: Iterable[tuple[str, str]]) -> bytes:
+    """A dialplan document of one extension with one condition that always holds.
+
+    `actions` are (application, data); applications are taken as they are. ValueError for what XML
+    cannot hold. The document that is asked for most is written without a tree.
+    """
+    parts = [
+        '<document type="freeswitch/xml"><section name="dialplan">'
+        f'<context name="{_quoted(context)}"><extension name="{_quoted(extension)}"><condition>'
+    ]
+    parts += [
+        f'<action application="{application}" data="{_quoted(data)}"/>'
+        if data
+        else f'<action application="{application}"/>'
+        for application, data in actions
+    ]
+    parts.append("</condition></extension></context></section></document>")
+    return _inert("".join(parts))
+
+
+def _inert(document: str) -> bytes:
+    """A document as UTF-8, with nothing in it that FreeSWITCH's preprocessor acts on."""
+    written = document.encode()
     if b"$$" in written or b"-pre-process" in written.lower():
         return _PREPROCESSED.sub(lambda found: b"&#%d;" % found[0][0], written)
     return written
 
 
 def _quoted(value: str) -> str:
+    """The value of an attribute, between double quotes. ValueError for what XML cannot hold."""
     if _NOT_PLAIN.search(value) is None:
         return value
     if _NO_CHARACTER.search(value) is not None:

@@ -43,6 +43,7 @@ answered together."""
 LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _MOST_DIGITS = 15
+_END_OF_HEAD = b"\r\n\r\n"
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*\Z")
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 414: b"URI Too Long"} | {
     417: b"Expectation Failed",
@@ -99,6 +100,8 @@ class BoundedChannel(HTTPChannel):
     host = ""
     waiting_since = 0.0
     _deadline: IDelayedCall | None = None
+    _body_seconds: float | None = None
+    """How long the body that is being received may take."""
     _closing = False
     _unread = False
     _discarded = 0
@@ -121,13 +124,40 @@ class BoundedChannel(HTTPChannel):
             self.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """The first byte of a request starts the deadline of its headers."""
+        """A request that is not there as a whole has a deadline from its first byte on."""
         if self._closing:
             self._discard(data)
             return
-        if self._deadline is None and not self._handlingRequest:
-            self._arm(HEADER_SECONDS)
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        if self.line_mode and not self._buffer and not self.paused and not self._busyReceiving:
+            data = self._take_head(data)
+        if data:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+        if self._deadline is None and self._is_receiving():
+            self._arm(HEADER_SECONDS if self._body_seconds is None else self._body_seconds)
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Read the lines of a head that has come whole, and give back what follows it.
+
+        LineReceiver copies all that follows, the body too, behind each line.
+        """
+        end = data.find(_END_OF_HEAD, 0, self.totalHeadersSize)
+        if end < 0:
+            return data
+        self.resetTimeout()  # type: ignore[no-untyped-call]
+        # What a request is answered with may bring on the next one, which is for later.
+        self._busyReceiving = True
+        try:
+            for line in data[:end].split(b"\r\n"):
+                self.lineReceived(line)
+            self.lineReceived(b"")
+        finally:
+            self._busyReceiving = False
+        return data[end + len(_END_OF_HEAD) :]
+
+    def _is_receiving(self) -> bool:
+        """Whether a part of a request has come, and the rest has not."""
+        begun = bool(self._buffer or self.requests)
+        return begun and not self._handlingRequest and not self._closing
 
     def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """The connection is gone."""
@@ -157,8 +187,7 @@ class BoundedChannel(HTTPChannel):
         if self._receivedHeaderCount >= self.maxHeaders:
             self._refuse(HeadersTooLarge(f"more than {self.maxHeaders} header fields"))
             return False
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length" and len(value.strip()) > _MOST_DIGITS:
+        if line[:15].lower() == b"content-length:" and len(line[15:].strip()) > _MOST_DIGITS:
             self._refuse(BadRequest("the Content-Length is no length"))
             return False
         return bool(super().headerReceived(line))  # type: ignore[no-untyped-call]
@@ -180,7 +209,8 @@ class BoundedChannel(HTTPChannel):
             request.requestHeaders.removeHeader(b"Expect")
             self.length = 0
         size = request.limit if self.length is None else self.length
-        self._arm(BODY_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
+        self._disarm()
+        self._body_seconds = BODY_SECONDS + size / SLOWEST_BYTES_PER_SECOND
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
         if request.too_large:
             self._close_after(request)
@@ -239,6 +269,7 @@ class BoundedChannel(HTTPChannel):
     def allContentReceived(self) -> None:  # noqa: N802 - Twisted's name
         """From here on the time is ours."""
         self._disarm()
+        self._body_seconds = None
         super().allContentReceived()  # type: ignore[no-untyped-call]
 
     def cut_body(self) -> None:

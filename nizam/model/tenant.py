@@ -45,6 +45,13 @@ class Quotas(Value):
     max_call_minutes_per_day: Count = 0
     """Minutes of calls a day."""
 
+    @property
+    def limit_calls(self) -> bool:
+        """Whether calls are counted."""
+        return bool(
+            self.max_concurrent_calls or self.max_calls_per_minute or self.max_call_minutes_per_day
+        )
+
 
 class OutsideCaps(Value):
     """How much may go outside; 0 means no limit. Costly numbers are those abroad and premium

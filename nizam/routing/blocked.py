@@ -16,11 +16,14 @@ _ALL = frozenset({"inbound", "outbound", "both"})
 
 def blocked(routing: Routing, *, inbound: bool) -> Plan | None:
     """The plan that refuses the call; None if its number is not blocked."""
+    entries = routing.view.all(BlockedNumber)
+    if not entries:
+        return None
     if inbound:
         forms, directions = caller_forms(routing), frozenset({"inbound", "both"})
     else:
         forms, directions = _dialled_forms(routing), frozenset({"outbound", "both"})
-    entry = _listed(routing, forms, directions)
+    entry = _listed(routing, entries, forms, directions)
     if entry is None:
         return None
     why = f": {entry.body.reason}" if entry.body.reason else ""
@@ -32,13 +35,17 @@ def blocked(routing: Routing, *, inbound: bool) -> Plan | None:
 
 def caller_is_listed(routing: Routing) -> bool:
     """Whether the caller's number is among the blocked numbers, whatever their direction."""
-    return _listed(routing, caller_forms(routing), _ALL) is not None
+    entries = routing.view.all(BlockedNumber)
+    return _listed(routing, entries, caller_forms(routing), _ALL) is not None
 
 
 def _listed(
-    routing: Routing, forms: Iterable[str], directions: frozenset[str]
+    routing: Routing,
+    entries: Iterable[Entry[BlockedNumber]],
+    forms: Iterable[str],
+    directions: frozenset[str],
 ) -> Entry[BlockedNumber] | None:
-    for entry in routing.view.all(BlockedNumber):
+    for entry in entries:
         body = entry.body
         if not body.enabled or body.direction not in directions:
             continue

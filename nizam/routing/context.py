@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -72,6 +72,14 @@ CONFIGURED = Rights("the tenant's configuration", TOLL_CLASSES[-1])
 def destination_to(kind: str, identifier: UUID) -> Destination:
     """The destination that is the object of this type and id; made once, since that is slow."""
     return Destination.model_construct(type=kind, id=identifier)
+
+
+@cache
+def _planners() -> Mapping[str, Callable[[Routing, Destination], Plan]]:
+    # They need this module.
+    from nizam.routing.destinations import planners
+
+    return planners()
 
 
 @attrs.define
@@ -154,9 +162,9 @@ class Routing:
         """
         before = len(self.limits)
         for limit in limits:
-            taken = sum(it.key == limit.key and not it.look for it in self.limits)
             if limit.most == 0 or (limit.scope != "gateway" and limit in self.limits):
                 continue
+            taken = sum(it.key == limit.key and not it.look for it in self.limits)
             stands = self.facts.full.get(limit.key)
             if stands is not None and stands + taken >= limit.most:
                 del self.limits[before:]
@@ -189,13 +197,11 @@ class Routing:
 
     def follow(self, destination: Destination) -> Plan:
         """The plan of a destination, whatever its type."""
-        from nizam.routing.destinations import planners
-
         if self._depth >= MAX_DEPTH:
             self.outcome = "loop"
             self.note("destination", "failed", f"{MAX_DEPTH} destinations lead to each other")
             return (Hangup("EXCHANGE_ROUTING_ERROR"),)
-        planner = planners().get(destination.type)
+        planner = _planners().get(destination.type)
         if planner is None:
             self.note("destination", "failed", f"nothing routes to a {destination.type}")
             return self.unreachable()

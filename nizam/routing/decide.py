@@ -311,10 +311,15 @@ def _not_found(routing: Routing) -> Plan:
     return (Hangup("UNALLOCATED_NUMBER"),)
 
 
+_HOLDING = frozenset({Bridge, Park, ParkInSlot})
+"""Steps in which somebody can be put on hold."""
+
+
 def _decided(routing: Routing, call_id: str, plan: Plan, *, inbound: bool) -> Decision:
     plan = _offered(routing, plan)
-    bridges = any(isinstance(step, Bridge) for step in plan)
-    if bridges or any(isinstance(step, Park | ParkInSlot) for step in plan):
+    kinds = set(map(type, plan))
+    bridges = Bridge in kinds
+    if not kinds.isdisjoint(_HOLDING):
         plan = (*_music(routing), *plan)
     # A menu, too, can lead on to somebody: what the DID says would be forgotten then.
     if bridges or (routing.did is not None and routing.outcome == "routed" and plan):
@@ -377,12 +382,12 @@ def _preamble(
     routing: Routing, call_id: str, route: str, inbound: bool, plan: Plan
 ) -> tuple[Step, ...]:
     domain = routing.tenant.domain
-    steps: list[Step] = [Export("nizam_tenant_id", str(routing.view.id))]
+    view = routing.view
+    steps: list[Step] = [Export("nizam_tenant_id", str(view.id))]
     if call_id:
         # The id itself: an expression would be a new id after a transfer.
         steps.append(Export("nizam_call_id", call_id))
-    steps.append(Set("nizam_route", route))
-    steps.append(Set("nizam_revision", str(routing.view.revision)))
+    steps += (Set("nizam_route", route), Set("nizam_revision", str(view.revision)))
     if routing.zone_did is not None:
         # What the call asks for next has to know it, too.
         steps.append(Set(ZONE_DID, str(routing.zone_did.id)))

@@ -52,10 +52,12 @@ def refused(routing: Routing, *, inbound: bool) -> Plan | None:
     if routing.request.call_id is not None:
         return None
     quotas = routing.tenant.quotas
-    day = today(routing) if quotas.max_call_minutes_per_day else ""
-    reached = routing.take(*of_tenant(routing.view.id, quotas, day))
+    reached = None
+    if quotas.limit_calls:
+        day = today(routing) if quotas.max_call_minutes_per_day else ""
+        reached = routing.take(*of_tenant(routing.view.id, quotas, day))
     caller = routing.rights.extension
-    if reached is None and caller is not None:
+    if reached is None and caller is not None and caller.body.max_calls:
         reached = routing.take(of_extension(caller))
     if reached is None:
         return None
@@ -85,6 +87,8 @@ def of_extension(extension: Entry[Extension]) -> Limit:
 
 def is_taken(routing: Routing, extension: Entry[Extension]) -> bool:
     """Whether the extension has all the calls that it may have; otherwise this one is counted."""
+    if not extension.body.max_calls:
+        return False
     reached = routing.take(of_extension(extension))
     if reached is not None:
         words = f"extension {extension.body.number} has {stands(routing, reached)}"

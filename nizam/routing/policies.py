@@ -28,9 +28,12 @@ def apply_policies(routing: Routing, did: Entry[Did] | None) -> tuple[Plan, Plan
 
     `did` is the one that a call from outside came in for; a call from inside has none.
     """
+    policies = routing.view.all(RoutingPolicy)
+    if not policies:
+        return (), None
     wanted = {"all", "internal" if did is None else "inbound"}
     entries = sorted(
-        (it for it in routing.view.all(RoutingPolicy) if it.body.applies_to in wanted),
+        (it for it in policies if it.body.applies_to in wanted),
         key=lambda it: (it.body.priority, it.body.name),
     )
     before: Plan = ()

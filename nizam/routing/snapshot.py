@@ -340,5 +340,5 @@ class TenantView:
 
     def all(self, body_type: type[B]) -> list[Entry[B]]:
         """Every object of one type."""
-        name = self._snapshot.type_name(body_type)
-        return self._snapshot.decoded(self._rows.rows[name].values())
+        rows = self._rows.rows[self._snapshot.type_name(body_type)]
+        return self._snapshot.decoded(rows.values()) if rows else []

@@ -52,22 +52,17 @@ def after_ringing(routing: Routing, token: AfterRinging) -> Plan:
 
 def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
     legs, ring_seconds = _legs(routing, entry)
-    ways = {
-        why: None if routing.comes_back else _fallback_destination(entry, why)
-        for why in ("busy", "no_answer", "not_registered")
-    }
-    distinct = list(ways.values())
-    together = len(legs) > 1
-    if all(way is None for way in distinct):
+    ways = () if routing.comes_back else _ways(entry)
+    if not ways:
         routing.note("fallback", "passed", "nothing follows when nobody answers", entry)
         return (Bridge(tuple(legs), ring_seconds=ring_seconds),)
     ring = Bridge(
         tuple(legs),
         ring_seconds=ring_seconds,
         continue_on="always",
-        ignore_early_media=together,
+        ignore_early_media=len(legs) > 1,
     )
-    if distinct[0] == distinct[1] == distinct[2]:
+    if len(ways) == 1:
         with routing.otherwise():
             return (ring, *_fallback(routing, entry, "no_answer", "NO_ANSWER"))
     hops = min(routing.forwards, MAX_FORWARDS)
@@ -79,9 +74,11 @@ def _ring(routing: Routing, entry: Entry[Extension]) -> Plan:
 def _legs(routing: Routing, entry: Entry[Extension]) -> tuple[list[Leg], int]:
     """What rings, and for how long: the phone, and whoever is on the follow-me list."""
     extension = entry.body
+    if not extension.follow_me:
+        return [phone_leg(routing, entry)], extension.ring_seconds
     listed = [FollowMe(number=it) if isinstance(it, str) else it for it in extension.follow_me]
     ends = (it.delay_seconds + (it.timeout_seconds or extension.ring_seconds) for it in listed)
-    longest = max(extension.ring_seconds, *ends) if listed else extension.ring_seconds
+    longest = max(extension.ring_seconds, *ends)
     own = extension.ring_seconds if longest > extension.ring_seconds else None
     legs: list[Leg] = [phone_leg(routing, entry, timeout_seconds=own)]
     with routing.acting_as(Rights.of(entry)):
@@ -99,6 +96,16 @@ def _legs(routing: Routing, entry: Entry[Extension]) -> tuple[list[Leg], int]:
             if leg is not None:
                 legs.append(leg)
     return legs, longest
+
+
+def _ways(entry: Entry[Extension]) -> tuple[Destination | None, ...]:
+    """What follows when nobody answers: the one destination whatever the reason, one for each
+    reason, or none at all."""
+    forward = entry.body.forward
+    if forward.busy is forward.no_answer is forward.not_registered is None:
+        return (destination_to("voicemail", entry.id),) if entry.body.voicemail.enabled else ()
+    ways = [_fallback_destination(entry, it) for it in ("busy", "no_answer", "not_registered")]
+    return (ways[0],) if ways[0] == ways[1] == ways[2] else tuple(ways)
 
 
 def _fallback_destination(entry: Entry[Extension], why: str) -> Destination | None:
