@@ -228,6 +228,13 @@ class QuotaExceeded(Conflict):
     title = "The quota is used up"
 
 
+class CallRefused(Conflict):
+    """Routing would not let the call go there; `detail` has its words, `extra` its outcome."""
+
+    code = "call_refused"
+    title = "The call may not go there"
+
+
 class MediaUnavailable(Conflict):
     """The media root is not there, not mounted or not writable; or a file in it is gone."""
 

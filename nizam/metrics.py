@@ -77,6 +77,12 @@ ESL_EVENT_LAG_SECONDS = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+CALL_COMMANDS_TOTAL = Counter(
+    "nizam_call_commands_total",
+    "Commands to calls, by what was asked and by done or the code of the problem.",
+    ("verb", "outcome"),
+    registry=REGISTRY,
+)
 CALL_LIMITS_REACHED_TOTAL = Counter(
     "nizam_call_limits_reached_total",
     "Times a call found a limit reached.",

@@ -57,6 +57,7 @@ from nizam.store.system.secret_keys import keys_in_use
 from nizam.switch.call_limits import CallLimits
 from nizam.switch.call_states import is_counted
 from nizam.switch.channel_index import ChannelIndex
+from nizam.switch.command_links import CommandLinks
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
 from nizam.switch.live_facts import LiveFacts
@@ -318,6 +319,11 @@ class _Parts:
             )
             snapshots.on_change(nodes.changed)
             self._services.append(nodes)
+        links: SwitchNodes | CommandLinks | None = nodes
+        if nodes is None and Role.API in roles:
+            links = CommandLinks(reactor, snapshot, box, settings.nodes)
+            snapshots.on_change(links.changed)
+            self._services.append(links)
         api = Api.over(
             reactor=reactor,
             settings=settings,
@@ -329,6 +335,8 @@ class _Parts:
             held=snapshots.holds,
             media=media,
             counts=limits,
+            links=links,
+            tell=intake.tell,
         )
         scheduler = self._scheduler(api, store) if Role.SCHEDULER in roles else None
         self.health = self._health(snapshot, snapshots, live, nodes, scheduler)

@@ -170,6 +170,12 @@ class InUse(Conflict):
     code = "in_use"
 
 
+class CallRefused(Conflict):
+    """Routing would not let the call go there; `extra["outcome"]` says which way it is refused."""
+
+    code = "call_refused"
+
+
 class QuotaExceeded(Conflict):
     """The tenant has as many of these as its quota allows."""
 

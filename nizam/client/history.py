@@ -42,23 +42,6 @@ class Documents:
 
 
 @attrs.frozen(eq=False)
-class Calls(Documents):
-    """Calls."""
-
-    def get(self, call_id: UUID | str) -> Document:
-        """One call that is under way."""
-        return self._get(call_id)
-
-    def trace(self, call_id: UUID | str) -> Document:
-        """Every event of one call, in order, also of a past one."""
-        return self._get(call_id, "trace")
-
-    def explain(self, call_id: UUID | str) -> Document:
-        """Why one call went where it went: every answer that the switch was given."""
-        return self._get(call_id, "explain")
-
-
-@attrs.frozen(eq=False)
 class Cdrs(Documents, Exports):
     """Summaries of calls that have ended."""
 

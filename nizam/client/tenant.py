@@ -17,9 +17,10 @@ from nizam.client.actions import (
     document,
 )
 from nizam.client.calendars import Calendars
+from nizam.client.call_control import Calls
 from nizam.client.collection import Collection
 from nizam.client.document import Revisions, TenantDocument
-from nizam.client.history import AuditLogs, CallEvents, Calls, Cdrs, Documents
+from nizam.client.history import AuditLogs, CallEvents, Cdrs, Documents
 from nizam.client.sounds import Music, Prompts
 from nizam.client.transport import Transport
 from nizam.model import (

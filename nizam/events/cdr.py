@@ -25,6 +25,7 @@ _NO_ANSWER: Final = frozenset(
         "SUBSCRIBER_ABSENT",
     }
 )
+_LOST: Final = "LOSE_RACE"
 _BARRED: Final = frozenset({"CALL_REJECTED", "OUTGOING_CALL_BARRED", "INCOMING_CALL_BARRED"})
 _CALLER_HUNG_UP: Final = frozenset({"recv_bye", "recv_cancel"})
 _CALLEE_HUNG_UP: Final = frozenset({"recv_bye", "recv_refuse"})
@@ -59,8 +60,24 @@ class Summary:
 
 
 def first_leg(call_id: UUID, legs: Sequence[Leg]) -> Leg:
-    """The leg that the call began with; the earliest one when that has not been seen."""
-    return min(legs, key=lambda leg: (leg.leg_id != call_id, leg.started_at, leg.leg_id))
+    """The leg that the call began with; the earliest one when that has not been seen. Of several
+    phones that the API has rung at once it is the one that was quickest to answer."""
+    return min(legs, key=lambda leg: _place(call_id, leg))
+
+
+def has_first_leg(call_id: UUID, legs: Sequence[Leg]) -> bool:
+    """Whether the leg that the call began with is among the legs."""
+    if not any(leg.leg_id == call_id for leg in legs):
+        return False
+    lost, _, made_for_another, *_ = _place(call_id, first_leg(call_id, legs))
+    return not lost and not made_for_another
+
+
+def _place(call_id: UUID, leg: Leg) -> tuple[bool, bool, bool, datetime, UUID]:
+    is_first = leg.leg_id == call_id
+    alone = leg.originator_id is None
+    lost = leg.hangup_cause == _LOST and alone
+    return (lost, not is_first, not is_first and not alone, leg.started_at, leg.leg_id)
 
 
 def summarise(call_id: UUID, legs: Sequence[Leg]) -> Summary:
@@ -70,6 +87,7 @@ def summarise(call_id: UUID, legs: Sequence[Leg]) -> Summary:
     ended_at = max((leg.ended_at for leg in legs if leg.ended_at), default=None)
     measured = first if first.mos is not None else _first(leg for leg in others if leg.mos)
     extensions = {leg.extension_id: None for leg in legs if leg.extension_id}
+    answered_at = _answered_at(first, others)
     return Summary(
         call_id=call_id,
         tenant_id=first.tenant_id or next((it.tenant_id for it in others if it.tenant_id), None),
@@ -78,10 +96,10 @@ def summarise(call_id: UUID, legs: Sequence[Leg]) -> Summary:
         from_number=first.caller_number,
         to_number=first.number,
         started_at=first.started_at,
-        answered_at=first.answered_at,
+        answered_at=answered_at,
         ended_at=ended_at,
         duration_ms=milliseconds(first.started_at, ended_at),
-        billable_ms=milliseconds(first.answered_at, ended_at),
+        billable_ms=milliseconds(answered_at, ended_at),
         result=result_of(first, others),
         hangup_cause=first.hangup_cause,
         hangup_by=_hangup_by(first, others),
@@ -101,7 +119,7 @@ def result_of(first: Leg, others: Sequence[Leg]) -> str:
     somebody = any(leg.answered_at for leg in others)
     if first.answered_at and first.application == "voicemail" and not somebody:
         return "voicemail"
-    if first.answered_at:
+    if _answered_at(first, others):
         return "answered"
     if first.hangup_cause == "ORIGINATOR_CANCEL" or first.hangup_disposition == "recv_cancel":
         return "cancelled"
@@ -117,13 +135,22 @@ def result_of(first: Leg, others: Sequence[Leg]) -> str:
     return "failed"
 
 
+def _answered_at(first: Leg, others: Sequence[Leg]) -> datetime | None:
+    """When the call was answered. In one that the API has placed the caller's own phone answers
+    first: then it is when somebody answered who was rung for it, if anybody was."""
+    rung = [leg for leg in others if leg.originator_id is not None]
+    if first.direction == "outbound" and first.answered_at and rung:
+        return min((leg.answered_at for leg in rung if leg.answered_at), default=None)
+    return first.answered_at
+
+
 def _direction(first: Leg, others: Sequence[Leg]) -> str:
-    if first.direction == "inbound":
-        if first.extension_id is None and first.context == "public":
-            return "inbound"
-        outside = any(leg.gateway for leg in others) or _took_a_route_out(first)
-        return "outbound" if outside else "internal"
-    return "outbound" if first.gateway else "internal"
+    if first.direction == "inbound" and first.extension_id is None and first.context == "public":
+        return "inbound"
+    outside = first.direction == "outbound" and first.gateway
+    if outside or any(leg.gateway for leg in others) or _took_a_route_out(first):
+        return "outbound"
+    return "internal"
 
 
 def _gateway(legs: Sequence[Leg]) -> str | None:

@@ -20,6 +20,7 @@ import attrs
 from nizam.esl.event import SwitchEvent
 from nizam.events.fields import channel_id, destination, identifier, integer, moment
 from nizam.events.legs import LINKS, Leg
+from nizam.fsxml.originate import CALLER_NAME, CALLER_NUMBER, DIALLED
 from nizam.model.events import Event
 
 TenantOfDomain = Callable[[str], UUID | None]
@@ -67,6 +68,8 @@ class Channel:
     partner: UUID | None = None
     sent_on: bool = False
     ended: bool = False
+    dialled: str | None = None
+    """What the API has rung the phone of this leg for."""
 
     @property
     def own_number(self) -> str | None:
@@ -79,7 +82,7 @@ class Channel:
             "leg_direction": self.direction,
             "from": self.caller_number,
             "from_name": self.caller_name,
-            "to": self.number,
+            "to": self.dialled or self.number,
             "extension_id": None if self.extension_id is None else str(self.extension_id),
         }
 
@@ -97,11 +100,14 @@ class Call:
     waits_since: float | None = None
     recording: str | None = None
     finished_at: float | None = None
+    answered_by: UUID | None = None
+    """Of a call that the API has placed on several phones, the leg of the one that was answered."""
 
     @property
     def first(self) -> Channel | None:
-        """The leg that it began with, if that has been seen."""
-        return self.channels.get(self.call_id)
+        """The leg that it began with, if that has been seen; of several that the API has rung at
+        once the one that was answered."""
+        return self.channels.get(self.answered_by or self.call_id)
 
     @property
     def live(self) -> list[Channel]:
@@ -166,6 +172,8 @@ class Calls:
             channel.originator_id = next((it for it in self._links(event) if it != leg_id), None)
         if channel.gateway is None:
             channel.gateway = event.get("variable_sip_gateway_name")
+        if channel.dialled is None:
+            _learn_of_api(event, channel)
         return call, channel
 
     def rename(self, old: UUID, new: UUID) -> None:
@@ -269,17 +277,26 @@ class Calls:
         return None
 
 
+def _learn_of_api(event: SwitchEvent, channel: Channel) -> None:
+    """Of a call that the API has placed, who calls whom: the phone that is rung sees the number
+    that it is rung for as its caller. The first event of a leg has no variables."""
+    channel.dialled = event.get(f"variable_{DIALLED}")
+    if channel.dialled is not None:
+        channel.caller_number = event.get(f"variable_{CALLER_NUMBER}") or channel.caller_number
+        channel.caller_name = event.get(f"variable_{CALLER_NAME}") or channel.caller_name
+
+
 def _channel(event: SwitchEvent, leg_id: UUID, call_id: UUID) -> Channel:
     get = event.get
     started = moment(get("Caller-Channel-Created-Time")) or moment(get("Event-Date-Timestamp"))
     direction = get("Call-Direction")
-    dialled = get("variable_sip_req_user") if direction == "inbound" else None
+    asked = get("variable_sip_req_user") if direction == "inbound" else None
     return Channel(
         leg_id=leg_id,
         call_id=call_id,
         core_id=get("Core-UUID") or "",
         direction=direction,
-        number=dialled or destination(get("Caller-Destination-Number")),
+        number=asked or destination(get("Caller-Destination-Number")),
         caller_number=get("Caller-Caller-ID-Number") or get("Caller-ANI"),
         caller_name=get("Caller-Caller-ID-Name"),
         context=get("Caller-Context"),

@@ -37,7 +37,7 @@ def endings(
         "reconciled": leg.reconciled,
     }
     told: list[tuple[str, dict[str, Any]]] = [("call.ended", data)]
-    reason = missed_because(summary, legs)
+    reason = None if _own_phone_rang(call) else missed_because(summary, legs)
     if reason is not None:
         voicemail = summary.result == "voicemail"
         told.append(("call.missed", data | {"reason": reason, "voicemail": voicemail}))
@@ -55,6 +55,13 @@ def endings(
         )
         for kind, it in told
     ]
+
+
+def _own_phone_rang(call: Call) -> bool:
+    """Whether it came no further than to ring the phone for which the API has placed it."""
+    first = call.first
+    placed = any(it.dialled is not None for it in call.channels.values())
+    return placed and (first is None or first.answered_at is None)
 
 
 def missed_because(summary: Summary, legs: Collection[Leg]) -> str | None:

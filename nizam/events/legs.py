@@ -27,6 +27,7 @@ from nizam.events.fields import (
     moment,
     number,
 )
+from nizam.fsxml.originate import CALLER_NAME, CALLER_NUMBER, DIALLED
 
 LINKS: Final = (
     "originator",
@@ -243,7 +244,10 @@ def _with_variables(leg: Leg, get: Callable[[str], str | None]) -> Leg:
         call_id=identifier(get("nizam_call_id")),
         tenant_id=identifier(get("nizam_tenant_id")),
         extension_id=identifier(get("nizam_extension_id")),
-        number=_text((get("sip_req_user") if inbound else None) or leg.number),
+        # Of a call that the API has placed: who is rung for whom, also before it is answered.
+        caller_number=_text(get(CALLER_NUMBER)) or leg.caller_number,
+        caller_name=_text(get(CALLER_NAME)) or leg.caller_name,
+        number=_text(get(DIALLED) or (get("sip_req_user") if inbound else None) or leg.number),
         originator_id=next(filter(None, (identifier(get(it)) for it in LINKS)), leg.originator_id),
         answered_at=leg.answered_at or moment(get("answer_uepoch")),
         bridged_at=leg.bridged_at or moment(get("bridge_uepoch")),

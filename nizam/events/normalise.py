@@ -172,7 +172,9 @@ class Normaliser:
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
     ) -> None:
         channel.answered_at = channel.answered_at or _time(event)
-        if channel.leg_id == call.call_id:
+        if channel.dialled is not None and call.answered_by is None:
+            call.answered_by = channel.leg_id
+        if channel is call.first:
             self._emit(output, event, "call.answered", call, channel, channel.parties(), now)
 
     def _bridged(

@@ -15,6 +15,7 @@ from itertools import groupby, islice
 from urllib.parse import unquote_plus
 
 from nizam.fsxml import values
+from nizam.fsxml.originate import CALLER_ID
 from nizam.routing.destinations.ivr import IVR_MISSES
 from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
 from nizam.routing.request import NO_FLOW, ZONE_DID, CallRequest, FlowState
@@ -156,6 +157,7 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         answered=field(b"Answer-State") == "answered",
         digits_hidden=field(b"variable_sensitive_dtmf") == "true",
         flow=_flow_state(own),
+        shown_caller=own.get(CALLER_ID) or None,
     )
 
 

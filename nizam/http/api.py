@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,9 @@ from nizam.http.api_keys import ApiKeys
 from nizam.http.audit_logs import AuditLogs
 from nizam.http.auth import Authenticator
 from nizam.http.calendars import Calendars
+from nizam.http.call_commands import CallCommands
 from nizam.http.call_flows import CallFlows
+from nizam.http.call_verbs import CallVerbs
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
 from nizam.http.documents import TenantDocuments
@@ -29,6 +31,7 @@ from nizam.http.login import SigningIn
 from nizam.http.me import routes as routes_of_me
 from nizam.http.music_on_hold import Music
 from nizam.http.passwords import Passwords
+from nizam.http.placing import Placing
 from nizam.http.prompts import Prompts
 from nizam.http.provision import Provisioning
 from nizam.http.resets import Resets
@@ -45,6 +48,7 @@ from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
 from nizam.media.library import MediaLibrary
+from nizam.model.events import Event
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.routing.snapshot import Snapshot
@@ -52,8 +56,12 @@ from nizam.settings import Settings
 from nizam.store.documents import Documents
 from nizam.store.store import Store
 from nizam.switch.call_limits import CallLimits
+from nizam.switch.command_links import Links, NoLinks
+from nizam.switch.control import CallControl
 from nizam.switch.live import LiveState
 from nizam.switch.live_facts import LiveFacts
+from nizam.switch.originations import Originations
+from nizam.switch.preflight import Preflight
 from nizam.webhooks.queue import DeliveryQueue
 
 
@@ -63,6 +71,7 @@ class Api:
 
     settings: Settings
     store: Store
+    key_value: IKeyValue
     snapshot: Snapshot
     live: LiveState
     queue: DeliveryQueue
@@ -72,6 +81,8 @@ class Api:
     signing_in: SigningIn
     held: Callable[[UUID], Awaitable[bool]]
     counts: CallLimits
+    control: CallControl
+    preflight: Preflight
 
     @classmethod
     def over(
@@ -87,10 +98,12 @@ class Api:
         media: MediaLibrary,
         held: Callable[[UUID], Awaitable[bool]] | None = None,
         counts: CallLimits | None = None,
+        links: Links | None = None,
+        tell: Callable[[Sequence[Event]], None] = lambda _events: None,
     ) -> Api:
         """The API over these; it has nothing to start or stop. `held` waits until the snapshot
         holds a new tenant; None if nothing fills it. `counts` are the counters of calls; without
-        them those in Redis are read."""
+        them those in Redis are read. `links` lead to the switches; `tell` stores events."""
 
         async def filled_by_nobody(tenant_id: UUID) -> bool:
             return True
@@ -121,9 +134,13 @@ class Api:
             secure=settings.production,
             origins=settings.cors_origins,
         )
+        counts = counts or CallLimits(reactor, key_value)
+        links = links or NoLinks()
+        originations = Originations(reactor, key_value, links, live, tell, now)
         return cls(
             settings=settings,
             store=store,
+            key_value=key_value,
             snapshot=snapshot,
             live=live,
             queue=queue,
@@ -132,7 +149,9 @@ class Api:
             authenticator=authenticator,
             signing_in=signing_in,
             held=held or filled_by_nobody,
-            counts=counts or CallLimits(reactor, key_value),
+            counts=counts,
+            control=CallControl(links, live, originations),
+            preflight=Preflight(snapshot, LiveFacts(live, snapshot), counts, tell, now),
         )
 
     def routes(self) -> list[Route]:
@@ -154,12 +173,24 @@ class Api:
         found += History(self.store).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live).routes()
+        found += self._call_control()
         found += Explain(self.snapshot, self.counts, LiveFacts(self.live, self.snapshot)).routes()
         found += LimitsInUse(self.snapshot, self.counts).routes()
         found += self.signing_in.routes()
         found += routes_of_me()
         found += Documentation(lambda: found, self.settings.app_url).routes()
         return found
+
+    def _call_control(self) -> list[Route]:
+        verbs = CallVerbs(snapshot=self.snapshot, control=self.control, preflight=self.preflight)
+        placing = Placing(
+            store=self.store,
+            control=self.control,
+            preflight=self.preflight,
+            live=LiveFacts(self.live, self.snapshot),
+        )
+        commands = CallCommands(self.store, self.key_value, verbs)
+        return [*placing.routes(), *commands.routes()]
 
     def _provisioning(self, crud: Mapping[str, Crud]) -> Provisioning:
         users, keys = crud["user"], crud["api_key"]

@@ -86,6 +86,23 @@ LIVE_CALL = object_of(
     recording=or_null(text("The file that it is recorded to.")),
 )
 
+PLACED_CALL = object_of(
+    "A call that was asked for, and what became of it.",
+    call_id=identifier("Its id, in every event and in its CDR."),
+    kind=words("What it is for.", "originate", "eavesdrop", "whisper", "barge"),
+    state=words(
+        "dialling while the phones ring; answered once one has been; failed with its cause; "
+        "unknown while the switch cannot be asked.",
+        *("dialling", "answered", "failed", "unknown"),
+    ),
+    cause=or_null(text("Why it failed.", "NO_ANSWER")),
+    from_=text("The extension that is rung.", "1001"),
+    to=text("What it is for.", "1002"),
+    node=text("The switch node.", "fs1"),
+    leg_id=or_null(identifier("The leg of the phone that was answered.")),
+    requested_at=time("When it was asked for."),
+)
+
 REGISTRATION = object_of(
     "A phone that is registered.",
     id=text(
@@ -159,6 +176,7 @@ CDR_LEG = object_of(
 CALL_SCHEMAS: Mapping[str, Schema] = {
     "Event": EVENT,
     "LiveCall": LIVE_CALL,
+    "PlacedCall": PLACED_CALL,
     "Registration": REGISTRATION,
     "Cdr": object_of("The summary of a call that has ended.", **_CDR),
     "CdrWithLegs": object_of(

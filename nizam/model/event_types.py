@@ -49,7 +49,7 @@ RECORDING_EVENT_TYPES: frozenset[str] = frozenset(
 """Types that follow from what is found of a recorded file, and is done with it."""
 
 DECISION_EVENT_TYPES: frozenset[str] = frozenset(
-    {"emergency.dialled", "fraud.blocked", "limit.reached"}
+    {"emergency.dialled", "fraud.blocked", "limit.reached", "call.originate_failed"}
 )
 """Types that follow from how a call was routed."""
 

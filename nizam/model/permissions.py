@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final, Literal, get_args
 
+from nizam.model.call_control import VERBS
+
 Role = Literal["platform_admin", "tenant_admin", "supervisor", "agent", "read_only"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
-    "calls": ("read",),
+    "calls": ("read", *VERBS),
     "call_events": ("read",),
     "cdrs": ("read",),
     "registrations": ("read",),

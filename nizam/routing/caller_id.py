@@ -17,6 +17,7 @@ from nizam.routing import numbers
 from nizam.routing.context import Routing
 from nizam.routing.plan import Caller, Diversion
 from nizam.routing.rows import Entry
+from nizam.routing.snapshot import TenantView
 
 _REASONS = {
     "always": "unconditional",
@@ -110,11 +111,14 @@ def first_own(routing: Routing, candidates: Iterable[tuple[str, str | None]]) ->
 
 def is_own(routing: Routing, e164: str) -> bool:
     """Whether the tenant may show this number: a DID of its own, or one that it is allowed."""
-    allowed = routing.tenant.dialling
-    return (
-        routing.view.did(e164) is not None
-        or e164 in allowed.caller_ids
-        or e164 == allowed.caller_id
+    return may_show(routing.view, e164)
+
+
+def may_show(view: TenantView, e164: str | None) -> bool:
+    """Whether it is a number of the tenant, or one that the platform allows it to show."""
+    allowed = view.tenant.dialling
+    return e164 is not None and (
+        view.did(e164) is not None or e164 in allowed.caller_ids or e164 == allowed.caller_id
     )
 
 

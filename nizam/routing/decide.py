@@ -110,6 +110,8 @@ def decide(
             routing.outcome = "denied"
             return _decided(routing, call_id, (Hangup("CALL_REJECTED"),), inbound=False)
     take_wishes(routing)
+    if request.shown_caller is not None:
+        routing.policy_caller = (request.shown_caller, None)
     dialled = routing.request.destination
     plan = emergency(routing, dialled)
     if plan is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nizam.model.extension import Extension
 from nizam.routing.context import Routing
 from nizam.routing.facts import Contact
@@ -9,6 +11,7 @@ from nizam.routing.nodes import elsewhere
 from nizam.routing.plan import Elsewhere, Phone, Phones, UserLeg
 from nizam.routing.recording import of_callee
 from nizam.routing.rows import Entry
+from nizam.routing.snapshot import TenantView
 from nizam.routing.tokens import RingHere, write_token
 
 
@@ -55,6 +58,14 @@ def _phones(routing: Routing, entry: Entry[Extension]) -> Phones | None:
     return _described(routing, entry, tuple(Phone(it.uri, it.profile) for it in here))
 
 
+def phones_at(
+    view: TenantView, entry: Entry[Extension], known: Sequence[Contact], node: str
+) -> Phones | None:
+    """The phones of an extension at a switch, of those that are `known`, if there are several."""
+    here = tuple(Phone(it.uri, it.profile) for it in known if it.node == node)
+    return None if len(here) < 2 else _of_extension(view, entry, here)
+
+
 def _here(routing: Routing, number: str) -> list[Contact]:
     known = routing.facts.live.contacts(routing.view.id, number)
     # A dry run is asked by no switch: then it is as at that with the newest registration.
@@ -74,13 +85,19 @@ def _elsewhere(routing: Routing, entry: Entry[Extension]) -> Elsewhere | None:
 
 
 def _described(routing: Routing, entry: Entry[Extension], registered: tuple[Phone, ...]) -> Phones:
+    return _of_extension(routing.view, entry, registered)
+
+
+def _of_extension(
+    view: TenantView, entry: Entry[Extension], registered: tuple[Phone, ...]
+) -> Phones:
     extension = entry.body
     own = extension.caller_id
     return Phones(
         registered,
-        str(routing.view.id),
+        str(view.id),
         str(entry.id),
         own.internal_name or extension.display_name,
         own.internal_number or extension.number,
-        routing.view.srtp,
+        view.srtp,
     )

@@ -53,6 +53,7 @@ class CallRequest:
     time zone counts for this call. `answered` says whether the caller's call is; `hops` counts the
     re-entries of the call until now.
     `digits_hidden` says that an earlier answer keeps what is pressed out of events and logs.
+    `shown_caller` is the number in E.164 to be shown outside, of a call that the API has placed.
     `network_ip` is the address that the call came from, `peer_call_id` the call id that came with
     it, which counts only from another switch of ours.
     """
@@ -79,6 +80,7 @@ class CallRequest:
     answered: bool = False
     digits_hidden: bool = False
     flow: FlowState = NO_FLOW
+    shown_caller: str | None = None
 
     @property
     def known_id(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nizam.sim import (
     bridging,
+    call_commands,
     conference,
     endings,
     keypad,
@@ -175,6 +176,7 @@ APPLICATIONS: dict[str, Application] = {
     "conference": conference.enter,
     "conference_set_auto_outcall": conference.set_auto_outcall,
     "digit_action_set_realm": _digit_action_set_realm,
+    "eavesdrop": call_commands.eavesdrop,
     "echo": _echo,
     "endless_playback": media.endless_playback,
     "export": variables.export,

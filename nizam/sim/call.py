@@ -57,7 +57,7 @@ class Call:
                 await self._converse(first)
             elif isinstance(first, Transferred):
                 self.show_transfer(first)
-                await self._route()
+                await self._route(first.inline)
             elif first is not None:
                 await self._first(first)
             else:
@@ -147,7 +147,7 @@ class Call:
             await self.perform(first)
         except Transferred as transfer:
             self.show_transfer(transfer)
-            await self._route()
+            await self._route(transfer.inline)
             return
         except Joined as joined:
             await self._converse(joined)
@@ -164,11 +164,14 @@ class Call:
                 joined = again
             except Transferred as transfer:
                 self.show_transfer(transfer)
-                await self._route()
+                await self._route(transfer.inline)
                 return
 
-    async def _route(self) -> None:
+    async def _route(self, inline: Action | None = None) -> None:
         channel = self.channel
+        if inline is not None:
+            await self._first(inline)
+            return
         for _ in range(_MAX_TRANSFERS):
             channel.set("call_uuid", channel.call_uuid)
             if channel.call_state == "DOWN":
@@ -188,6 +191,9 @@ class Call:
                 await self._perform_all(extension.actions)
             except Transferred as transfer:
                 self.show_transfer(transfer)
+                if transfer.inline is not None:
+                    await self._first(transfer.inline)
+                    return
                 continue
             except Joined as joined:
                 await self._converse(joined)
@@ -204,7 +210,7 @@ class Call:
 
     def show_transfer(self, transfer: Transferred) -> None:
         """A new caller profile for the new destination, as a blind transfer makes one."""
-        if transfer.shown:
+        if transfer.shown or transfer.inline is not None:
             return
         transfer.shown = True
         channel = self.channel
@@ -218,6 +224,15 @@ class Call:
             f"{now // 1_000_000}:{channel.core.new_uuid()}:bl_xfer:"
             f"{transfer.destination}/{transfer.context}/XML"
         )
+        if old.direction == "outbound" and channel.role == "originate" and old.index == 1:
+            # Whoever is rung next sees the phone that was rung first (switch_channel_flip_cid).
+            old = attrs.evolve(
+                old,
+                caller_id_name=old.callee_id_name,
+                caller_id_number=old.callee_id_number,
+                callee_id_name=old.caller_id_name,
+                callee_id_number=old.caller_id_number,
+            )
         channel.profile = attrs.evolve(
             old,
             destination=transfer.destination,

@@ -133,6 +133,9 @@ class Channel:
     realm: str = ""
     half_typed: str = ""
     outcalls: list[str] = attrs.field(factory=list)
+    sent_keys: str = ""
+    muted: bool = False
+    listeners: list[tuple[str, str]] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.waiter = Waiter(self.core.clock)

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from nizam.sim import conference, endings, legs, recording
+from nizam.sim import call_commands, conference, endings, legs, recording
 from nizam.sim.answers import Action
+from nizam.sim.call_commands import NO_CHANNEL, NO_SESSION, OK
 from nizam.sim.calls import Calls
 from nizam.sim.causes import known_cause
 from nizam.sim.channel import Channel
@@ -23,9 +24,6 @@ from nizam.sim.script import Script
 from nizam.sim.show import dump, show
 from nizam.sim.trunks import Trunks, profile_port
 
-NO_CHANNEL = "-ERR No such channel!\n"
-NO_SESSION = "-ERR Cannot locate session!\n"
-OK = "+OK\n"
 SUCCESS = "+OK Success\n"
 ORIGINATE_USAGE = (
     "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] "
@@ -231,6 +229,14 @@ def _originate_words(text: str) -> list[str]:
     """The words of an originate: the dial-string's brackets and the application's parentheses
     keep spaces together, single quotes do elsewhere."""
     depth, end = 0, len(text)
+    if text.startswith("'"):
+        # Quoted as a whole, whatever is in it.
+        end = text.find("'", 1)
+        if end < 0:
+            return []
+        text = text[1:end] + text[end + 1 :]
+        end -= 1
+        return _after(text[:end], text[end:].strip())
     for index, character in enumerate(text):
         if character in "{[":
             depth += 1
@@ -239,7 +245,11 @@ def _originate_words(text: str) -> list[str]:
         elif character == " " and depth <= 0:
             end = index
             break
-    dial_string, rest = text[:end], text[end:].strip()
+    return _after(text[:end], text[end:].strip())
+
+
+def _after(dial_string: str, rest: str) -> list[str]:
+    """The words of an originate whose dial-string has been read."""
     if not rest:
         return [dial_string] if dial_string else []
     if rest.startswith("&"):
@@ -335,6 +345,13 @@ def _sofia_status(on: Commands, words: list[str]) -> str:
     return f"{head}{line}{body}{line}{len(core.profiles)} profiles 0 aliases\n"
 
 
+def _on_calls(command: Callable[[Exchange, str], str]) -> Handler:
+    async def run(on: Commands, arguments: str) -> str:
+        return command(on.exchange, arguments)
+
+    return run
+
+
 Handler = Callable[[Commands, str], Awaitable[str]]
 
 _COMMANDS: dict[str, Handler] = {
@@ -350,12 +367,18 @@ _COMMANDS: dict[str, Handler] = {
     "sofia_contact": _sofia_contact,
     "status": _status,
     "switchname": _hostname,
+    "uuid_audio": _on_calls(call_commands.uuid_audio),
+    "uuid_break": _on_calls(call_commands.uuid_break),
+    "uuid_bridge": _on_calls(call_commands.uuid_bridge),
+    "uuid_broadcast": _on_calls(call_commands.uuid_broadcast),
     "uuid_dump": _uuid_dump,
     "uuid_exists": _uuid_exists,
     "uuid_getvar": _uuid_getvar,
     "uuid_hold": _uuid_hold,
     "uuid_kill": _uuid_kill,
+    "uuid_park": _on_calls(call_commands.uuid_park),
     "uuid_record": _uuid_record,
+    "uuid_send_dtmf": _on_calls(call_commands.uuid_send_dtmf),
     "uuid_setvar": _uuid_setvar,
     "uuid_transfer": _uuid_transfer,
     "version": _version,

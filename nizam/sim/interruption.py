@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 if TYPE_CHECKING:
+    from nizam.sim.answers import Action
     from nizam.sim.channel import Channel
 
 
@@ -42,11 +43,15 @@ class Perform(Interruption):
 
 @attrs.define
 class Transferred(Interruption):
-    """The leg goes on at another destination; `shown` when its caller profile says so already."""
+    """The leg goes on at another destination; `shown` when its caller profile says so already.
+
+    With `inline` it does that one thing, and asks nobody (uuid_park).
+    """
 
     destination: str
     context: str
     shown: bool = False
+    inline: Action | None = None
 
 
 class Waiter:

@@ -104,8 +104,10 @@ def outbound_channel(
         caller_id_number=number,
         original_name=originator.profile.original_name if originator else name,
         original_number=originator.profile.original_number if originator else number,
-        callee_id_name=CALLEE_NAME,
-        callee_id_number=target.dialled_user or target.destination,
+        callee_id_name=own.get("origination_callee_id_name", CALLEE_NAME),
+        callee_id_number=own.get(
+            "origination_callee_id_number", target.dialled_user or target.destination
+        ),
         ani=originator.profile.ani if originator else number,
         destination=target.destination,
         context=originator.profile.context if originator else "default",

@@ -18,7 +18,7 @@ def call_document(call: Call, node: str) -> dict[str, Any]:
         "state": _state(call, first, live),
         "direction": _direction(call, first),
         "from": first.caller_number,
-        "to": first.number,
+        "to": first.dialled or first.number,
         "started_at": timestamp(first.started_at),
         "answered_at": timestamp(first.answered_at) if first.answered_at else None,
         "node": node,

@@ -120,6 +120,24 @@ class LiveState(Service):
                 return found
         return None
 
+    async def look_up(self, call_id: UUID | str) -> Document | None:
+        """One call under way, also one that another instance heard of a moment ago."""
+        found = self.call(call_id)
+        if found is not None or self._key_value is None:
+            return found
+        try:
+            for name in await self._key_value.smembers(_NODES_KEY):
+                node = self._nodes.get(name.decode())
+                if node is not None and node.mine:
+                    continue
+                stored = await self._key_value.hget(_key("calls", name.decode()), str(call_id))
+                if stored is not None:
+                    document: Document = orjson.loads(stored)
+                    return document
+        except KeyValueUnavailable:
+            return None
+        return None
+
     def registrations(self, tenant_id: UUID | None = None) -> list[Document]:
         """The phones that are registered, by domain and user."""
         found = self._of("registrations", tenant_id)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import attrs
 import orjson
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -28,6 +27,7 @@ from nizam.events.fields import moment
 from nizam.kv.interface import IKeyValue
 from nizam.model.events import timestamp
 from nizam.switch.intake import Intake
+from nizam.switch.node_specs import NodeSpec
 from nizam.switch.profiles import BETWEEN_LOOKS_SECONDS, SipProfiles
 from nizam.switch.reconcile import Reconciled, reconcile
 
@@ -40,17 +40,6 @@ SHOW_SECONDS: Final = 1.0
 COMMAND_SECONDS: Final = 5.0
 REORDERED: Final = timedelta(milliseconds=100)
 """FreeSWITCH's threads hand events over in another order than they were fired in, by moments."""
-
-
-@attrs.frozen
-class NodeSpec:
-    """A switch node to connect to. `name` is its name everywhere; `host` and `port` lead to its
-    event socket."""
-
-    name: str
-    host: str
-    port: int
-    password: str = attrs.field(repr=False)
 
 
 class Node(Service):

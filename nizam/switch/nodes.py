@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from nizam.errors import InternalError, SwitchUnavailable
+from nizam.errors import SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
 from nizam.fsxml.profiles import served_gateways, sip_profile, start_marks
 from nizam.fsxml.sofia import gateway_mark
 from nizam.kv.interface import IKeyValue
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
-from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import NodeSettings
 from nizam.settings.values import SipSettings
 from nizam.switch.intake import Intake
-from nizam.switch.node import Node, NodeSpec
+from nizam.switch.node import Node
+from nizam.switch.node_specs import Decrypts, NodeSpec, wanted_nodes
 
 Change = tuple[str, UUID | None, UUID, str]
 """(resource name, tenant id, id, operation) of something that changed in the database."""
-
-
-class Decrypts(Protocol):
-    """The secret box, as far as the nodes need it."""
-
-    def decrypt(self, sealed: str, resource: str, identifier: UUID | str, field: str) -> str:
-        """The text of a stored secret."""
 
 
 class SwitchNodes(Service):
@@ -223,25 +216,7 @@ class SwitchNodes(Service):
         return {(number, tenant.tenant.domain) for number in numbers}
 
     def _wanted(self) -> dict[str, NodeSpec]:
-        wanted = {
-            node.name: NodeSpec(node.name, node.esl_host, node.esl_port, node.esl_password.reveal())
-            for node in self._static
-        }
-        for entry in self._snapshot.platform(SwitchNode):
-            body, sealed = entry.body, entry.secrets.get("esl_password")
-            if body.status == "out_of_service":
-                wanted.pop(body.name, None)
-                continue
-            if sealed is None:
-                self._log.warn("switch node {name} has no ESL password", name=body.name)
-                continue
-            try:
-                password = self._secret_box.decrypt(sealed, "switch_node", entry.id, "esl_password")
-            except InternalError as error:
-                self._log.error("no link to {name}: {error}", name=body.name, error=str(error))
-                continue
-            wanted[body.name] = NodeSpec(body.name, body.esl_host, body.esl_port, password)
-        return wanted
+        return wanted_nodes(self._static, self._snapshot, self._secret_box)
 
     def _failed(self, failure: Any) -> None:
         self._log.failure("a node did not stop cleanly", failure)

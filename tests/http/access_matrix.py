@@ -165,6 +165,32 @@ MATRIX: dict[str, Row] = {
     # -- what happens and happened in a tenant --------------------------------------------------
     "list_calls": Row("calls:read", LOOK),
     "get_call": Row("calls:read", LOOK),
+    # No switch is connected in this test, and what calls are routed by holds nothing but the
+    # tenant itself: whoever passes gets as far as that.
+    "originate_call": Row("calls:originate", STEER, answers=(422,)),
+    "call_outcome": Row("calls:read", LOOK, answers=(404,)),
+    "hang_up_call": Row("calls:hangup", STEER, answers=(503,)),
+    "transfer_call": Row("calls:transfer", STEER, answers=(409,)),
+    "hold_call": Row("calls:hold", STEER, answers=(503,)),
+    "resume_call": Row("calls:hold", STEER, answers=(503,)),
+    "park_call": Row("calls:park", STEER, answers=(503,)),
+    # There is no second call.
+    "bridge_calls": Row("calls:bridge", STEER, answers=(404,)),
+    "play_to_call": Row("calls:play", STEER, answers=(503,)),
+    "stop_playing_to_call": Row("calls:play", STEER, answers=(503,)),
+    # There is no text-to-speech engine.
+    "say_to_call": Row("calls:say", STEER, answers=(422,)),
+    "send_dtmf_to_call": Row("calls:dtmf", STEER, answers=(503,)),
+    # There is no media root for the switch to record into, and nothing is recorded.
+    "start_recording_call": Row("calls:record", STEER, answers=(409,)),
+    "stop_recording_call": Row("calls:record", STEER, answers=(409,)),
+    "pause_recording_call": Row("calls:record", STEER, answers=(409,)),
+    "resume_recording_call": Row("calls:record", STEER, answers=(409,)),
+    "mute_call": Row("calls:mute", STEER, answers=(503,)),
+    "unmute_call": Row("calls:mute", STEER, answers=(503,)),
+    "eavesdrop_call": Row("calls:eavesdrop", STEER, answers=(422,)),
+    "whisper_call": Row("calls:whisper", STEER, answers=(422,)),
+    "barge_call": Row("calls:barge", STEER, answers=(422,)),
     "list_registrations": Row("registrations:read", BOOK),
     "list_call_events": Row("call_events:read", LOOK),
     "get_call_event": Row("call_events:read", LOOK),

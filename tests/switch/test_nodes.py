@@ -19,7 +19,8 @@ from nizam.settings.values import Secret
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
-from nizam.switch.node import NOT_READY_SECONDS, REORDERED, Node, NodeSpec
+from nizam.switch.node import NOT_READY_SECONDS, REORDERED, Node
+from nizam.switch.node_specs import NodeSpec
 from nizam.switch.nodes import SwitchNodes
 from tests.routing.tenants import SIP, Tenants, identifier, recorded_tenants, reveal
 

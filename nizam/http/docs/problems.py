@@ -30,6 +30,8 @@ ADVICE: Mapping[str, str] = {
     "that one first.",
     "in_use": "`referrers` lists who still refers to it. Change or delete those first.",
     "quota_exceeded": "Delete what is no longer needed, or have the tenant's quota raised.",
+    "call_refused": "`detail` is why routing does not let the call go there; `nizam explain` shows "
+    "every step.",
     "media_unavailable": "Mount the media root on this instance; `nizam doctor` says what is "
     "wrong.",
     "invalid_transition": "Look at the tenant's status; the steps are in [tenants](/docs/tenants).",

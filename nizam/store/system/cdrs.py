@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 import orjson
 
-from nizam.events.cdr import Summary, summarise
+from nizam.events.cdr import Summary, has_first_leg, summarise
 from nizam.events.legs import Leg, merge
 from nizam.store.system.events import Database, WriteResult, json_argument, repair_tenants
 from nizam.store.tables.cdrs import CDR_LEGS, CDRS
@@ -122,7 +122,7 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     summaries = [
         summarise(call_id, of_call)
         for call_id, of_call in by_call.items()
-        if any(leg.leg_id == call_id for leg in of_call)
+        if has_first_leg(call_id, of_call)
     ]
     if not summaries:
         return WriteResult()

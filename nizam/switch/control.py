@@ -1,0 +1,89 @@
+"""Commands to calls under way, over the command link of the switch that has the call."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from uuid import UUID
+
+import attrs
+
+from nizam import metrics
+from nizam.errors import (
+    ConnectionGone,
+    NizamError,
+    NotFound,
+    SwitchError,
+    SwitchUnavailable,
+    TimeoutExceeded,
+)
+from nizam.switch.command_links import Links
+from nizam.switch.live import LiveState
+from nizam.switch.live_index import Document
+from nizam.switch.originations import Originations
+
+COMMAND_SECONDS: Final = 5.0
+_GONE: Final = re.compile(r"no such channel|cannot locate session|invalid uuid", re.IGNORECASE)
+
+
+@attrs.frozen
+class CallControl:
+    """Finds calls and runs commands on them.
+
+    Whose a call is, is what our own live state says of it, whichever instance heard of it; a call
+    that was placed a moment ago is known by its own record.
+    """
+
+    links: Links
+    live: LiveState
+    originations: Originations
+
+    async def call(self, tenant_id: UUID, call_id: UUID) -> Document:
+        """The tenant's call under way; NotFound for every other."""
+        found = await self.live.look_up(call_id)
+        if found is None:
+            placed = await self.originations.find(call_id)
+            found = None if placed is None else placed.as_call()
+        if found is None or found.get("tenant_id") != str(tenant_id):
+            raise NotFound("no such call is under way")
+        return found
+
+    def any_node(self) -> str:
+        """A switch that can be told to do something. Raises SwitchUnavailable."""
+        for name in self.live.links():
+            try:
+                self.links.command_link(name)
+            except SwitchUnavailable:
+                continue
+            return name
+        raise SwitchUnavailable("no switch node is connected")
+
+    async def run(self, verb: str, node: str, line: str, seconds: float = COMMAND_SECONDS) -> str:
+        """What the switch says to the command; `verb` is for the metric.
+
+        Raises NotFound when the leg has ended meanwhile, SwitchError with what else the switch
+        refused, SwitchUnavailable or TimeoutExceeded with `maybe_executed`.
+        """
+        outcome = "failed"
+        try:
+            said = await self._run(node, line, seconds)
+            outcome = "done"
+        except NizamError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.CALL_COMMANDS_TOTAL.labels(verb, outcome).inc()
+        return said
+
+    async def _run(self, node: str, line: str, seconds: float) -> str:
+        link = self.links.command_link(node)
+        try:
+            return await link.bgapi(line, seconds)
+        except SwitchError as error:
+            if _GONE.search(error.detail):
+                raise NotFound(f"the leg is no longer there: {error.detail}") from None
+            raise SwitchError(f"FreeSWITCH says: {error.detail}") from None
+        except ConnectionGone as error:
+            raise SwitchUnavailable(error.detail, maybe_executed=error.maybe_executed) from None
+        except TimeoutExceeded as error:
+            raise TimeoutExceeded(error.detail, maybe_executed=True) from None
