@@ -51,6 +51,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "prompt": ("nizam.cli.sounds:prompt", "Announcements, and their sounds."),
     "music-on-hold": ("nizam.cli.sounds:music_on_hold", "Music on hold, and its files."),
     "webhook": ("nizam.cli.webhook:webhook", "Webhooks, their deliveries, and sending again."),
+    "queue": ("nizam.cli.queue:queue", "The queue of deliveries: monitor, replay, purge."),
     "call": ("nizam.cli.calls:call", "Calls under way, and the course of any call."),
     "cdr": ("nizam.cli.calls:cdr", "Calls that have ended."),
     "registration": ("nizam.cli.calls:registration", "Phones that are registered."),

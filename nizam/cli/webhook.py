@@ -24,7 +24,9 @@ def _action(name: str, method: str, text: str) -> None:
         with access.in_tenant() as tenant:
             call: Any = getattr(tenant.webhooks, method)
             found = call(tenant.webhooks.find(what).id)
-        if isinstance(found, dict):
+        if isinstance(found, bool):
+            print_object({"done": found}, as_json=as_json)
+        elif isinstance(found, dict):
             print_object(found, as_json=as_json)
         else:
             print_made(found, as_json=as_json)
@@ -34,6 +36,7 @@ _action("pause", "pause", "Hold what is to be delivered.")
 _action("resume", "resume", "Deliver again, also what waited.")
 _action("test", "test", "Send a webhook.test event to one webhook.")
 _action("rotate-secret", "rotate_secret", "Make a new signing secret; the old one holds for a day.")
+_action("cancel-replay", "cancel_replay", "End the replay that is under way.")
 _action("stats", "stats", "Show the figures of one webhook.")
 
 
@@ -75,6 +78,7 @@ def attempts(access: Access, as_json: bool, what: str, limit: int) -> None:
 @click.option("--since", type=click.DateTime(), help="Only those made since then (UTC).")
 @click.option("--until", type=click.DateTime(), help="Only those made until then (UTC).")
 @click.option("--succeeded", is_flag=True, help="Also those that arrived.")
+@click.option("--rate", type=click.IntRange(1, 2000), help="How many a second; 100 if not said.")
 @api_options(tenant=True)
 @json_option
 def replay(
@@ -85,8 +89,9 @@ def replay(
     since: Any,
     until: Any,
     succeeded: bool,
+    rate: int | None,
 ) -> None:
-    """Send deliveries that were given up again."""
+    """Send deliveries that were given up again; `replays` shows how far it is."""
     from datetime import UTC
 
     with access.in_tenant() as tenant:
@@ -96,5 +101,20 @@ def replay(
             since=since and since.replace(tzinfo=UTC),
             until=until and until.replace(tzinfo=UTC),
             statuses=("dead", "succeeded") if succeeded else ("dead",),
+            rate_per_second=rate,
         )
     print_object({"deliveries": count}, as_json=as_json)
+
+
+@webhook.command()
+@_WHAT
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True)
+@api_options(tenant=True)
+@json_option
+def replays(access: Access, as_json: bool, what: str, limit: int) -> None:
+    """List replays and how far they are, the newest first."""
+    columns = ["created_at", "status", "replayed", "total", "rate_per_second", "ended_at"]
+    with access.in_tenant() as tenant:
+        found = tenant.webhooks.replays(tenant.webhooks.find(what).id, page_size=min(limit, 200))
+        rows = list(islice(found, limit))
+    print_rows(rows, columns, as_json=as_json)

@@ -191,16 +191,36 @@ class Webhooks(WithSecrets[Webhook]):
         since: datetime | None = None,
         until: datetime | None = None,
         statuses: Iterable[str] = ("dead",),
+        rate_per_second: int | None = None,
     ) -> int:
-        """Send ended deliveries again; how many."""
+        """Send ended deliveries again, at a rate; how many. See `replays` for how far it is."""
         body = {
             "delivery_ids": None if delivery_ids is None else list(map(str, delivery_ids)),
             "since": since,
             "until": until,
             "statuses": list(statuses),
+            "rate_per_second": rate_per_second,
         }
         wanted = {name: value for name, value in body.items() if value is not None}
         return int(self._post(it, "replay", wanted).json()["deliveries"])
+
+    def cancel_replay(self, it: Object[Webhook] | Id) -> bool:
+        """End the replay that is under way; False when there was none."""
+        return bool(self._post(it, "cancel-replay").json()["cancelled"])
+
+    def replays(
+        self, it: Object[Webhook] | Id, *, page_size: int | None = None, **filters: Any
+    ) -> Listing[Document]:
+        """Its replays, the newest first, and how far each is."""
+        return self._below(it, "replays", {"limit": page_size, **filters})
+
+    def purge(self, it: Object[Webhook] | Id, what: str) -> int:
+        """Give up what is `waiting`, or remove for good what is `dead`; how many deliveries."""
+        total, more = 0, True
+        while more:
+            done = self._post(it, "purge", {"what": what}).json()
+            total, more = total + int(done["deliveries"]), bool(done["more"])
+        return total
 
     def deliveries(
         self, it: Object[Webhook] | Id, *, page_size: int | None = None, **filters: Any

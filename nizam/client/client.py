@@ -142,6 +142,10 @@ class Client:
         """Every scope that a key can have."""
         return list(self._get("/permissions")["data"])
 
+    def queue(self) -> Document:
+        """How much waits to be delivered to webhooks, over all tenants."""
+        return self._get("/queue")
+
     def openapi(self) -> Document:
         """The OpenAPI document of the server."""
         return self._get("/openapi.json")

@@ -34,6 +34,9 @@ from nizam.http.passwords import Passwords
 from nizam.http.placing import Placing
 from nizam.http.prompts import Prompts
 from nizam.http.provision import Provisioning
+from nizam.http.queue_depth import QueueDepth
+from nizam.http.queueing import Queueing
+from nizam.http.replays import Replays
 from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
 from nizam.http.revisions import Revisions
@@ -169,7 +172,10 @@ class Api:
         found += Reveal.over(resources().values(), self.store)
         found += AuditLogs(self.store).routes()
         found += CallFlows(self.store, self.settings.speech is not None).routes()
-        found += Webhooks(self.store, self.queue).routes()
+        queueing = Queueing(self.store, self.queue)
+        found += Webhooks(self.store, queueing).routes()
+        found += Replays(queueing).routes()
+        found += QueueDepth(self.queue, self.store.primary).routes()
         found += History(self.store).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live).routes()

@@ -42,6 +42,8 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
     if keep.delivery_days:
         work = _days(retention.prune_deliveries, keep.delivery_days)
         found.append(Task("webhook-deliveries", HOUR, work))
+        work = _days(retention.prune_replays, keep.delivery_days)
+        found.append(Task("webhook-replays", HOUR, work))
         found.append(Task("mails", HOUR, _mails(keep.delivery_days)))
     if keep.revision_days:
         found.append(Task("revisions", HOUR, _revisions(keep.revision_days)))

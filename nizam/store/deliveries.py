@@ -7,14 +7,16 @@ of each, to be handed to the worker after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import attrs
 
-from nizam.store.system.deliveries import MATCH_DELIVERIES, Queries, Status
+from nizam.store.system.deliveries import MATCH_DELIVERIES, Queries
+
+AT_ONCE = 1000
+"""How many rows a statement touches at most."""
 
 Pairs = list[tuple[UUID, UUID]]
 
@@ -63,37 +65,6 @@ async def stats(database: Queries, webhook_id: UUID) -> Stats:
     return Stats(**dict(zip(names, rows[0], strict=True)))
 
 
-async def replay(
-    database: Queries,
-    webhook_id: UUID,
-    *,
-    delivery_ids: Sequence[UUID] | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    statuses: Sequence[Status] = ("dead",),
-) -> Pairs:
-    """Send ended deliveries again, with a whole new schedule: these, or those of a time, or all.
-
-    Dead ones only, unless `statuses` names succeeded ones too; open ones are left alone.
-    """
-    rows = await database.query(
-        f"update webhook_deliveries d set {_PENDING}"  # noqa: S608 - our own text
-        f" where d.webhook_id = %(webhook)s and {_PAST} and d.status = any(%(statuses)s)"
-        " and (%(ids)s::uuid[] is null or d.id = any(%(ids)s::uuid[]))"
-        " and (%(since)s::timestamptz is null or d.created_at >= %(since)s)"
-        " and (%(until)s::timestamptz is null or d.created_at < %(until)s)"
-        " returning d.id, d.webhook_id",
-        {
-            "webhook": webhook_id,
-            "statuses": list(statuses),
-            "ids": list(delivery_ids) if delivery_ids is not None else None,
-            "since": since,
-            "until": until,
-        },
-    )
-    return _pairs(rows)
-
-
 async def redispatch(database: Queries, event_id: str, occurred_at: datetime) -> Pairs:
     """Send an event to every webhook that wants it, also to those that had it before."""
     rows = await database.query(
@@ -127,7 +98,8 @@ def _pairs(rows: list[tuple[Any, ...]]) -> Pairs:
 
 
 async def wake(database: Queries, webhook_id: UUID) -> Pairs:
-    """Forget a webhook's failures, now that it is active again; what waits for it."""
+    """Forget a webhook's failures, now that it is active again; the first of what waits for it.
+    The workers find the rest, a page at a time."""
     await database.query(
         "update webhook_states set failing_since = null where webhook_id = %(id)s",
         {"id": webhook_id},
@@ -135,7 +107,36 @@ async def wake(database: Queries, webhook_id: UUID) -> Pairs:
     return _pairs(
         await database.query(
             "select id, webhook_id from webhook_deliveries"
-            " where webhook_id = %(id)s and status = 'pending' order by id",
-            {"id": webhook_id},
+            " where webhook_id = %(id)s and status = 'pending' order by id limit %(most)s",
+            {"id": webhook_id, "most": AT_ONCE},
         )
     )
+
+
+_PURGE_DEAD = """
+with chosen as (
+    select id from webhook_deliveries
+    where webhook_id = %(id)s and status = 'dead' order by created_at, id limit %(most)s
+), attempts as (
+    delete from webhook_attempts where delivery_id in (select id from chosen)
+)
+delete from webhook_deliveries d using chosen
+where d.id = chosen.id and d.status = 'dead' returning 1
+"""
+_PURGE_WAITING = """
+update webhook_deliveries set status = 'dead', next_attempt_at = null, updated_at = now(),
+    last_error = 'given up by a purge'
+where status = 'pending' and id in (
+    select id from webhook_deliveries
+    where webhook_id = %(id)s and status = 'pending' limit %(most)s)
+returning 1
+"""
+
+
+async def purge(
+    database: Queries, webhook_id: UUID, what: Literal["waiting", "dead"], most: int
+) -> int:
+    """Give up deliveries that wait, which leaves them dead, or remove dead ones with their
+    attempts; at most so many. How many."""
+    sql = _PURGE_DEAD if what == "dead" else _PURGE_WAITING
+    return len(await database.query(sql, {"id": webhook_id, "most": most}))

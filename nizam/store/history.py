@@ -17,6 +17,7 @@ from nizam.store.statements import compile_statement
 from nizam.store.tables.call_decisions import CALL_DECISIONS
 from nizam.store.tables.deliveries import WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES
 from nizam.store.tables.events import CALL_EVENTS
+from nizam.store.tables.replays import WEBHOOK_REPLAYS
 
 _TRACE_EVENTS = 2000
 
@@ -36,6 +37,10 @@ DELIVERY_FIELDS: Mapping[str, Field] = {
     "event_id": Field(WEBHOOK_DELIVERIES.c.event_id, "text", sortable=False),
     "event_type": Field(WEBHOOK_DELIVERIES.c.event_type, "text", sortable=False),
     "call_id": Field(WEBHOOK_DELIVERIES.c.call_id, "uuid", sortable=False),
+}
+REPLAY_FIELDS: Mapping[str, Field] = {
+    "created_at": Field(WEBHOOK_REPLAYS.c.created_at, "time"),
+    "status": Field(WEBHOOK_REPLAYS.c.status, "text", sortable=False),
 }
 ATTEMPT_FIELDS: Mapping[str, Field] = {
     "started_at": Field(WEBHOOK_ATTEMPTS.c.started_at, "time"),
@@ -66,6 +71,19 @@ _DELIVERY_COLUMNS = (
     "last_error",
     "created_at",
     "updated_at",
+)
+_REPLAY_COLUMNS = (
+    "id",
+    "webhook_id",
+    "status",
+    "statuses",
+    "since",
+    "until",
+    "rate_per_second",
+    "total",
+    "replayed",
+    "created_at",
+    "ended_at",
 )
 _ATTEMPT_COLUMNS = (
     "id",
@@ -174,6 +192,21 @@ async def list_deliveries(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing
         tenant_id,
         [table.c[name] for name in _DELIVERY_COLUMNS],
         DELIVERY_FIELDS,
+        table.c.id,
+        listing,
+        table.c.tenant_id == tenant_id,
+        table.c.webhook_id == webhook_id,
+    )
+
+
+async def list_replays(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
+    """Replays of one webhook's deliveries."""
+    table = WEBHOOK_REPLAYS
+    return await _page(
+        pool,
+        tenant_id,
+        [table.c[name] for name in _REPLAY_COLUMNS],
+        REPLAY_FIELDS,
         table.c.id,
         listing,
         table.c.tenant_id == tenant_id,

@@ -17,14 +17,14 @@ from nizam.store.system.events import write_events
 async def disable_webhook(
     database: Pool, webhook_id: UUID, tenant_id: UUID, reason: str, now: datetime
 ) -> tuple[tuple[UUID, UUID], ...]:
-    """Disable a webhook, give up what waits for it, and store a `webhook.disabled` event.
+    """Disable a webhook and store a `webhook.disabled` event; recovery gives up what waits for it.
 
     Gives the deliveries of that event to the tenant's other webhooks; nothing happens when it
     was disabled before.
     """
 
     async def work(transaction: Transaction) -> tuple[tuple[UUID, UUID], ...]:
-        if not await deliveries.disable(transaction, webhook_id, reason):
+        if not await deliveries.disable(transaction, webhook_id):
             return ()
         event = Event(
             type="webhook.disabled",

@@ -157,6 +157,8 @@ class Recovery:
         await self._reap({p: d.silent for p, d in enumerate(depths) if d.silent}, spared_since)
         stale = await deliveries.release_stale(self._database, STALE_SECONDS)
         await self._queue.push(stale)
+        while await deliveries.end_of_disabled(self._database, _PAGE) == _PAGE:
+            pass
         # More in PostgreSQL than in Redis means that something never reached the queue.
         counts = await deliveries.count_pending(self._database, PARTITIONS)
         short = {p for p, count in counts.items() if count > depths[p].open}

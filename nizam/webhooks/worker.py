@@ -24,6 +24,7 @@ from nizam.webhooks.lanes import Lane, Lanes
 from nizam.webhooks.queue import PARTITIONS, DeliveryQueue, Item, partition_of
 from nizam.webhooks.recording import Recorder
 from nizam.webhooks.recovery import Recovery
+from nizam.webhooks.replaying import Replayer
 from nizam.webhooks.sending import Reveal, Sender
 
 POLL_SECONDS = 0.25
@@ -62,6 +63,7 @@ class WebhookWorker(Service):
         self._lanes = Lanes(concurrency, endpoint_concurrency)
         self._recovery = Recovery(clock, database, queue, name, self.wake)
         self._recorder = Recorder(clock, database, queue, name, give_up_seconds, self.enqueue)
+        self._replayer = Replayer(clock, database, self.enqueue)
         self._claimer = Claimer(
             clock,
             database,
@@ -101,6 +103,7 @@ class WebhookWorker(Service):
         self._sender.start()
         self._running = Deferred.fromCoroutine(self._run())
         self._recovery.start()
+        self._replayer.start()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
         """Claim no more, give back what waits, let what is under way end, record it."""
@@ -110,6 +113,7 @@ class WebhookWorker(Service):
     async def _stop(self) -> None:
         self._stopping = True
         self._wake_up()
+        await self._replayer.stop()
         await self._recovery.stop()
         if self._running is not None:
             await self._running

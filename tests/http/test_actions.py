@@ -65,8 +65,55 @@ async def test_ended_deliveries_are_replayed(server: Server) -> None:
     assert (replayed.status, replayed.json["deliveries"]) == (202, 1), replayed.body
     again = await server.request("POST", f"{path}/replay")
     assert again.json["deliveries"] == 0
+    replays = (await server.request("GET", f"{path}/replays")).json["data"]
+    assert [(it["status"], it["replayed"], it["total"]) for it in replays] == [
+        ("done", 0, 0),
+        ("done", 1, 1),
+    ]
     attempts = await server.request("GET", f"{path}/attempts")
     assert (attempts.status, attempts.json["data"]) == (200, [])
+
+
+async def test_a_webhook_has_one_replay_at_a_time_which_can_be_cancelled(server: Server) -> None:
+    tenant = await server.make_tenant()
+    path = f"{tenant}/webhooks/{(await server.make(f'{tenant}/webhooks', _HOOK))['id']}"
+    for _ in range(3):
+        await server.request("POST", f"{path}/test")
+    await server.pool.execute("update webhook_deliveries set status = 'dead'")
+    begun = await server.request("POST", f"{path}/replay", {"rate_per_second": 2})
+    assert (begun.status, begun.json["deliveries"]) == (202, 3), begun.body
+    assert (await server.request("POST", f"{path}/replay")).status == 409
+    one = (await server.request("GET", f"{path}/deliveries?status=dead")).json["data"][0]["id"]
+    named = await server.request("POST", f"{path}/replay", {"delivery_ids": [one]})
+    assert named.json == {"deliveries": 1, "replay_id": None}
+    for cancelled in (True, False):
+        answer = await server.request("POST", f"{path}/cancel-replay")
+        assert answer.json == {"cancelled": cancelled}
+    assert (await server.request("GET", f"{path}/replays")).json["data"][0]["replayed"] == 2
+
+
+async def test_what_waits_is_given_up_and_what_is_dead_removed(server: Server) -> None:
+    tenant = await server.make_tenant()
+    path = f"{tenant}/webhooks/{(await server.make(f'{tenant}/webhooks', _HOOK))['id']}"
+    await server.request("POST", f"{path}/test")
+    assert (await server.request("POST", f"{path}/purge")).status in (400, 422)
+    for what, left in (("waiting", ["dead"]), ("dead", [])):
+        purged = await server.request("POST", f"{path}/purge", {"what": what})
+        assert purged.json == {"deliveries": 1, "more": False}, purged.body
+        found = (await server.request("GET", f"{path}/deliveries")).json["data"]
+        assert [it["status"] for it in found] == left
+    log = (await server.request("GET", f"{tenant}/audit-logs?action=purged")).json["data"]
+    assert [it["after"]["what"] for it in log] == ["dead", "waiting"]
+
+
+async def test_the_depth_of_the_queue_is_told_to_the_platform(server: Server) -> None:
+    tenant = await server.make_tenant()
+    path = f"{tenant}/webhooks/{(await server.make(f'{tenant}/webhooks', _HOOK))['id']}"
+    for _ in range(3):
+        await server.request("POST", f"{path}/test")
+    found = (await server.request("GET", "/api/v1/queue")).json
+    assert (found["depth"], found["ready"], found["dead"]) == (3, 3, 0)
+    assert found["oldest_seconds"] >= 0
 
 
 def _event(tenant: str, sequence: int, kind: str = "call.dtmf") -> Event:

@@ -40,6 +40,7 @@ async def test_what_is_kept_for_ever_has_no_task(yard: Yard) -> None:
         "cdrs",
         "explanations",
         "webhook-deliveries",
+        "webhook-replays",
         "mails",
         "revisions",
         "audit-log",

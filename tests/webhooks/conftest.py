@@ -124,6 +124,14 @@ class Bench:
         )
         return [row[0] for row in rows]
 
+    async def ids(self, webhook_id: UUID) -> list[UUID]:
+        """The ids of a webhook's deliveries, in the order of their creation."""
+        rows = await self.database.query(
+            "select id from webhook_deliveries where webhook_id = %s order by created_at, id",
+            (webhook_id,),
+        )
+        return [row[0] for row in rows]
+
     async def attempts(self, webhook_id: UUID) -> list[Attempt]:
         """A webhook's attempts, the newest first."""
         rows = await self.database.query(

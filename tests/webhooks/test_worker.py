@@ -12,6 +12,7 @@ from nizam.errors import KeyValueUnavailable
 from nizam.model.events import envelope_bytes
 from nizam.model.identifiers import new_id
 from nizam.store import deliveries as tenant_deliveries
+from nizam.store import replays
 from nizam.webhooks.queue import DeliveryQueue, partition_of
 from nizam.webhooks.signing import new_secret
 from tests.webhooks.conftest import Bench
@@ -266,12 +267,13 @@ async def test_a_dead_delivery_is_replayed_with_a_new_schedule(bench: Bench) -> 
     await bench.until_statuses(webhook, "dead")
     depths = [await bench.queue.depth(it) for it in range(16)]
     assert sum(it.dead for it in depths) == 1
-    worker.enqueue(await tenant_deliveries.replay(bench.database, webhook))
+    (dead,) = await bench.ids(webhook)
+    worker.enqueue(await replays.replay_these(bench.database, webhook, [dead], ["dead"]))
     await bench.until_statuses(webhook, "succeeded")
     assert bench.receiver.event_ids("a") == [event.id] * 4
     numbers = [it.number for it in await bench.attempts(webhook)]
     assert numbers == [4, 3, 2, 1]
-    assert await tenant_deliveries.replay(bench.database, webhook) == []
+    assert await replays.replay_these(bench.database, webhook, [dead], ["dead"]) == []
 
 
 async def test_an_event_is_redispatched_to_all_that_want_it_now(bench: Bench) -> None:

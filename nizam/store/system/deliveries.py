@@ -373,16 +373,26 @@ async def next_of_call(database: Queries, delivery_ids: Sequence[UUID]) -> list[
     return [(row[0], row[1]) for row in rows]
 
 
-async def disable(database: Queries, webhook_id: UUID, reason: str) -> bool:
-    """Disable a webhook and end what waits for it; False when it was disabled or gone already."""
+async def disable(database: Queries, webhook_id: UUID) -> bool:
+    """Disable a webhook; False when it was disabled or gone already. What waits for it is ended by
+    `end_of_disabled`, a page at a time."""
     rows = await database.query(
-        "with changed as (update webhooks set version = version + 1, updated_at = now(),"
+        "update webhooks set version = version + 1, updated_at = now(),"
         " body = jsonb_set(body, '{status}', '\"disabled\"')"
-        " where id = %(id)s and status <> 'disabled' returning id"
-        "), ended as (update webhook_deliveries set status = 'dead', next_attempt_at = null,"
-        " updated_at = now(), last_error = %(reason)s"
-        " where webhook_id = %(id)s and status = 'pending' and exists (select from changed))"
-        " select id from changed",
-        {"id": webhook_id, "reason": reason},
+        " where id = %(id)s and status <> 'disabled' returning id",
+        {"id": webhook_id},
     )
     return bool(rows)
+
+
+async def end_of_disabled(database: Queries, most: int) -> int:
+    """End what waits for webhooks that are disabled, at most so many; how many."""
+    rows = await database.query(
+        "update webhook_deliveries set status = 'dead', next_attempt_at = null,"
+        " updated_at = now(), last_error = 'the webhook is disabled'"
+        " where status = 'pending' and id in (select d.id from webhooks w"
+        " join webhook_deliveries d on d.webhook_id = w.id and d.status = 'pending'"
+        " where w.status = 'disabled' limit %(most)s) returning 1",
+        {"most": most},
+    )
+    return len(rows)

@@ -73,3 +73,14 @@ async def prune_deliveries(database: Database, days: int) -> int:
     first = first_id_at(await days_ago(database, days))
     rows = await database.query(_DELIVERIES, {"first": first, "days": days, "most": SLICE})
     return int(rows[0][0])
+
+
+async def prune_replays(database: Database, days: int) -> int:
+    """Replays that ended so many days ago."""
+    return len(
+        await database.query(
+            "delete from webhook_replays where id in (select id from webhook_replays"
+            " where ended_at < now() - make_interval(days => %(days)s) limit %(most)s) returning 1",
+            {"days": days, "most": SLICE},
+        )
+    )

@@ -71,6 +71,13 @@ Index(
     WEBHOOK_DELIVERIES.c.created_at,
     WEBHOOK_DELIVERIES.c.id,
 )
+Index(
+    "ix_webhook_deliveries_dead",
+    WEBHOOK_DELIVERIES.c.webhook_id,
+    WEBHOOK_DELIVERIES.c.created_at,
+    WEBHOOK_DELIVERIES.c.id,
+    postgresql_where=text("status = 'dead'"),
+)
 
 WEBHOOK_ATTEMPTS = Table(
     "webhook_attempts",
