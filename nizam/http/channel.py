@@ -43,6 +43,7 @@ answered together."""
 LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _MOST_DIGITS = 15
+_BLANK = (b" ", b"\t")
 _END_OF_HEAD = b"\r\n\r\n"
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*\Z")
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 414: b"URI Too Long"} | {
@@ -138,7 +139,9 @@ class BoundedChannel(HTTPChannel):
     def _take_head(self, data: bytes) -> bytes:
         """Read the lines of a head that has come whole, and give back what follows it.
 
-        LineReceiver copies all that follows, the body too, behind each line.
+        LineReceiver copies all that follows, the body too, behind each line; and a field of one
+        line, as all of them are here, need not be kept until it is known that the next line is
+        another one.
         """
         end = data.find(_END_OF_HEAD, 0, self.totalHeadersSize)
         if end < 0:
@@ -147,8 +150,15 @@ class BoundedChannel(HTTPChannel):
         # What a request is answered with may bring on the next one, which is for later.
         self._busyReceiving = True
         try:
-            for line in data[:end].split(b"\r\n"):
-                self.lineReceived(line)
+            first, *lines = data[:end].split(b"\r\n")
+            self.lineReceived(first)
+            for line in lines:
+                if self._closing:
+                    return b""
+                if line[:1] in _BLANK or not self.requests:
+                    self.lineReceived(line)
+                else:
+                    self.headerReceived(line)
             self.lineReceived(b"")
         finally:
             self._busyReceiving = False
@@ -173,7 +183,7 @@ class BoundedChannel(HTTPChannel):
             return
         if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
             self.lineLengthExceeded(line)
-        elif line[:1] in (b" ", b"\t"):
+        elif line[:1] in _BLANK:
             self._refuse(BadRequest("a line of the header must not begin with a space"))
         else:
             super().lineReceived(line)  # type: ignore[no-untyped-call]
