@@ -25,6 +25,11 @@ class Faults:
         self._seen = 0
         self._kept: WeakKeyDictionary[object, bytes] = WeakKeyDictionary()
 
+    @property
+    def seen(self) -> int:
+        """How many event frames were sent, or would have been without faults."""
+        return self._seen
+
     def change(self, frame: bytes, connection: object) -> Iterator[bytes]:
         """What is sent to the connection in place of `frame`, and after it."""
         self._seen += 1

@@ -73,8 +73,9 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
     def doRead(self) -> None:  # noqa: N802 - Twisted's name
         try:
             super().doRead()
-        except psycopg2.Error:
-            # Nobody is waiting for an answer, so nobody else is told.
+        except (psycopg2.Error, ValueError):
+            # Nobody is waiting for an answer, so nobody else is told. A ValueError comes of
+            # watching on a socket that libpq closed meanwhile: txpostgres asks it too early.
             self.reactor.removeReader(self)
             self._on_lost()
 

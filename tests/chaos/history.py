@@ -175,6 +175,16 @@ class History:
         return self.of(Setting)[0]
 
     @property
+    def arrivals(self) -> list[Arrival]:
+        """All webhooks that came."""
+        return self.of(Arrival)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All that clients did, without what was looked up at the end."""
+        return [it for it in self.of(Operation) if it.action != "final"]
+
+    @property
     def calls(self) -> list[CallTruth]:
         """What the switch knows of each call."""
         return self.of(CallTruth)

@@ -406,6 +406,14 @@ PLANTED: dict[str, tuple[str, Callable[[], History], str]] = {
         ),
         "is there 2 times",
     ),
+    "a repeated create that was refused": (
+        "writes",
+        lambda: good(
+            operation("create", f"{ACME} x", "unknown", object="3002"),
+            operation("create", f"{ACME} x", "refused", object="3002", status=409),
+        ),
+        "was answered 409",
+    ),
     "a program that ended": ("trouble", lambda: good(Trouble("it ended", BEGIN)), "it ended"),
 }
 

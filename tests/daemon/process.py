@@ -53,6 +53,11 @@ class DaemonProcess:
         """Its process id; None when it was ended."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended although nobody ended it."""
+        return self._child is not None and self._child.poll() is not None
+
     def another(self, http_port: int, log: Path) -> DaemonProcess:
         """One more instance with the same settings, not started yet."""
         environment = self._environment | {"NIZAM_HTTP_PORT": str(http_port)}
@@ -144,7 +149,7 @@ def frozen(pid: int | None) -> Iterator[None]:
     assert pid is not None
     # The parent first, so that it starts nothing more.
     os.kill(pid, signal.SIGSTOP)
-    stopped = [pid, *_descendants(pid)]
+    stopped = [pid, *descendants(pid)]
     try:
         for child in stopped[1:]:
             _signal(child, signal.SIGSTOP)
@@ -154,11 +159,12 @@ def frozen(pid: int | None) -> Iterator[None]:
             _signal(process, signal.SIGCONT)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The processes that it started, and those that they did."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in map(int, (task / "children").read_text().split()):
-            found += [child, *_descendants(child)]
+            found += [child, *descendants(child)]
     return found
 
 

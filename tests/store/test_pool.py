@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import psycopg2
@@ -12,10 +14,12 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
+from twisted.logger import LogLevel, globalLogPublisher
 
 from nizam.errors import DatabaseUnavailable
 from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool, Transaction
+from tests.chaos.proxy import FaultyProxy
 
 TENANT = UUID("01937a5e-0000-7000-8000-0000000000aa")
 
@@ -198,3 +202,29 @@ async def test_a_transaction_begins_on_a_live_connection_after_a_restart(
 
     await pool.transaction(add)
     assert await pool.query("select revision from platform_state") == [(1,)]
+
+
+async def test_connections_that_are_reset_idle_or_new_are_replaced_without_a_word(
+    database: str,
+) -> None:
+    url = urlsplit(database)
+    proxy = FaultyProxy(reactor, [(url.hostname or "", url.port or 0)], Random(1))
+    proxy.start()
+    netloc = f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
+    pool = Pool(reactor, urlunsplit(url._replace(netloc=netloc)), size=2, name="test")
+    logged: list[Any] = []
+    globalLogPublisher.addObserver(logged.append)
+    try:
+        await pool.start()
+        for refuse in (False, True, False):
+            proxy.weather.refuse = refuse
+            proxy.reset()
+            if refuse:
+                with pytest.raises(DatabaseUnavailable):
+                    await pool.query("select 1", deadline=1.0)
+        assert await pool.query("select 1", deadline=10.0) == [(1,)]
+    finally:
+        globalLogPublisher.removeObserver(logged.append)
+        await pool.stop()
+        await proxy.stop()
+    assert [it for it in logged if it["log_level"] in (LogLevel.error, LogLevel.critical)] == []

@@ -47,6 +47,8 @@ def _object_problems(operations: Iterable[Operation]) -> list[str]:
             possible.add(written)
         elif it.status == 404 and None not in possible:
             found.append(f"{it.action} finds nothing, should be {_words(possible)}")
+        elif it.action == "create":
+            found.append(f"{it.action} was answered {it.status}, though it was only repeated")
     if finals > 1:
         found.append(f"is there {finals} times")
     return found

@@ -1,0 +1,267 @@
+"""One run from its plan to what the checkers say."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import psycopg2
+from twisted.internet.task import deferLater
+
+from nizam.sim.settings import Durations
+from tests.chaos.checkers import check
+from tests.chaos.checkers.calls import call_problems
+from tests.chaos.clients import Workload, final_objects, look
+from tests.chaos.history import Fault, History, Posted, Probe, Setting, Trouble
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.schedule import Step
+from tests.chaos.stored import read, read_tables
+from tests.chaos.world import DURATIONS, World, build, in_thread, tear_down
+from tests.daemon.process import until
+from tests.daemon.site import XML_PASSWORD, XML_USERNAME
+
+RECORDS_SECONDS: Final = 5.0
+"""Within so long after recovery every call has a right summary and legs."""
+DELIVERIES_SECONDS: Final = 90.0
+"""A dead worker's deliveries go on when it has been silent for 15 s; then there are retries."""
+Say = Callable[[str], None]
+
+
+@attrs.frozen
+class Plan:
+    """What is to be run. `seed` decides everything that is drawn by lot; `steps` are the faults;
+    a simulated second takes `pace` real ones."""
+
+    seed: int
+    seconds: float
+    steps: tuple[Step, ...]
+    calls_per_second: float = 5.0
+    instances: int = 1
+    clients: int = 2
+    pace: float = 0.1
+    durations: Durations = DURATIONS
+
+
+@attrs.frozen
+class Outcome:
+    """What came of a run: problems by checker (none if all is well), and figures to print."""
+
+    history: History
+    problems: Mapping[str, list[str]]
+    figures: Mapping[str, float]
+
+    def words(self, most: int = 10) -> str:
+        """The problems, the first ones of each checker."""
+        lines = []
+        for name, them in self.problems.items():
+            lines.append(f"{name}: {len(them)}")
+            lines += [f"  {it}" for it in them[:most]]
+        return "\n".join(lines)
+
+
+async def run(
+    reactor: Any, plan: Plan, folder: Path, say: Say = lambda _: None, file: Path | None = None
+) -> Outcome:
+    """Build a world in `folder`, break it as planned, and check what was seen.
+
+    The history is written to `file` too, line by line. `say` gets lines about how it goes.
+    """
+    history = History(file)
+    world = await build(
+        reactor,
+        folder,
+        history,
+        seed=plan.seed,
+        instances=plan.instances,
+        pace=plan.pace,
+        durations=plan.durations,
+    )
+    try:
+        figures = await _Run(world, plan, say)()
+    finally:
+        await tear_down(world)
+        history.close()
+    return Outcome(history, check(history), figures)
+
+
+class _Run:
+    def __init__(self, world: World, plan: Plan, say: Say) -> None:
+        self._world = world
+        self._plan = plan
+        self._say = say
+        self._history = world.history
+        self._begin = 0.0
+
+    async def __call__(self) -> dict[str, float]:
+        world, plan = self._world, self._plan
+        self._begin = world.reactor.seconds()
+        self._history.add(_setting(world, plan, self._begin))
+        workload = Workload(world, plan.seed, plan.clients)
+        workload.start()
+        world.switch.calls.start(plan.calls_per_second)
+        events_before, cpu_before = world.switch.faults.seen, _cpu(world)
+        try:
+            await self._break(plan.steps)
+            left = self._begin + plan.seconds - world.reactor.seconds()
+            await deferLater(world.reactor, max(0.0, left))
+        finally:
+            world.switch.stop_calls()
+            await workload.stop()
+        seconds = world.reactor.seconds() - self._begin
+        events = world.switch.faults.seen - events_before
+        figures = {"seconds of load": seconds, "events of the switch per second": events / seconds}
+        figures |= {"CPU seconds of the daemon": _cpu(world) - cpu_before}
+        figures |= await self._settle()
+        return figures | _figures(self._history)
+
+    async def _break(self, steps: Sequence[Step]) -> None:
+        nemesis = Nemesis(self._world)
+        late = 0.0
+        for number, step in enumerate(steps, 1):
+            due = self._begin + step.at + late
+            await deferLater(self._world.reactor, max(0.0, due - self._world.reactor.seconds()))
+            fault = await nemesis.inflict(step)
+            # What recovery took is added to what follows, so that pauses stay pauses.
+            late = max(late, fault.recovered - self._begin - step.at - step.seconds)
+            self._say(
+                f"{number}/{len(steps)} {step.kind.name}: {fault.ended - fault.began:.2f} s,"
+                f" recovered {fault.recovered - fault.ended:.2f} s later;"
+                f" {len(self._world.switch.truth.calls)} calls so far"
+            )
+
+    async def _settle(self) -> dict[str, float]:
+        """Let all calls end and everything be stored and told; note what there is then."""
+        world, history = self._world, self._history
+        await world.switch.drain()
+        await self._post_spooled()
+        truth = world.switch.truth.calls
+        begin = world.reactor.seconds()
+
+        async def recorded() -> bool:
+            if await in_thread(lambda: _count(world.dsn, _SUMMARIES)) < len(truth):
+                return False
+            stored = await in_thread(lambda: read(world.dsn))
+            return not call_problems(truth, stored, whole=False)
+
+        if not await until(world.reactor, recorded, RECORDS_SECONDS, pause=0.25):
+            text = f"summaries and legs are not right {RECORDS_SECONDS:g} s after recovery"
+            history.add(Trouble(text, world.reactor.seconds()))
+        records = world.reactor.seconds() - begin
+
+        async def told() -> bool:
+            return not await in_thread(lambda: _count(world.dsn, _OPEN))
+
+        await until(world.reactor, told, DELIVERIES_SECONDS, pause=0.5)
+        deliveries = world.reactor.seconds() - begin
+        self._say(f"records were right after {records:.1f} s, all told after {deliveries:.1f} s")
+        await final_objects(world)
+        for tenant in world.tenants:
+            sample = await look(world, tenant)
+            if sample is None or sample.shown:
+                text = f"calls are shown when there are none: {sample and sample.shown}"
+                history.add(Trouble(text, world.reactor.seconds()))
+        for daemon in world.daemons:
+            if daemon.ended:
+                history.add(Trouble("an instance ended by itself", world.reactor.seconds()))
+            for line, number in Counter(daemon.logged("critical")).most_common(5):
+                text = f"logged {number} times: {line}"
+                history.add(Trouble(text, world.reactor.seconds()))
+        for call in truth:
+            history.add(call)
+        for leg_id in world.switch.truth.posted:
+            history.add(Posted(leg_id))
+        history.add_tables(await in_thread(lambda: read_tables(world.dsn)))
+        errors = [line for it in world.daemons for line in it.logged("error")]
+        for line, number in Counter(it[:200] for it in errors).most_common(5):
+            self._say(f"logged {number} times: {line}")
+        return {
+            "calls placed": world.switch.truth.placed,
+            "CDRs posted again by the operator": self._spooled,
+            "errors logged": len(errors),
+            "seconds until records were right": records,
+            "seconds until all was told": deliveries,
+        }
+
+    async def _post_spooled(self) -> None:
+        """Post the records that FreeSWITCH could not, as its operator does."""
+        self._spooled = 0
+        for path in sorted((self._world.folder / "refused").glob("*.cdr.json")):
+            status = 0
+            for daemon in self._world.daemons:
+                status, _ = await daemon.request(
+                    "POST",
+                    "/freeswitch/cdr",
+                    data=path.read_bytes(),
+                    headers={"Content-Type": "application/json"},
+                    auth=(XML_USERNAME, XML_PASSWORD),
+                )
+                if status == 200:
+                    self._history.add(Posted(path.name.partition(".")[0]))
+                    self._spooled += 1
+                    break
+            if status != 200:
+                text = f"a record of the spool was answered {status}"
+                self._history.add(Trouble(text, self._world.reactor.seconds()))
+
+
+_SUMMARIES: Final = "select count(*) from cdrs"
+_OPEN: Final = "select count(*) from webhook_deliveries where status in ('pending', 'delivering')"
+
+
+def _count(dsn: str, sql: str) -> int:
+    connection = psycopg2.connect(dsn, connect_timeout=5)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return int((cursor.fetchone() or (0,))[0])
+    finally:
+        connection.close()
+
+
+def _setting(world: World, plan: Plan, started: float) -> Setting:
+    owners = {it.domain: it.id for it in world.tenants}
+    owners |= {it.did.removeprefix("+"): it.id for it in world.tenants}
+    endpoints = {
+        name: (it.id, is_ordered)
+        for it in world.tenants
+        for name, is_ordered in it.endpoints.items()
+    }
+    return Setting(plan.seed, started, owners, endpoints, plan.instances)
+
+
+def _figures(history: History) -> dict[str, float]:
+    stored = history.stored
+    arrivals = {(it.endpoint, it.event_id) for it in history.arrivals}
+    api = [it for it in history.of(Probe) if it.what == "api"]
+    answers = Counter(it.status for it in api)
+    faults = history.of(Fault)
+    return {
+        "calls": len(history.calls),
+        "events stored": len(stored.all_events),
+        "legs": sum(map(len, stored.legs.values())),
+        "deliveries": len(stored.deliveries),
+        "webhooks that came again": len(history.arrivals) - len(arrivals),
+        "writes acknowledged": sum(it.outcome == "done" for it in history.operations),
+        "writes without an answer": sum(it.outcome == "unknown" for it in history.operations),
+        "gaps": sum(it["type"] == "node.gap" for it in stored.node_events),
+        "faults": len(faults),
+        "longest recovery, s": max((it.recovered - it.ended for it in faults), default=0.0),
+        "slowest answer of the API, s": max((it.seconds for it in api), default=0.0),
+        "API probes answered 200": answers[200],
+        "API probes answered 503": answers[503],
+        "API probes without an answer": answers[0],
+    }
+
+
+def _cpu(world: World) -> float:
+    """CPU seconds that the instances which run now have used."""
+    total = 0
+    for daemon in world.daemons:
+        if daemon.pid is not None:
+            fields = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
