@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from nizam.errors import MalformedJson, ValidationFailed
+from nizam.errors import DatabaseUnavailable, MalformedJson, ValidationFailed
 from nizam.fsxml.cdr import read_cdr, record_uuid
 from nizam.http.node_credentials import NodeCredentials
 
@@ -87,7 +88,10 @@ class CdrResource(Resource):
             # 503 would make FreeSWITCH send the same again, and keep it for ever.
             self._log.error("no CDR: {reason}", reason=failure.value.detail)
             return 400, failure.value.detail
-        self._log.failure("a CDR was not accepted", failure)
+        if isinstance(failure.value, DatabaseUnavailable | DeferredTimeoutError):
+            self._log.warn("a CDR is not stored yet: {reason}", reason=str(failure.value))
+        else:
+            self._log.failure("a CDR was not accepted", failure)
         return 503, "not stored; send it again"
 
 

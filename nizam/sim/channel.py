@@ -282,7 +282,8 @@ class Channel:
                 ("Channel-Write-Codec-Rate", "8000"),
                 ("Channel-Write-Codec-Bit-Rate", "64000"),
             ]
-        headers += profile_headers("Caller", self.profile, self.times)
+        if self.times.created:  # else it was refused before it had a caller
+            headers += profile_headers("Caller", self.profile, self.times)
         if self.other_profile is not None:
             headers.append(("Other-Type", self.other_type))
             headers += profile_headers("Other-Leg", self.other_profile, self.other_times)

@@ -28,12 +28,11 @@ from nizam.store.system.cdrs import write_legs
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.recordings import write_recordings
 from nizam.switch.batch import Batch, decode, encode
+from nizam.switch.spill import Spill
 
 T = TypeVar("T")
 Deliveries = Sequence[tuple[UUID, UUID]]
 
-SPILL_KEY: Final = "nizam:intake:spill"
-REJECTED_KEY: Final = "nizam:intake:rejected"
 LINGER_SECONDS: Final = 0.004
 BATCH_ITEMS: Final = 500
 CAPACITY: Final = 200_000
@@ -41,7 +40,6 @@ STORE_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.25
 LEFT_SECONDS: Final = 2.0
 """Between looks at what was left in Redis while Redis is away and PostgreSQL is not."""
-_MOST_REJECTED: Final = 1000
 # SQLSTATE classes that blame the values: cardinality, data exceptions, integrity, program limits.
 _REFUSALS: Final = ("21", "22", "23", "54")
 # What goes first when there is no room: it matters least once it is late.
@@ -80,7 +78,7 @@ class Writer:
     ) -> None:
         self._clock = clock
         self._database = database
-        self._key_value = key_value
+        self._spill = None if key_value is None else Spill(key_value)
         self._on_deliveries = on_deliveries
         self._on_shed = on_shed
         self._capacity = capacity
@@ -88,7 +86,6 @@ class Writer:
         self._linger = linger
         self._pending = Batch()
         self._spilled = False
-        self._left_in_redis = False
         self._look_at = 0.0
         self._later: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
@@ -108,7 +105,6 @@ class Writer:
     def start(self) -> None:
         """Begin; what an earlier process left in Redis is stored first."""
         self._stopped = False
-        self._left_in_redis = self._key_value is not None
         self._soon(0.0)
 
     async def stop(self, seconds: float = 10.0) -> None:
@@ -174,7 +170,7 @@ class Writer:
             self._soon(0.0)
         elif self._spilled:
             self._soon(RETRY_SECONDS)
-        elif self._left_in_redis:
+        elif self._spill is not None and self._spill.left:
             self._soon(LEFT_SECONDS)
 
     def _tell_idle(self) -> None:
@@ -186,7 +182,8 @@ class Writer:
         """Store what is there; returns when it is stored, or when nothing can be done now."""
         if self._spilled and len(self._pending):
             await self._spill_pending()
-        if self._spilled or (self._left_in_redis and self._clock.seconds() >= self._look_at):
+        left = self._spill is not None and self._spill.left
+        if self._spilled or (left and self._clock.seconds() >= self._look_at):
             if not await self._drain():
                 self._spilled = True
                 return
@@ -205,39 +202,35 @@ class Writer:
 
     async def _spill_pending(self) -> None:
         """Append everything that waits to the list in Redis, as far as Redis takes it."""
-        while len(self._pending) and self._key_value is not None:
+        while len(self._pending) and self._spill is not None:
             batch = self._pending.take(self._batch_items)
             try:
-                await self._key_value.rpush(SPILL_KEY, encode(batch))
+                await self._spill.append(encode(batch))
             except KeyValueUnavailable as error:
                 self._pending.put_back(batch)
                 self._log.warn("Redis is away too: {error}", error=str(error))
                 return
-            self._left_in_redis = True
             batch.safe()
 
     async def _drain(self) -> bool:
-        """Store what is in Redis, oldest first; False when PostgreSQL does not take it.
+        """Store what was spilled, oldest first; False when PostgreSQL does not take it.
 
-        A batch is removed by its content after it was stored: two instances at the same list
-        store a batch twice at worst, which changes nothing, and lose none. With Redis away what
-        is in it stays for later.
+        With Redis away what is only there stays for later.
         """
-        while self._key_value is not None:
+        while self._spill is not None:
             try:
-                found = await self._key_value.lrange(SPILL_KEY, 0, 0)
-                if not found:
-                    self._left_in_redis = False
+                document = await self._spill.first()
+                if document is None:
                     break
                 try:
-                    await self._store(decode(found[0]))
+                    await self._store(decode(document))
                 except DatabaseUnavailable:
                     return False
                 except (AttributeError, KeyError, TypeError, ValueError) as error:
                     # Of another version, perhaps; those behind it must not wait for ever.
                     self._log.error("a batch in Redis cannot be read: {error}", error=str(error))
-                    await self._set_aside(found[0])
-                await self._key_value.lrem(SPILL_KEY, 1, found[0])
+                    await self._spill.set_aside(document)
+                self._spill.done(document)
             except KeyValueUnavailable:
                 self._look_at = self._clock.seconds() + LEFT_SECONDS
                 break
@@ -289,15 +282,11 @@ class Writer:
             return
         self._log.error("PostgreSQL refuses an item: {error}", error=str(error))
         metrics.EVENTS_SHED_TOTAL.labels("rejected").inc()
-        try:
-            await self._set_aside(encode(batch))
-        except (KeyValueUnavailable, TypeError, ValueError):
-            return
-
-    async def _set_aside(self, document: bytes) -> None:
-        if self._key_value is not None:
-            await self._key_value.rpush(REJECTED_KEY, document)
-            await self._key_value.ltrim(REJECTED_KEY, -_MOST_REJECTED, -1)
+        if self._spill is not None:
+            try:
+                await self._spill.set_aside(encode(batch))
+            except (KeyValueUnavailable, TypeError, ValueError):
+                return
 
     def _shed(self) -> None:
         """Make room: how calls were routed and the least important events first, then the oldest

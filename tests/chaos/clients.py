@@ -26,6 +26,7 @@ ANSWER_SECONDS: Final = 5.0
 BETWEEN_SECONDS: Final = (0.1, 0.4)
 RETRY_SECONDS: Final = 0.3
 MOST_OBJECTS: Final = 20
+CLOCK_SECONDS: Final = 0.02
 NO_ANSWER: Final = 0
 
 
@@ -49,7 +50,9 @@ class Answer:
 async def ask(world: World, method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """One request to the API; never raises."""
     began = world.reactor.seconds()
-    fields: dict[bytes | str, bytes | str] = {"Authorization": f"Bearer {world.api.key}", **headers}
+    fields: dict[bytes | str, bytes | str] = {"Authorization": f"Bearer {world.api.key}"}
+    for name, value in headers.items():
+        fields[name] = value
     if body is not None:
         fields["Content-Type"] = "application/json"
     try:
@@ -76,6 +79,7 @@ class Workload:
     def __init__(self, world: World, seed: int, clients_per_tenant: int = 2) -> None:
         self._world = world
         self._stopped = False
+        self._held_up: list[tuple[float, float]] = []
         self._running: set[Deferred[None]] = set()
         self._writers = [
             Writer(
@@ -98,6 +102,7 @@ class Workload:
         """Begin."""
         for writer in self._writers:
             self._spawn(writer.run(self))
+        self._spawn(self._watch_clock())
         self._spawn(self._probe())
         for tenant in self._world.tenants:
             self._spawn(self._look(tenant))
@@ -121,6 +126,16 @@ class Workload:
     async def pause(self, seconds: float) -> None:
         """Sleep."""
         await deferLater(self._world.reactor, seconds)
+
+    async def _watch_clock(self) -> None:
+        """Notice when this process does not get its turn: then nobody else's answer is late."""
+        while not self._stopped:
+            due = self._world.reactor.seconds() + CLOCK_SECONDS
+            await self.pause(CLOCK_SECONDS)
+            now = self._world.reactor.seconds()
+            self._held_up = [it for it in self._held_up if it[0] > now - 60]
+            if now - due > CLOCK_SECONDS / 2:
+                self._held_up.append((now, now - due))
 
     async def _probe(self) -> None:
         """Ask as FreeSWITCH does and as a client does, on a schedule whatever the answers take."""
@@ -164,7 +179,8 @@ class Workload:
 
     def _note_probe(self, what: str, status: int, began: float) -> None:
         seconds = self._world.reactor.seconds() - began
-        self._world.history.add(Probe(what, status, began, seconds))
+        lag = sum(late for at, late in self._held_up if at > began)
+        self._world.history.add(Probe(what, status, began, seconds, lag))
 
     async def _look(self, tenant: Tenant) -> None:
         while not self._stopped:

@@ -109,13 +109,17 @@ class Sample:
 
 @attrs.frozen
 class Probe:
-    """A question of FreeSWITCH's (`xml`) or a request to the API (`api`); status 0 is no answer."""
+    """A question of FreeSWITCH's (`xml`) or a request to the API (`api`); status 0 is no answer.
+
+    `lag` is for how long of that time whoever asked was held up itself, as by a busy machine.
+    """
 
     kind: ClassVar[str] = "probe"
     what: str
     status: int
     began: float
     seconds: float
+    lag: float = 0.0
 
 
 @attrs.frozen

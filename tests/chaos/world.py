@@ -128,8 +128,8 @@ async def build(
 ) -> World:
     """Start everything; calls are not placed yet. Blocks the reactor at no point."""
     random = Random(f"world {seed}")
-    postgres = PrivatePostgres(folder / "postgres")
-    redis = PrivateRedis(folder / "redis")
+    postgres = PrivatePostgres(folder / "postgres", durable=False)
+    redis = PrivateRedis(folder / "redis", durable=False)
     await in_thread(lambda: _start_servers(postgres, redis))
 
     def proxy(*targets: tuple[str, int]) -> FaultyProxy:

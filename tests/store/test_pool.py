@@ -14,7 +14,8 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from zope.interface import provider
 
 from nizam.errors import DatabaseUnavailable
 from nizam.store.listener import NotificationListener
@@ -213,7 +214,12 @@ async def test_connections_that_are_reset_idle_or_new_are_replaced_without_a_wor
     netloc = f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
     pool = Pool(reactor, urlunsplit(url._replace(netloc=netloc)), size=2, name="test")
     logged: list[Any] = []
-    globalLogPublisher.addObserver(logged.append)
+
+    @provider(ILogObserver)
+    def observe(event: Any) -> None:
+        logged.append(event)
+
+    globalLogPublisher.addObserver(observe)
     try:
         await pool.start()
         for refuse in (False, True, False):
@@ -224,7 +230,7 @@ async def test_connections_that_are_reset_idle_or_new_are_replaced_without_a_wor
                     await pool.query("select 1", deadline=1.0)
         assert await pool.query("select 1", deadline=10.0) == [(1,)]
     finally:
-        globalLogPublisher.removeObserver(logged.append)
+        globalLogPublisher.removeObserver(observe)
         await pool.stop()
         await proxy.stop()
     assert [it for it in logged if it["log_level"] in (LogLevel.error, LogLevel.critical)] == []

@@ -21,7 +21,8 @@ from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event
 from nizam.store.pool import Pool, Transaction
 from nizam.switch.batch import Batch, encode
-from nizam.switch.writer import REJECTED_KEY, SPILL_KEY, Writer
+from nizam.switch.spill import REJECTED_KEY, SPILL_KEY, Spill
+from nizam.switch.writer import Writer
 
 T = TypeVar("T")
 
@@ -103,6 +104,40 @@ async def test_what_came_while_postgresql_was_away_is_stored_when_it_is_back(ben
 
     await bench.until(all_there)
     await writer.stop()
+    assert await bench.key_value.llen(SPILL_KEY) == 0
+
+
+async def test_a_redis_that_forgets_what_waits_in_it_costs_nothing(bench: Bench) -> None:
+    bench.database.away = True
+    writer = bench.writer(bench.key_value, batch_items=10)
+    writer.start()
+    safe: Deferred[None] = Deferred()
+    batch = events(0, 35)
+    batch.waiters.append(safe)
+    writer.add(batch)
+    await safe
+    await bench.key_value.delete(SPILL_KEY)
+    bench.database.away = False
+
+    async def all_there() -> bool:
+        return await bench.stored() == list(range(35))
+
+    await bench.until(all_there)
+    await writer.stop()
+
+
+async def test_copies_of_what_waits_in_redis_are_bounded_and_nothing_is_taken_twice(
+    bench: Bench,
+) -> None:
+    spill = Spill(bench.key_value, most_bytes=10)
+    for it in (b"first", b"second", b"third"):
+        await spill.append(it)
+    taken = []
+    while (document := await spill.first()) is not None:
+        taken.append(document)
+        spill.done(document)
+    assert taken == [b"third", b"first", b"second"]
+    assert not spill.left
     assert await bench.key_value.llen(SPILL_KEY) == 0
 
 

@@ -10,8 +10,8 @@ from tests.chaos.schedule import FAULTS
 
 REFUSAL_SECONDS: Final = 1.2
 WELL_AGAIN_SECONDS: Final = 2.0
-BUSY_SECONDS: Final = 0.8
-"""What a machine that others use adds to an answer."""
+BUSY_SECONDS: Final = 0.3
+"""What a machine that others use adds to an answer, beside what the asker notes of that."""
 
 
 def check(history: History) -> list[str]:
@@ -24,20 +24,23 @@ def probe_problems(probes: Iterable[Probe], faults: Iterable[Fault]) -> list[str
     faults = list(faults)
     away = [it for it in faults if FAULTS[it.name].group == "daemon"]
     storage = [it for it in faults if FAULTS[it.name].storage == "postgres"]
+    slow = [it for it in faults if FAULTS[it.name].action in ("slow", "slice")]
     found = []
     for it in probes:
         end = it.began + it.seconds
+        late = it.seconds - it.lag > REFUSAL_SECONDS + BUSY_SECONDS
+        late = late and not any(overlapping(slow, it.began, end))
         if any(overlapping(away, it.began, end)):
             continue
         if it.what == "xml":
             if it.status != 200:
                 found.append(f"a question of the switch at {it.began:.3f} got {it.status}")
-            elif it.seconds > REFUSAL_SECONDS + BUSY_SECONDS:
+            elif late:
                 found.append(f"a question of the switch waited {it.seconds:.2f} s")
             continue
         without_storage = any(overlapping(storage, it.began - WELL_AGAIN_SECONDS, end))
         if it.status not in ((200, 503) if without_storage else (200,)):
             found.append(f"the API answered {it.status} at {it.began:.3f}")
-        elif it.seconds > REFUSAL_SECONDS + BUSY_SECONDS:
+        elif late:
             found.append(f"the API took {it.seconds:.2f} s to answer {it.status} at {it.began:.3f}")
     return found
