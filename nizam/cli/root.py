@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "admin": ("nizam.cli.admin:admin", "Make the first administrator or key of the platform."),
     "audit": ("nizam.cli.audit:audit", "Read and verify the audit log."),
     "scheduler": ("nizam.cli.scheduler:scheduler", "What is done on schedule: list, run."),
+    "usage": ("nizam.cli.usage:usage", "What tenants use; whether it agrees with the CDRs."),
     "secrets": ("nizam.cli.secrets:secrets", "Keys that encrypt stored secrets: status, rotate."),
 }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import attrs
@@ -89,6 +89,22 @@ class Tenants(Collection[Tenant]):
     def stats(self, it: Object[Tenant] | Id) -> Document:
         """How much the tenant has and does, against what it may."""
         return document(self.transport.request("GET", self._path(it, "stats")).json())
+
+    def usage(
+        self,
+        it: Object[Tenant] | Id,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        interval: Literal["day", "month"] | None = None,
+        group_by: Iterable[Literal["direction", "country", "gateway"]] = (),
+    ) -> Document:
+        """What the tenant has used from the first to the last day, both included, by its own time
+        zone; by default from the first of this month to today."""
+        parts = ",".join(group_by) or None
+        asked = {"first": first, "last": last, "interval": interval, "group_by": parts}
+        path = self._path(it, "usage")
+        return document(self.transport.request("GET", path, query=query_of(asked)).json())
 
     def limits(self, it: Object[Tenant] | Id, *, extension: str | None = None) -> Document:
         """How high the limits on the tenant's calls stand, those of one extension (by its number)

@@ -11,6 +11,7 @@ import attrs
 
 from nizam.events.fields import milliseconds
 from nizam.events.legs import Leg
+from nizam.routing.numbers import country_of
 
 _BUSY: Final = frozenset({"USER_BUSY", "NORMAL_CIRCUIT_CONGESTION"})
 _NO_ANSWER: Final = frozenset(
@@ -33,7 +34,8 @@ _CALLEE_HUNG_UP: Final = frozenset({"recv_bye", "recv_refuse"})
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """One call, as a CDR shows it. `source` is events, cdr, both or reconciled."""
+    """One call, as a CDR shows it. `source` is events, cdr, both or reconciled; `did` the DID that
+    it came to, `destination` the public number that it went to outside, in its `country`."""
 
     call_id: UUID
     tenant_id: UUID | None
@@ -56,6 +58,9 @@ class Summary:
     packet_loss_percent: float | None
     jitter_ms: float | None
     source: str
+    did: str | None
+    destination: str | None
+    country: str | None
     extension_ids: tuple[UUID, ...]
 
 
@@ -86,6 +91,8 @@ def summarise(call_id: UUID, legs: Sequence[Leg]) -> Summary:
     others = [leg for leg in legs if leg is not first]
     ended_at = max((leg.ended_at for leg in legs if leg.ended_at), default=None)
     measured = first if first.mos is not None else _first(leg for leg in others if leg.mos)
+    # Of what was tried after another, the last: a call that came back inside went nowhere outside.
+    destination = first.destination if any(leg.gateway for leg in legs) else None
     extensions = {leg.extension_id: None for leg in legs if leg.extension_id}
     answered_at = _answered_at(first, others)
     return Summary(
@@ -110,6 +117,9 @@ def summarise(call_id: UUID, legs: Sequence[Leg]) -> Summary:
         packet_loss_percent=measured.packet_loss_percent if measured else None,
         jitter_ms=measured.jitter_ms if measured else None,
         source=_source(legs),
+        did=first.did,
+        destination=destination,
+        country=None if destination is None else country_of(destination),
         extension_ids=tuple(extensions),
     )
 

@@ -47,7 +47,8 @@ class Leg:
 
     `from_events`, `from_cdr` and `reconciled` say where it was learnt from; several may hold.
     `call_id` is None when nothing says which call it is of. `number` is what was dialled to reach
-    the leg, `caller_number` who called it.
+    the leg, `caller_number` who called it. `did` is the DID that the call came to, `destination`
+    the public number that it was sent to outside, in E.164.
     """
 
     leg_id: UUID
@@ -85,6 +86,8 @@ class Leg:
     jitter_ms: float | None = None
     route: str | None = None
     revision: int | None = None
+    did: str | None = None
+    destination: str | None = None
 
     @property
     def duration_ms(self) -> int:
@@ -261,6 +264,8 @@ def _with_variables(leg: Leg, get: Callable[[str], str | None]) -> Leg:
         codec=get("read_codec"),
         route=_text(get("nizam_route")),
         revision=integer(get("nizam_revision")),
+        did=_text(get("nizam_did")),
+        destination=_text(get("nizam_destination")),
         mos=mos,
         packet_loss_percent=loss,
         jitter_ms=jitter,

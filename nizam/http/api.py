@@ -47,6 +47,7 @@ from nizam.http.stats import Stats
 from nizam.http.switch_nodes import SwitchNodes
 from nizam.http.tables import routes as routes_of_tables
 from nizam.http.tenants import Tenants
+from nizam.http.usage import Usage
 from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
@@ -166,6 +167,7 @@ class Api:
         found += Tenants(self.store, self.settings.retention.tenant_grace_days).routes()
         found += self._provisioning(crud).routes()
         found += Stats(self.store, self.live, self.store.primary.reactor.seconds).routes()
+        found += Usage(self.store).routes()
         documents, reactor = Documents(self.store), self.store.primary.reactor
         found += TenantDocuments(documents, reactor).routes()
         found += Revisions(self.store, documents, reactor).routes()

@@ -21,6 +21,7 @@ from nizam.http.schema_parts import (
     words,
 )
 from nizam.http.stats_schema import TENANT_STATS
+from nizam.http.usage_schema import USAGE
 
 __all__ = ["SCHEMAS", "list_of", "ref"]
 
@@ -209,6 +210,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "CallExplanation": CALL_EXPLANATION,
     "TenantStats": TENANT_STATS,
     "LimitsInUse": LIMITS_IN_USE,
+    "Usage": USAGE,
     **CALL_SCHEMAS,
 }
 """By their names in the document."""

@@ -24,6 +24,7 @@ _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
     "routing": ("explain",),
     "audit_logs": ("read",),
     "stats": ("read",),
+    "usage": ("read",),
     "document": ("read", "plan", "apply", "reveal"),
     "revisions": ("read", "rollback"),
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import time
+from uuid import UUID
 
 from twisted.logger import Logger
 
 from nizam.errors import MediaUnavailable
 from nizam.media.library import MediaLibrary
 from nizam.media.sweep import sweep
+from nizam.ops import usage
 from nizam.ops.purge import Purge, remove_strays
 from nizam.ops.scheduler import Outcome, Task, Turn, Work
 from nizam.settings import RetentionSettings
@@ -22,8 +24,11 @@ from nizam.store.system.mails import prune_mails
 MINUTE, HOUR = 60, 3600
 
 
-def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
-    """Every task; what `keep` says to keep for ever has none."""
+def scheduled_tasks(
+    keep: RetentionSettings, purge: Purge, devices: Callable[[], Mapping[UUID, int]] = dict
+) -> Sequence[Task]:
+    """Every task; what `keep` says to keep for ever has none. `devices` counts the registered
+    phones of each tenant."""
     found = [
         Task("purge", MINUTE, purge),
         Task("strays", HOUR, remove_strays),
@@ -31,6 +36,9 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge) -> Sequence[Task]:
         Task("change-feed", HOUR, _days(retention.prune_changes, keep.change_days)),
         Task("idempotency-keys", HOUR, _idempotency_keys),
         Task("media-files", HOUR, partial(_sweep, purge.media)),
+        Task("usage-calls-at-once", HOUR, usage.Peaks()),
+        Task("usage-storage", HOUR, usage.storage),
+        Task("usage-phones", 10 * MINUTE, usage.Devices(devices)),
     ]
     if keep.event_days:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))

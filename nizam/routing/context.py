@@ -88,6 +88,7 @@ class Routing:
 
     `caller` is the extension that makes the call, `did` the first of the tenant's DIDs that it
     is for, `zone_did` the DID whose time zone counts for what has none of its own.
+    `destination` is the public number that it is sent to outside, in E.164.
     `policy_caller` is the number and the name that a routing policy wants shown outside,
     `diverted` why the last extension forwarded the call.
     """
@@ -113,6 +114,7 @@ class Routing:
     policy_caller: tuple[str | None, str | None] = (None, None)
     diverted: str = "always"
     did: Entry[Did] | None = None
+    destination: str | None = None
     recorded_on_demand: bool = False
     from_node: bool = False
     hops: int = 0

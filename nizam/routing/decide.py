@@ -390,6 +390,10 @@ def _preamble(
         # The id itself: an expression would be a new id after a transfer.
         steps.append(Export("nizam_call_id", call_id))
     steps += (Set("nizam_route", route), Set("nizam_revision", str(view.revision)))
+    if routing.did is not None:
+        steps.append(Set("nizam_did", routing.did.body.number))
+    if routing.destination is not None:
+        steps.append(Set("nizam_destination", routing.destination))
     if routing.zone_did is not None:
         # What the call asks for next has to know it, too.
         steps.append(Set(ZONE_DID, str(routing.zone_did.id)))

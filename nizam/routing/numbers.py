@@ -59,6 +59,17 @@ def is_possible(e164: str) -> bool:
 
 
 @lru_cache(maxsize=20_000)
+def country_of(e164: str) -> str | None:
+    """The country of a number in E.164 (ISO 3166-1 alpha-2; `001` for networks of no country);
+    None when nobody has been given such numbers."""
+    try:
+        found = phonenumbers.region_code_for_number(phonenumbers.parse(e164))
+    except phonenumbers.NumberParseException:
+        return None
+    return None if found is None else str(found)
+
+
+@lru_cache(maxsize=20_000)
 def is_emergency(dialled: str, country: str) -> bool:
     """Whether `dialled` calls for help in `country`: 911, 112, 110 ..."""
     short = dialled.isdigit() and dialled.isascii() and len(dialled) <= _LONGEST_FOR_HELP

@@ -55,11 +55,13 @@ class Carrier:
 
 @attrs.frozen
 class WayOut:
-    """A route that the call may take, who is shown on it, the carriers in order."""
+    """A route that the call may take, who is shown on it, the carriers in order; the number in
+    E.164 if it is a public one."""
 
     route: Entry[OutboundRoute]
     shown: Shown
     carriers: tuple[Carrier, ...]
+    e164: str | None = None
 
 
 @attrs.frozen
@@ -78,6 +80,7 @@ def dial_out(routing: Routing, dialled: str) -> Plan | None:
         routing.outcome = "denied"
         return (Hangup(way.cause),)
     route = way.route.body
+    routing.destination = way.e164
     routing.enter(way.route, f"route {route.name}")
     causes = tuple(it for it in route.failover_causes if it not in NEVER_FAILOVER)
     last = len(way.carriers) - 1
@@ -146,7 +149,8 @@ def find_way(routing: Routing, dialled: str, *, counted: bool = True) -> WayOut 
             roomy = with_room(routing, entry, gateways) if counted else gateways
             if roomy:
                 carriers = tuple(Carrier(it, _number(routing, route, it, target)) for it in roomy)
-                return WayOut(entry, choose(routing, route), carriers)
+                costs = _costs(routing, route, target)[0]
+                return WayOut(entry, choose(routing, route), carriers, costs)
             full = True
             continue
         routing.note("outbound", "failed", f"route {route.name} has no gateway in use", entry)

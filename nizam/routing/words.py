@@ -76,6 +76,8 @@ _UNSAID = frozenset(
         "nizam_call_id",
         "nizam_route",
         "nizam_revision",
+        "nizam_did",
+        "nizam_destination",
         HOPS,
         ZONE_DID,
         FLOW_NEXT,

@@ -284,6 +284,7 @@ MATRIX: dict[str, Row] = {
     "create_tenant": Row("tenants:write", place="platform"),
     "tenant_stats": Row("stats:read", LOOK),
     "tenant_limits": Row("stats:read", LOOK),
+    "tenant_usage": Row("usage:read", LOOK),
     "provision_tenant": Row("tenants:write", place="platform"),
     "get_tenant": Row("tenants:read", LOOK),
     "replace_tenant": Row("tenants:write", place="tenants"),

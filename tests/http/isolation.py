@@ -130,6 +130,11 @@ def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
             (call_id, call_id, str(tenant_id)),
         )
         cursor.execute(
+            "insert into usage_entries (at, tenant_id, kind, call_id, direction, calls)"
+            " values (now(), %s, 'call', %s, 'internal', 1)",
+            (str(tenant_id), call_id),
+        )
+        cursor.execute(
             "insert into call_decisions (decided_at, channel_id, question, tenant_id, call_id,"
             " node, document) values (now(), %s, 'core 1', %s, %s, 'fs1', %s)",
             (call_id, str(tenant_id), call_id, json.dumps(_DECISION)),

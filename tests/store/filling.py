@@ -15,6 +15,8 @@ from nizam.store.system.purge import NOT_IN_SLICES
 from nizam.store.tables import all_tables
 
 _numbers = itertools.count(1)
+_WORDS = {("usage_entries", "kind"): "peak_calls"}
+"""What columns take that hold one of a few words."""
 
 
 async def fill_tables(pool: Pool, tenant_id: UUID, rows: int = 1) -> dict[str, int]:
@@ -79,6 +81,8 @@ def _value(column: Column[Any], tenant_id: UUID, known: dict[str, Any]) -> Any:
     if column.foreign_keys:
         return known[next(iter(column.foreign_keys)).target_fullname]
     number = next(_numbers)
+    if (column.table.name, column.name) in _WORDS:
+        return _WORDS[column.table.name, column.name]
     kind = type(column.type).__name__.lower()
     if kind in ("uuid", "text"):
         return new_id() if kind == "uuid" else f"text {number}"

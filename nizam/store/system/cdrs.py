@@ -13,6 +13,7 @@ import orjson
 from nizam.events.cdr import Summary, has_first_leg, summarise
 from nizam.events.legs import Leg, merge
 from nizam.store.system.events import Database, WriteResult, json_argument, repair_tenants
+from nizam.store.system.usage import BOOK_CALLS
 from nizam.store.tables.cdrs import CDR_LEGS, CDRS
 
 _KEY: Final = ("leg_id", "started_at")
@@ -62,13 +63,14 @@ def _summary_sql() -> str:
     changes = [f"{name} = excluded.{name}" for name in names if name not in ("call_id",)]
     columns = [name for name in names if name != "extension_ids"]
     return (
-        "with forgotten as (delete from cdrs"  # noqa: S608 - no values from outside
-        " where call_id = any(%(strangers)s::uuid[]))"
+        "with given as (select * from jsonb_to_recordset(%(cdrs)s::jsonb)"  # noqa: S608
+        f" as it({_recordset(CDRS, columns)}, extension_ids jsonb)),"
+        " forgotten as (delete from cdrs where call_id = any(%(strangers)s::uuid[])),"
+        f" booked as ({BOOK_CALLS})"
         f" insert into cdrs as c ({', '.join(columns)}, extension_ids)"
         f" select {', '.join(columns)},"
         " array(select jsonb_array_elements_text(extension_ids)::uuid)"
-        f" from jsonb_to_recordset(%(cdrs)s::jsonb) as it({_recordset(CDRS, columns)},"
-        " extension_ids jsonb) order by call_id"
+        " from given order by call_id"
         f" on conflict (call_id, started_at) do update set {', '.join(changes)},"
         " updated_at = now()"
     )
@@ -90,10 +92,11 @@ where call_id = any(%(calls)s::uuid[]) and started_at between %(first)s and %(la
 async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     """Merge `legs` into what is stored and bring the summaries of their calls up to date.
 
-    Four statements in the given transaction, however many legs there are; calls are locked one
-    after another in a fixed order, so that two instances with legs of the same call each see the
-    other's. A call is summarised from the moment that its first leg has ended. Events that were
-    stored before the tenant of their call was known get it: the result is about those.
+    What the calls use is booked in the ledger. Four statements in the given transaction, however
+    many legs there are; calls are locked one after another in a fixed order, so that two instances
+    with legs of the same call each see the other's. A call is summarised from the moment that its
+    first leg has ended. Events that were stored before the tenant of their call was known get it:
+    the result is about those.
     """
     merged: dict[UUID, Leg] = {}
     for leg in legs:
@@ -106,14 +109,8 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     calls = sorted({str(row[0]) for row in touched})
     times = [row[1] for row in touched]
     await database.query(_LOCK, {"calls": calls})
-    found = await database.query(
-        _READ,
-        {
-            "calls": calls,
-            "first": min(times) - _LONGEST_CALL,
-            "last": max(times) + _LONGEST_CALL,
-        },
-    )
+    span = {"first": min(times) - _LONGEST_CALL, "last": max(times) + _LONGEST_CALL}
+    found = await database.query(_READ, {"calls": calls, **span})
     by_call: dict[UUID, list[Leg]] = {}
     for row in found:
         leg = _leg(row)
@@ -132,7 +129,12 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     ]
     await database.query(
         _UPSERT_SUMMARIES,
-        {"cdrs": json_argument([attrs.asdict(it) for it in summaries]), "strangers": strangers},
+        {
+            "cdrs": json_argument([attrs.asdict(it) for it in summaries]),
+            "strangers": strangers,
+            "booked": [*strangers, *(it.call_id for it in summaries)],
+            **span,
+        },
     )
     return await repair_tenants(database, _tenants(summaries, merged.values()))
 

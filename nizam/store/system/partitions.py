@@ -1,5 +1,5 @@
-"""The monthly partitions of events, call detail records and decisions on calls: made ahead, dropped
-by age."""
+"""The monthly partitions of events, call detail records, decisions on calls and usage: made ahead,
+dropped by age."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ PARTITIONED: Final = {
     "cdr_legs": "started_at",
     "cdrs": "started_at",
     "call_decisions": "decided_at",
+    "usage_entries": "at",
 }
 """Their names, and the column whose month they are divided by."""
 MONTHS_AHEAD: Final = 3

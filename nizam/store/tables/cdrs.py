@@ -50,6 +50,8 @@ CDR_LEGS = Table(
     Column("jitter_ms", Float),
     Column("route", Text),
     Column("revision", BigInteger),
+    Column("did", Text),
+    Column("destination", Text),
     postgresql_partition_by="RANGE (started_at)",
 )
 """`call_known` is false while `call_id` is only inferred from who originated the leg."""
@@ -83,8 +85,20 @@ CDRS = Table(
     Column("extension_ids", ARRAY(UUID), nullable=False, server_default=text("'{}'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("did", Text),
+    Column("destination", Text),
+    Column("country", Text),
     postgresql_partition_by="RANGE (started_at)",
 )
 Index(None, CDRS.c.tenant_id, CDRS.c.started_at, CDRS.c.call_id)
 Index(None, CDRS.c.tenant_id, CDRS.c.from_number, CDRS.c.started_at)
 Index(None, CDRS.c.tenant_id, CDRS.c.to_number, CDRS.c.started_at)
+Index(None, CDRS.c.extension_ids, postgresql_using="gin")
+Index(
+    "ix_cdrs_tenant_id_did",
+    CDRS.c.tenant_id,
+    CDRS.c.did,
+    CDRS.c.started_at,
+    postgresql_where=text("did is not null"),
+)
+Index(None, CDRS.c.created_at, postgresql_using="brin")
