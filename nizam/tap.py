@@ -45,7 +45,6 @@ from nizam.ops.prometheus import MetricsResource, StallMeter
 from nizam.ops.purge import Purge
 from nizam.ops.scheduled import scheduled_tasks
 from nizam.ops.scheduler import Scheduler
-from nizam.ops.usage import registered
 from nizam.options import Options
 from nizam.recordings.keeper import RecordingKeeper
 from nizam.routing.snapshot import Snapshot
@@ -435,7 +434,7 @@ class _Parts:
         leader = Leader(self.reactor, self.primary, SCHEDULER_LEASE, name)
         end_sign_ins = api.signing_in.sign_ins.revoke_all
         purge = Purge(store, api.media, self.key_value, end_sign_ins)
-        tasks = scheduled_tasks(self.settings.retention, purge, lambda: registered(api.live))
+        tasks = scheduled_tasks(self.settings.retention, purge, api.live)
         scheduler = Scheduler(self.reactor, self.primary, leader, tasks)
         self._services += [leader, scheduler]
         return scheduler

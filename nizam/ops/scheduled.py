@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import time
 from uuid import UUID
 
+import attrs
 from twisted.logger import Logger
 
 from nizam.errors import MediaUnavailable
@@ -15,20 +16,25 @@ from nizam.media.sweep import sweep
 from nizam.ops import usage
 from nizam.ops.purge import Purge, remove_strays
 from nizam.ops.scheduler import Outcome, Task, Turn, Work
+from nizam.ops.unheard import LATE_HOURS, UnheardCalls
 from nizam.settings import RetentionSettings
 from nizam.store.revisions import prune_revisions
 from nizam.store.system import partitions, retention
 from nizam.store.system.audit import prune_chains
 from nizam.store.system.mails import prune_mails
+from nizam.switch.live import LiveState
 
 MINUTE, HOUR = 60, 3600
 
 
-def scheduled_tasks(
-    keep: RetentionSettings, purge: Purge, devices: Callable[[], Mapping[UUID, int]] = dict
-) -> Sequence[Task]:
-    """Every task; what `keep` says to keep for ever has none. `devices` counts the registered
-    phones of each tenant."""
+def scheduled_tasks(keep: RetentionSettings, purge: Purge, live: LiveState) -> Sequence[Task]:
+    """Every task; what `keep` says to keep for ever has none. `live` shows what the switch nodes
+    have now."""
+
+    def is_live(node: str, call_id: UUID) -> bool:
+        return live.get("calls", node, str(call_id)) is not None
+
+    unheard = UnheardCalls(live.links, is_live)
     found = [
         Task("purge", MINUTE, purge),
         Task("strays", HOUR, remove_strays),
@@ -38,7 +44,9 @@ def scheduled_tasks(
         Task("media-files", HOUR, partial(_sweep, purge.media)),
         Task("usage-calls-at-once", HOUR, usage.Peaks()),
         Task("usage-storage", HOUR, usage.storage),
-        Task("usage-phones", 10 * MINUTE, usage.Devices(devices)),
+        Task("usage-phones", 10 * MINUTE, usage.Devices(lambda: usage.registered(live))),
+        Task("unheard-calls", MINUTE, unheard),
+        Task("unheard-calls-late", HOUR, attrs.evolve(unheard, seconds=LATE_HOURS * HOUR)),
     ]
     if keep.event_days:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))

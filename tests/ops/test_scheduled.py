@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from twisted.internet.task import Clock
 
 from nizam.model.identifiers import new_id
 from nizam.ops.scheduled import scheduled_tasks
@@ -16,6 +17,7 @@ from nizam.settings import RetentionSettings, load
 from nizam.store.pool import Pool
 from nizam.store.system.partitions import make_partitions
 from nizam.store.system.scheduled_tasks import task_states
+from nizam.switch.live import LiveState
 from tests.ops.conftest import Instance
 from tests.ops.test_purge import Yard, key_value, library, media_root, yard
 from tests.store.conftest import Workshop
@@ -26,7 +28,7 @@ KEEP = load(None, {"APP_ENV": "testing"}).settings.retention
 
 
 def tasks(yard: Yard, keep: RetentionSettings) -> list[Any]:
-    return list(scheduled_tasks(keep, yard.purge))
+    return list(scheduled_tasks(keep, yard.purge, LiveState(Clock())))
 
 
 async def test_what_is_kept_for_ever_has_no_task(yard: Yard) -> None:

@@ -112,8 +112,7 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     span = {"first": min(times) - _LONGEST_CALL, "last": max(times) + _LONGEST_CALL}
     found = await database.query(_READ, {"calls": calls, **span})
     by_call: dict[UUID, list[Leg]] = {}
-    for row in found:
-        leg = _leg(row)
+    for leg in map(_leg, found):
         if leg.call_id is not None:
             by_call.setdefault(leg.call_id, []).append(leg)
     summaries = [
@@ -137,6 +136,19 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
         },
     )
     return await repair_tenants(database, _tenants(summaries, merged.values()))
+
+
+async def legs_of_calls(database: Database, calls: Sequence[tuple[UUID, datetime]]) -> list[Leg]:
+    """What is stored of the legs of these calls, each with the time that it began."""
+    if not calls:
+        return []
+    times = [started_at for _, started_at in calls]
+    args = {
+        "calls": [str(call_id) for call_id, _ in calls],
+        "first": min(times) - _LONGEST_CALL,
+        "last": max(times) + _LONGEST_CALL,
+    }
+    return [_leg(row) for row in await database.query(_READ, args)]
 
 
 def _tenants(summaries: Iterable[Summary], legs: Iterable[Leg]) -> list[tuple[UUID, UUID]]:
