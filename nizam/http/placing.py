@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -49,6 +50,8 @@ from nizam.switch.preflight import Preflight
 
 MOST_WAIT_SECONDS: Final = 25
 _EXAMPLE: Final = {"from": "1001", "to": "+12025550199"}
+_SHOWN: Final = re.compile(r"\A\+?[0-9A-Za-z*#]{1,32}\Z")
+_NOBODY: Final = "anonymous"
 _COST: Final = 5
 """Requests that one such call counts for in the rate limits."""
 
@@ -116,13 +119,14 @@ class Placing:
             _check_is_not_in(found, supervisor)
             node = str(found["node"])
             self.control.links.command_link(node)
+            watched = _number_of(view, found, target)
             it = self._origination(
                 view,
                 supervisor,
                 new_id(),
                 node,
-                dialled=_number_of(found, target),
-                shown_name=f"{how} {_number_of(found, target)}",
+                dialled=watched,
+                shown_name=f"{how} {watched}",
                 ring_seconds=wanted.ring_seconds,
                 auto_answer=False,
                 caller_id=None,
@@ -317,11 +321,14 @@ def _check_is_not_in(found: Document, supervisor: Entry[Extension]) -> None:
         raise Conflict("the supervisor's extension is in the call")
 
 
-def _number_of(found: Document, leg: UUID) -> str:
-    """The number of whoever is at the leg; of one that has none to be dialled, that of the call."""
-    own = {it["leg_id"]: it.get("number") for it in found["legs"]}
-    number = str(own.get(str(leg)) or "")
-    return number if number.lstrip("+").isalnum() and number.isascii() else "0"
+def _number_of(view: TenantView, found: Document, leg: UUID) -> str:
+    """The number of whoever is at the leg, as far as it can be shown as one."""
+    known: Mapping[str, Any] = next(it for it in found["legs"] if it["leg_id"] == str(leg))
+    number = str(found.get("from") if known.get("direction") == "inbound" else known.get("number"))
+    if known["extension_id"] is not None:
+        entry = view.get(Extension, UUID(known["extension_id"]))
+        number = number if entry is None else entry.body.number
+    return number if _SHOWN.match(number) else _NOBODY
 
 
 def _name_of(view: TenantView, number: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nizam.sim import endings, legs
+from nizam.sim import endings, keypad, legs
 from nizam.sim.causes import continues, is_true
 from nizam.sim.channel import Channel, Times
 from nizam.sim.dialling import Dialler
@@ -100,7 +100,7 @@ async def _talk(call: Call, b: Channel) -> None:
             try:
                 await a.waiter.sleep(None)
             except Perform as wanted:
-                await call.perform_named(wanted.application, wanted.data)
+                await keypad.perform_aside(call, wanted.application, wanted.data)
     except Interruption as reason:
         if b.controlled_by is a.waiter:
             cause = reason.cause if isinstance(reason, Joined) else "NORMAL_CLEARING"
@@ -154,7 +154,7 @@ async def converse(call: Call, joined: Joined) -> None:
             try:
                 await channel.waiter.sleep(None)
             except Perform as wanted:
-                await call.perform_named(wanted.application, wanted.data)
+                await keypad.perform_aside(call, wanted.application, wanted.data)
     except Interruption as reason:
         if channel.ended or not isinstance(reason, LegEnded):
             _let_go(channel, peer, joined.leads)

@@ -134,6 +134,7 @@ class Channel:
     half_typed: str = ""
     outcalls: list[str] = attrs.field(factory=list)
     sent_keys: str = ""
+    aside: list[tuple[str, str]] | None = None
     muted: bool = False
     listeners: list[tuple[str, str]] = attrs.field(factory=list)
 

@@ -180,7 +180,11 @@ def _action(exchange: Exchange, channel: Channel, digit: str) -> bool:
 
 
 def run_on(exchange: Exchange, channel: Channel, application: str, data: str) -> None:
-    """Runs an application on a connected leg, which stays connected unless that moves it."""
+    """Runs an application on a connected leg, which stays connected unless that moves it; after
+    those that it runs already in this way."""
+    if channel.aside is not None:
+        channel.aside.append((application, data))
+        return
     call = exchange.sessions.get(channel.uuid)
     if call is not None:
         channel.waiter.interrupt(Perform(application, data))
@@ -189,10 +193,20 @@ def run_on(exchange: Exchange, channel: Channel, application: str, data: str) ->
     exchange.spawn(_aside(exchange, call, application, data))
 
 
+async def perform_aside(call: Call, application: str, data: str) -> None:
+    """Runs an application in between, and what was asked for meanwhile; raises Interruption."""
+    waiting = call.channel.aside = [(application, data)]
+    try:
+        while waiting:
+            await call.perform_named(*waiting.pop(0))
+    finally:
+        call.channel.aside = None
+
+
 async def _aside(exchange: Exchange, call: Call, application: str, data: str) -> None:
     """Runs an application on a leg whose dialplan another leg runs."""
     try:
-        await call.perform_named(application, data)
+        await perform_aside(call, application, data)
     except (Joined, Transferred) as moved:
         exchange.redirect(call.channel, moved)
     except LegEnded:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
@@ -13,10 +15,12 @@ import pytest_twisted
 import treq
 
 from nizam.dev.demo import DOMAIN, sip_password
+from nizam.embedded.process import free_port
 from nizam.sim.people import Manner
 from nizam.sim.settings import User
 from tests.daemon.walking import Town
 from tests.daemon.walking import town as town_of
+from tests.fsxml.attacks import ATTACKS
 
 pytestmark = pytest.mark.time_limit(90)
 
@@ -259,8 +263,95 @@ async def a_supervisor_listens(town: Town) -> None:
         await town.calls_are_known(0)
 
 
+async def nothing_typed_is_more_than_an_argument(town: Town) -> None:
+    call_id = await talking(town)
+    ben = town.ben.leg.uuid
+    received: list[bytes] = []
+    for connection in town.site.switch.connections:
+        _listen(connection, received)
+    asked = 0
+    for attack in ATTACKS:
+        if len(attack) > 10_000:
+            continue
+        for path, body in (
+            ("calls", {"from": attack, "to": "1002"}),
+            ("calls", {"from": "1001", "to": attack}),
+            ("calls", {"from": "1001", "to": "1002", "caller_id": attack}),
+            (f"calls/{call_id}/hangup", {"leg_id": ben, "cause": attack}),
+            (f"calls/{call_id}/hold", {"leg_id": attack}),
+            (f"calls/{call_id}/transfer", {"to": attack}),
+            (f"calls/{call_id}/park", {"lot": attack}),
+            (f"calls/{call_id}/bridge", {"other_call_id": attack}),
+            (f"calls/{call_id}/play", {"sound": attack, "leg_id": ben}),
+            (f"calls/{call_id}/say", {"text": attack}),
+            (f"calls/{call_id}/dtmf", {"digits": attack, "leg_id": ben}),
+            (f"calls/{call_id}/eavesdrop", {"by": attack}),
+        ):
+            answer = await ask(town, path, body)
+            asked += 1
+            known = (200, 202, 400, 404, 409, 422)
+            assert answer.status in known, (path, attack, answer)
+    assert asked > 500
+    said = b"".join(received).decode()
+    # Sounds and keys that are what they look like are played and sent; nothing else is said.
+    for command in filter(None, said.split("\n\n")):
+        assert _HARMLESS.fullmatch(command), command
+
+
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_HARMLESS = re.compile(
+    rf"bgapi (?:uuid_broadcast {_UUID} 'playback::[A-Za-z0-9_.%(),;=/:-]+' both"
+    rf"|uuid_send_dtmf {_UUID} [0-9A-D*#wW]+@100"
+    rf"|uuid_transfer {_UUID} [0-9+*#]+ XML acme\.example\.test)\nJob-UUID: {_UUID}"
+    # What NIZAM asks by itself.
+    r"|api (?:show|uuid_dump|sofia|global_getvar|xml_flush_cache|eval|reloadacl)[^\n]*"
+)
+
+
+def _listen(connection: Any, received: list[bytes]) -> None:
+    take = connection.dataReceived
+
+    def listened(data: bytes) -> None:
+        received.append(data)
+        take(data)
+
+    connection.dataReceived = listened
+
+
+async def another_instance_steers_calls(town: Town) -> None:
+    """One that hears no events: it has links of its own, for commands alone."""
+    first = town.site.daemon
+    with TemporaryDirectory() as folder:
+        second = first.another(free_port(), Path(folder) / "second.log")
+        second.change({"NIZAM_ROLES": "api"})
+        second.start()
+        try:
+            await second.ready()
+            town.site.daemon = second
+            placed = await done(town, "calls?wait=20", {"from": "1001", "to": "1002"})
+            assert placed["state"] == "answered"
+            await town.stage.until(lambda: bool(town.ben.legs) and town.ben.leg.bridged)
+            await done(town, f"calls/{placed['call_id']}/mute")
+            town.site.daemon = first
+            outcome = await ask(town, f"calls/{placed['call_id']}/outcome", method="GET")
+            assert outcome.json == placed
+            town.site.daemon = second
+            await done(town, f"calls/{placed['call_id']}/hangup")
+            await town.stage.until(lambda: not town.anna.legs and not town.ben.legs)
+            assert second.logged("error", "critical") == []
+        finally:
+            town.site.daemon = first
+            second.kill()
+
+
 WALKS: list[tuple[Callable[[Town], Awaitable[None]], ...]] = [
-    (click_to_call, outcomes_are_told, routing_has_a_say, whoever_answers_of_two_phones),
+    (
+        click_to_call,
+        outcomes_are_told,
+        routing_has_a_say,
+        another_instance_steers_calls,
+        whoever_answers_of_two_phones,
+    ),
     (
         a_call_ends_and_goes_elsewhere,
         calls_are_joined,
@@ -268,6 +359,7 @@ WALKS: list[tuple[Callable[[Town], Awaitable[None]], ...]] = [
         recordings_are_steered,
         a_call_waits,
         a_supervisor_listens,
+        nothing_typed_is_more_than_an_argument,
     ),
 ]
 
