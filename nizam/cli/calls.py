@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nizam.cli.access import Access, api_options
+from nizam.cli.call_control import add_call_commands
 from nizam.cli.events import line
 from nizam.cli.explain import print_decision
 from nizam.cli.output import json_option, print_json, print_object, print_rows
@@ -21,7 +22,7 @@ REGISTRATIONS = ("user", "user_agent", "network_ip", "network_port", "node", "re
 
 @click.group()
 def call() -> None:
-    """Calls that are under way, and the course of any call."""
+    """Calls: place and steer them, and see the course of any."""
 
 
 @click.group()
@@ -63,6 +64,7 @@ def _get(group: click.Group, part: str, text: str) -> None:
             print_object(getattr(tenant, part).get(call_id), as_json=as_json)
 
 
+add_call_commands(call)
 _get(call, "calls", "Show one call that is under way.")
 _get(cdr, "cdrs", "Show one call that has ended, with its legs.")
 

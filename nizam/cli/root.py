@@ -53,7 +53,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "music-on-hold": ("nizam.cli.sounds:music_on_hold", "Music on hold, and its files."),
     "webhook": ("nizam.cli.webhook:webhook", "Webhooks, their deliveries, and sending again."),
     "queue": ("nizam.cli.queue:queue", "The queue of deliveries: monitor, replay, purge."),
-    "call": ("nizam.cli.calls:call", "Calls under way, and the course of any call."),
+    "call": ("nizam.cli.calls:call", "Place calls, steer those under way, see the course of any."),
     "cdr": ("nizam.cli.calls:cdr", "Calls that have ended."),
     "registration": ("nizam.cli.calls:registration", "Phones that are registered."),
     "events": ("nizam.cli.events:events", "What happens: list events, or follow them."),

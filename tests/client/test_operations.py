@@ -23,6 +23,7 @@ GIVEN: dict[str, Any] = {
     "it": ID,
     "name": str(ID),
     "call_id": ID,
+    "what": "dead",
     "other_call_id": ID,
     "text": "-",
     "digits": "1",

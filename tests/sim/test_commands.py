@@ -42,6 +42,13 @@ LONG = Script("test", ACME, "1002", caller=USERS[0], ring=0.5, talk=100_000.0)
         (f"uuid_hold {NOBODY}", "+OK Success\n"),
         ("uuid_hold", "-USAGE: [off|toggle] <uuid> [<display>]\n-ERR Operation failed\n"),
         (f"uuid_record {NOBODY} start /x.wav", "-ERR Cannot locate session!\n"),
+        # These by mod_commands.c.
+        (f"uuid_bridge {NOBODY} {NOBODY}", "-ERR Invalid uuid\n"),
+        (f"uuid_park {NOBODY}", "-ERR No such channel!\n"),
+        (f"uuid_broadcast {NOBODY} 'playback::x.wav' both", "-ERR invalid uuid\n"),
+        (f"uuid_break {NOBODY} both all", "-ERR No such channel!\n"),
+        (f"uuid_send_dtmf {NOBODY} 12@100", "-ERR Cannot locate session!\n"),
+        (f"uuid_audio {NOBODY} stop", "-ERR No such channel!\n"),
         ("sofia_contact */nobody@nowhere.example.test", "error/user_not_registered"),
         ("sofia profile external killgw nosuch", "-ERR no such gateway.\n"),
         ("xml_flush_cache id 1001 nowhere.example.test", "+OK cleared 0 entries\n"),
