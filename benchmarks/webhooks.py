@@ -70,7 +70,7 @@ class Bench:
             self.database,
             DeliveryQueue(self.key_value),
             EgressAgent(self.reactor, [ip_network("127.0.0.0/8")]),
-            lambda _, stored: stored,
+            lambda _, field, stored: stored,
             name="benchmark",
         )
         self.worker.startService()

@@ -414,8 +414,8 @@ class _Parts:
     def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:
         settings = self.settings.webhooks
 
-        def reveal(webhook_id: UUID, sealed: str) -> str:
-            return box.decrypt(sealed, "webhook", webhook_id, "secret")
+        def reveal(webhook_id: UUID, field: str, sealed: str) -> str:
+            return box.decrypt(sealed, "webhook", webhook_id, field)
 
         return WebhookWorker(
             self.reactor,

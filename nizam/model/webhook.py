@@ -20,6 +20,9 @@ DEFAULT_RETRY_SCHEDULE: tuple[int, ...] = (5, 30, 120, 600, 3600, 14400, 43200, 
 _RESERVED_HEADERS = frozenset(
     {"host", "content-length", "content-type", "connection", "transfer-encoding", "user-agent"}
 )
+_CREDENTIAL_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
+)
 
 
 def _web_address(value: str) -> str:
@@ -60,6 +63,20 @@ class WebhookFilter(Value):
     """Only events of calls to this DID, in E.164."""
 
 
+class WebhookAuthentication(Value):
+    """A header field that proves to the endpoint who sends."""
+
+    header: HeaderName = "Authorization"
+    """Its name."""
+    value: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[ -~]*$")]
+        | None,
+        Field(json_schema_extra={"writeOnly": True}),
+    ] = None
+    """Its value, such as Bearer and a token. It is stored encrypted and never shown; without one
+    no such field is sent."""
+
+
 class Webhook(Body):
     """An address of the tenant's own that is told what happens. The signing secret is generated
     and shown once."""
@@ -75,7 +92,9 @@ class Webhook(Body):
     )
     """What deliveries are signed with; generated when it is left out."""
     headers: Annotated[dict[HeaderName, HeaderValue], Field(default_factory=dict)]
-    """Header fields that are sent with every delivery."""
+    """Header fields that are sent with every delivery; what is secret goes into authentication."""
+    authentication: WebhookAuthentication = WebhookAuthentication()
+    """A header field whose value nobody is shown."""
     filter: WebhookFilter = WebhookFilter()
     """Which of these events."""
     retry_schedule_seconds: Annotated[
@@ -95,10 +114,17 @@ class Webhook(Body):
 
     @model_validator(mode="after")
     def _headers(self) -> Self:
-        for name in self.headers:
+        for name in (*self.headers, self.authentication.header):
             if name.lower() in _RESERVED_HEADERS or name.lower().startswith("webhook-"):
                 raise PydanticCustomError(
                     "reserved_header", "the header {name} is set by NIZAM", {"name": name}
+                )
+        for name in self.headers:
+            if name.lower() in {*_CREDENTIAL_HEADERS, self.authentication.header.lower()}:
+                raise PydanticCustomError(
+                    "credential_header",
+                    "the header {name} goes into authentication, where its value is encrypted",
+                    {"name": name},
                 )
         return self
 
@@ -108,7 +134,7 @@ RESOURCE = Resource(
     path="webhooks",
     body=Webhook,
     columns=(Column("url"), Column("status"), Column("enabled", "boolean")),
-    secrets=(Secret("secret", "webhook_secret"),),
+    secrets=(Secret("secret", "webhook_secret"), Secret("authentication.value")),
     search=("url", "description"),
     read_only=("status",),
     # Calls need its secret, to sign what servers are asked; its headers may be credentials.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import attrs
@@ -68,9 +68,14 @@ def never_sent(delivery: Delivery, reason: str) -> Done:
 
 
 def conclude(
-    endpoint: Endpoint, delivery: Delivery, exchange: Exchange, random: Callable[[], float]
+    endpoint: Endpoint,
+    delivery: Delivery,
+    exchange: Exchange,
+    random: Callable[[], float],
+    hidden: Iterable[str] = (),
 ) -> Done:
-    """What follows from a request; it is counted in the metrics. `random` gives 0.0 <= x < 1.0."""
+    """What follows from a request; it is counted in the metrics. `random` gives 0.0 <= x < 1.0.
+    Of the answer nothing in `hidden` is kept: endpoints may repeat what they were sent."""
     moment = datetime.fromtimestamp(exchange.ended, UTC)
     reply, status = exchange.reply, exchange.status
     number = delivery.attempts + 1
@@ -89,7 +94,7 @@ def conclude(
         started_at=datetime.fromtimestamp(exchange.began, UTC),
         duration_ms=round((exchange.ended - exchange.began) * 1000),
         response_status=status,
-        head=_text(reply.head) if reply is not None else None,
+        head=_text(reply.head, hidden) if reply is not None else None,
         error=exchange.error if exchange.error is not None else _complaint(status),
     )
     metrics.WEBHOOK_ATTEMPT_SECONDS.labels(
@@ -107,9 +112,14 @@ def _fate(outcome: Outcome, ended: float) -> tuple[Status, Fate]:
     return "dead", "dead"
 
 
-def _text(head: bytes) -> str:
+def _text(head: bytes, hidden: Iterable[str]) -> str:
     # PostgreSQL's text holds every character but NUL.
-    return head.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    text = head.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    for secret in hidden:
+        # Of "Bearer token" the token alone is a secret, too.
+        for part in (secret, *secret.split()[1:]):
+            text = text.replace(part, "***")
+    return text
 
 
 def _complaint(status: int | None) -> str | None:

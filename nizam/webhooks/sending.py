@@ -21,10 +21,10 @@ from nizam.webhooks.recording import Recorder
 from nizam.webhooks.signing import key_of, signed_headers
 
 STOP_SECONDS = 20.0
-_KEYS_KEPT = 10_000
+_SECRETS_KEPT = 10_000
 
-Reveal = Callable[[UUID, str], str]
-"""The signing secret of a webhook in plain text, from its id and what is stored encrypted."""
+Reveal = Callable[[UUID, str, str], str]
+"""A secret of a webhook in plain text, from its id, the field, and what is stored encrypted."""
 
 
 class Sender:
@@ -55,7 +55,7 @@ class Sender:
         self._random = random
         self._turned_away = turned_away
         self._free = free
-        self._keys: dict[tuple[UUID, str], bytes] = {}
+        self._secrets: dict[tuple[UUID, str, str], str] = {}
         self._under_way: set[Deferred[None]] = set()
         self._timers: dict[UUID, Any] = {}
         self._stopping = False
@@ -159,7 +159,8 @@ class Sender:
             timer.cancel()
         exchange = Exchange(began, self._clock.seconds(), reply, error)
         self._lanes.finish(turn, exchange.ended, exchange.ended - began, alive=exchange.alive)
-        self._recorder.add(conclude(endpoint, turn.delivery, exchange, self._random))
+        hidden = self._authentication(endpoint).values()
+        self._recorder.add(conclude(endpoint, turn.delivery, exchange, self._random, hidden))
         self._turn_away(lane)
         self.go_on()
         self._time(lane)
@@ -174,19 +175,27 @@ class Sender:
     async def _request(self, endpoint: Endpoint, delivery: Delivery) -> Reply:
         assert delivery.event is not None  # noqa: S101 - whoever accepted it saw to it
         body = envelope_bytes(delivery.event)
-        keys = [self._key(endpoint.id, it) for it in endpoint.secrets]
+        keys = [key_of(self._secret(endpoint.id, "secret", it)) for it in endpoint.secrets]
         headers = {
             **endpoint.headers,
+            **self._authentication(endpoint),
             "Content-Type": "application/json",
             "User-Agent": f"NIZAM/{__version__}",
             **signed_headers(keys, delivery.event.id, int(self._clock.seconds()), body),
         }
         return await self._egress.post(endpoint.url, headers, body, endpoint.timeout)
 
-    def _key(self, webhook_id: UUID, encrypted: str) -> bytes:
-        key = self._keys.get((webhook_id, encrypted))
-        if key is None:
-            if len(self._keys) > _KEYS_KEPT:
-                self._keys.clear()
-            key = self._keys[webhook_id, encrypted] = key_of(self._reveal(webhook_id, encrypted))
-        return key
+    def _authentication(self, endpoint: Endpoint) -> dict[str, str]:
+        if endpoint.authentication is None:
+            return {}
+        name, sealed = endpoint.authentication
+        return {name: self._secret(endpoint.id, "authentication.value", sealed)}
+
+    def _secret(self, webhook_id: UUID, field: str, sealed: str) -> str:
+        known = self._secrets.get((webhook_id, field, sealed))
+        if known is None:
+            if len(self._secrets) > _SECRETS_KEPT:
+                self._secrets.clear()
+            known = self._reveal(webhook_id, field, sealed)
+            self._secrets[webhook_id, field, sealed] = known
+        return known

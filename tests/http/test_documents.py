@@ -372,7 +372,8 @@ async def test_secrets_are_in_no_plan_audit_row_event_or_revision(server: Server
     hook = {
         "url": "https://example.com/hooks/nizam",
         "event_types": ["extension.*"],
-        "headers": {"Authorization": canary},
+        "headers": {"X-Team": canary},
+        "authentication": {"value": canary},
     }
     document: dict[str, Any] = {
         "extensions": [{"number": "1001", "display_name": "A", "sip_password": canary}],
@@ -385,6 +386,8 @@ async def test_secrets_are_in_no_plan_audit_row_event_or_revision(server: Server
         answer = await server.request("GET", f"{tenant}/{path}")
         assert answer.status == 200, path
         assert canary.encode() not in answer.body, path
+    (shown,) = (await server.request("GET", f"{tenant}/webhooks")).json["data"]
+    assert shown["authentication"] == {"header": "Authorization"}
     wrong = {"extensions": [{**document["extensions"][0], "ring_seconds": 1}]}
     assert canary.encode() not in (await apply(server, tenant, wrong)).body
 

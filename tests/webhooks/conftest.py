@@ -60,7 +60,7 @@ class Bench:
             self.database,
             self.queue,
             EgressAgent(self.reactor, LOOPBACK),
-            lambda webhook_id, stored: stored,
+            lambda webhook_id, field, stored: stored,
             name=name,
             **options,
         )
@@ -157,6 +157,10 @@ class Bench:
             if result:
                 return
             await self.pause(0.01)
+
+    async def settled(self, webhook_id: UUID) -> bool:
+        """Whether every delivery of a webhook has succeeded."""
+        return set(await self.statuses(webhook_id)) == {"succeeded"}
 
     async def until_statuses(self, webhook_id: UUID, *wanted: str) -> None:
         async def as_wanted() -> bool:

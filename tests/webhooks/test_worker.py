@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -301,21 +302,68 @@ async def test_a_test_event_goes_to_its_webhook_only(bench: Bench) -> None:
     assert (seen.path, seen.event["type"]) == ("a", "webhook.test")
 
 
-async def test_during_a_rotation_each_secret_verifies(bench: Bench) -> None:
+async def test_the_published_library_verifies_every_delivery_also_during_a_rotation(
+    bench: Bench,
+) -> None:
+    """Before, during and after: whoever has one of the live secrets accepts every attempt, with
+    any one bit changed nobody does."""
+    answers = iter([Answer(500)])
+    bench.receiver.behave["a"] = lambda _: next(answers, Answer(204))
     webhook = await bench.add_webhook("a")
     old, new = bench.secrets[webhook], new_secret()
+    worker = bench.start()
+
+    async def deliver(count: int) -> list[Received]:
+        before = len(bench.receiver.received)
+        worker.enqueue((await bench.write(*(bench.event() for _ in range(count)))).deliveries)
+        await bench.until(lambda: bench.settled(webhook))
+        return bench.receiver.received[before:]
+
+    first = await deliver(3)
+    assert len(first) == 4
     until = datetime.now(UTC) + timedelta(hours=1)
     await tenant_deliveries.keep_previous_secret(bench.database, webhook, until)
-    await bench.database.query(
+    await bench.database.execute(
         "update webhooks set secrets = jsonb_build_object('secret', %s::text) where id = %s",
         (new, webhook),
     )
-    worker = bench.start()
-    worker.enqueue((await bench.write(bench.event())).deliveries)
-    await bench.until_statuses(webhook, "succeeded")
-    (seen,) = bench.receiver.received
-    for secret in (old, new):
-        standardwebhooks.Webhook(secret).verify(seen.body, seen.headers)
+    during = await deliver(3)
+    await bench.database.execute("update webhook_states set previous_secret_until = now()")
+    after = await deliver(2)
+    for requests, good, bad in (
+        (first, [old], [new]),
+        (during, [old, new], [new_secret()]),
+        (after, [new], [old]),
+    ):
+        for seen in requests:
+            for secret in good:
+                event = standardwebhooks.Webhook(secret).verify(seen.body, seen.headers)
+                assert event == seen.event
+            for secret in bad:
+                assert not _verifies(secret, seen.body, seen.headers)
+    seen = during[0]
+    for changed in _with_one_bit_changed(seen.body):
+        assert not _verifies(new, changed, seen.headers)
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        for value in _with_one_bit_changed(seen.headers[name].encode()):
+            headers = {**seen.headers, name: value.decode("latin-1")}
+            both = name == "webhook-signature"
+            # Of two signatures one may be spoilt: the other one is for the other secret.
+            assert not all(_verifies(it, seen.body, headers) for it in (old, new)) or not both
+            assert both or not _verifies(new, seen.body, headers)
+
+
+def _verifies(secret: str, body: bytes, headers: dict[str, str]) -> bool:
+    try:
+        standardwebhooks.Webhook(secret).verify(body, headers)
+    except (standardwebhooks.WebhookVerificationError, ValueError):
+        return False
+    return True
+
+
+def _with_one_bit_changed(data: bytes) -> Iterator[bytes]:
+    for place in range(len(data)):
+        yield data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 async def test_a_deleted_webhook_is_given_up_visibly(bench: Bench) -> None:
@@ -387,3 +435,22 @@ async def test_the_backlog_of_one_endpoint_delays_no_other_of_its_partition(benc
     worker.enqueue((await bench.write(bench.event())).deliveries)
     await bench.until(lambda: bench.receiver.on("healthy"))
     assert bench.reactor.seconds() - began < 1.0
+
+
+async def test_a_secret_header_is_sent_and_cut_out_of_what_is_kept_of_the_answer(
+    bench: Bench,
+) -> None:
+    def echo(seen: Received) -> Answer:
+        return Answer(200, body=f"you said {seen.headers['x-key']} and abc-123".encode())
+
+    bench.receiver.behave["a"] = echo
+    webhook = await bench.add_webhook("a", authentication={"header": "X-Key"})
+    await bench.database.execute(
+        "update webhooks set secrets = secrets || "
+        "jsonb_build_object('authentication.value', 'Bearer abc-123') where id = %s",
+        (webhook,),
+    )
+    bench.start().enqueue((await bench.write(bench.event())).deliveries)
+    await bench.until_statuses(webhook, "succeeded")
+    assert bench.receiver.received[0].headers["x-key"] == "Bearer abc-123"
+    assert (await bench.attempts(webhook))[0].response_head == "you said *** and ***"

@@ -80,6 +80,8 @@ class Endpoint:
     active: bool
     paused: bool
     secrets: tuple[str, ...]
+    authentication: tuple[str, str] | None = None
+    """A header field's name, and its value encrypted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -144,7 +146,8 @@ select c.id, c.webhook_id, c.tenant_id, c.attempt_count, c.schedule_offset,
        e.type, e.occurred_at, e.core_id, e.sequence, e.node, e.tenant_id, e.call_id, e.leg_id,
        e.data,
        w.body, w.enabled, w.secrets ->> 'secret',
-       case when s.previous_secret_until > now() then s.previous_secret end
+       case when s.previous_secret_until > now() then s.previous_secret end,
+       w.secrets ->> 'authentication.value'
 from claimed c
 left join call_events e on e.occurred_at = c.event_occurred_at and e.id = c.event_id
 left join webhooks w on w.id = c.webhook_id
@@ -200,6 +203,7 @@ def _endpoint(
     enabled: bool | None,
     secret: str | None,
     previous: str | None,
+    credential: str | None,
 ) -> Endpoint | None:
     if body is None:
         return None
@@ -216,6 +220,9 @@ def _endpoint(
         active=bool(enabled) and body["status"] != "disabled",
         paused=body["status"] == "paused",
         secrets=tuple(it for it in (secret, previous) if it is not None),
+        authentication=None
+        if credential is None
+        else (body["authentication"]["header"], credential),
     )
 
 
