@@ -35,6 +35,9 @@ from nizam.store.migrate import upgrade
 RATE = 200
 SATURATED = 10_000
 ENDPOINTS = 8
+BLACK_HOLES = 5
+BLACK_HOLE_PATH = "?black-hole"
+ROUNDS = 3
 _CHUNK = 500
 
 
@@ -120,12 +123,43 @@ class Bench:
         """Let the reactor run."""
         await deferLater(self.reactor, seconds, lambda: None)
 
-    async def settled(self) -> None:
+    async def point(self, webhooks: list[UUID], path: str) -> None:
+        """Let webhooks be sent to the endpoint's path, and what it said before be forgotten."""
+        await self.give_up(webhooks)
+        await self.database.execute(
+            "update webhooks set body = body || jsonb_build_object('status', 'active', 'url',"
+            " %s::text || id::text || %s::text, 'timeout_seconds', 3) where id = any(%s::uuid[])",
+            (f"http://127.0.0.1:{self.port}/", path, webhooks),
+        )
+
+    async def give_up(self, webhooks: list[UUID]) -> None:
+        """Wait for nothing of these any more."""
+        await self.database.execute(
+            "update webhook_deliveries set status = 'succeeded'"
+            " where status = 'pending' and webhook_id = any(%s::uuid[])",
+            (webhooks,),
+        )
+        while await self.left(webhooks):
+            await self.pause(0.1)
+            await self.database.execute(
+                "update webhook_deliveries set status = 'succeeded'"
+                " where status = 'pending' and webhook_id = any(%s::uuid[])",
+                (webhooks,),
+            )
+
+    async def left(self, webhooks: list[UUID] | None = None) -> int:
+        """How many deliveries of these webhooks, or of all, have not succeeded."""
+        ((left,),) = await self.database.query(
+            "select count(*) from webhook_deliveries where status <> 'succeeded'"
+            " and (%(ids)s::uuid[] is null or webhook_id = any(%(ids)s::uuid[]))",
+            {"ids": webhooks},
+        )
+        return int(left)
+
+    async def settled(self, webhooks: list[UUID] | None = None) -> None:
         """Until every delivery has succeeded and its attempt is stored."""
         while True:
-            ((left,),) = await self.database.query(
-                "select count(*) from webhook_deliveries where status <> 'succeeded'"
-            )
+            left = await self.left(webhooks)
             if not left:
                 return
             await self.pause(0.05)
@@ -156,6 +190,7 @@ async def measure(bench: Bench, result: report.Report, seconds: float) -> None:
                 lower_is_better=True,
             )
         )
+    await black_holes(bench, result, seconds)
     for _ in range(ENDPOINTS):
         await bench.add_webhook("call.ended")
     rates, costs = [], []
@@ -190,21 +225,61 @@ async def measure(bench: Bench, result: report.Report, seconds: float) -> None:
     result.notes["attempts_stored"] = stored
 
 
-async def latency(bench: Bench, seconds: float) -> list[float]:
-    """Write one event at each tick of the rate, whatever becomes of the ones before."""
+async def black_holes(bench: Bench, result: report.Report, seconds: float) -> None:
+    """What it costs the healthy half of the endpoints when the other half takes connections and
+    never answers: the same endpoints and events, by turns all healthy and half black-holed."""
+    kind = "call.answered"
+    healthy, holes = [], []
+    for _ in range(BLACK_HOLES):
+        healthy.append(await bench.add_webhook(kind))
+        holes.append(await bench.add_webhook(kind))
+    alone: list[float] = []
+    beside: list[float] = []
+    for turn in range(2 * ROUNDS):
+        black = turn % 2 == 1
+        await bench.point(holes, BLACK_HOLE_PATH if black else "")
+        late = await latency(bench, seconds / ROUNDS, kind, RATE // (2 * BLACK_HOLES), healthy)
+        (beside if black else alone).extend(1000 * it for it in late)
+    await bench.give_up(holes)
+    what = f"{BLACK_HOLES} healthy endpoints"
+    for name, fraction in (("p50", 0.5), ("p99", 0.99)):
+        result.add(
+            report.Row(
+                what=f"{what} beside as many that never answer, {name}",
+                figure=report.percentile(beside, fraction),
+                unit="ms",
+                samples=beside,
+                peer=f"{what}, all others well",
+                peer_figure=report.percentile(alone, fraction),
+                peer_samples=alone,
+                must=1 / 1.1 if name == "p99" else None,
+                lower_is_better=True,
+            )
+        )
+
+
+async def latency(
+    bench: Bench,
+    seconds: float,
+    kind: str = "call.started",
+    rate: float = RATE,
+    waited_for: list[UUID] | None = None,
+) -> list[float]:
+    """Write one event at each tick of the rate, whatever becomes of the ones before, and wait for
+    the deliveries to these webhooks, by default all."""
     first = bench.reactor.seconds() + 0.1
-    count = int(RATE * seconds)
+    count = int(rate * seconds)
     writes = []
     for number in range(count):
-        due = first + number / RATE
+        due = first + number / rate
         wait = due - bench.reactor.seconds()
         if wait > 0:
             await bench.pause(wait)
-        event = bench.event("call.started", due)
+        event = bench.event(kind, due)
         writes.append(Deferred.fromCoroutine(bench.write([event])))
     for write in writes:
         await write
-    await bench.settled()
+    await bench.settled(waited_for)
     return bench.latencies()
 
 

@@ -1,9 +1,11 @@
 """A webhook endpoint that costs little: answers 204, keeps how late each first request came.
+What is sent to a path with ?black-hole is never answered, and not kept.
 
     python -m benchmarks.webhooks_receiver
 
 Prints its port. A line on stdin asks for the figures: it answers with a JSON list of seconds, one
-for each distinct event, from the moment in the event's data (`due`, Unix time) to its arrival.
+for each distinct event at each path, from the moment in the event's data (`due`, Unix time) to its
+arrival.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.basic import LineReceiver
 
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
-_late: dict[str, float] = {}
+_late: dict[tuple[str, bytes], float] = {}
 
 
 class Endpoint(Protocol):
@@ -36,7 +38,11 @@ class Endpoint(Protocol):
                 return
             event = json.loads(self._data[end + 4 : end + 4 + length])
             self._data = self._data[end + 4 + length :]
-            _late.setdefault(event["id"], time.time() - event["data"]["due"])
+            if b"?black-hole " in head:
+                continue
+            _late.setdefault(
+                (event["id"], head.split(b" ", 2)[1]), time.time() - event["data"]["due"]
+            )
             assert self.transport is not None
             self.transport.write(_ANSWER)
 

@@ -15,14 +15,7 @@ from uuid import UUID
 
 import attrs
 
-from nizam.errors import (
-    FieldError,
-    InUse,
-    InvalidTransition,
-    NotFound,
-    QuotaExceeded,
-    ValidationFailed,
-)
+from nizam.errors import InvalidTransition
 from nizam.model.api_key import ApiKey
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
@@ -30,42 +23,22 @@ from nizam.model.key_text import key_hash, key_start, new_key
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.model.tenant import TRANSITIONS
-from nizam.model.user import User
-from nizam.store.audit import AuditEntry
-from nizam.store.conflicts import mismatch
-from nizam.store.connection import Select, Statement
-from nizam.store.context import ChangeContext
 from nizam.store.deliveries import keep_previous_secret
-from nizam.store.pool import Transaction, scope_sql
-from nizam.store.records import Operation, Record, Revision, Writing, write_records
-from nizam.store.references import (
-    PLATFORM,
-    check_loop,
-    check_numbers,
-    check_references,
-    forget_references,
-    free_numbers,
-    numbers_question,
-    reference_questions,
-    save_references,
-    take_numbers,
+from nizam.store.open_unit import OpenUnit
+from nizam.store.rows import delete_row, insert_row, update_row
+from nizam.store.sealing import sealed
+from nizam.store.secrets import generate
+from nizam.store.stored import EXTRA_COLUMNS, Stored
+from nizam.store.tenant_rules import (
+    check_owns_nothing,
+    check_quota,
+    check_tenants_of,
+    quota_question,
+    refuse_terminated,
 )
-from nizam.store.secrets import SecretBox, generate
-from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row
-from nizam.store.system.events import WriteResult
 
 __all__ = ["Stored", "UnitOfWork"]
 
-_LOCK_TENANT = "select from tenants where id = %s for update"
-_TENANT = "select body from tenants where id = %s"
-# Counts no further than the quota; without one it counts nothing.
-_QUOTA = """
-select count(*) from (
-    select from {table} where tenant_id = %s
-    limit (select coalesce((body -> 'quotas' ->> %s)::integer, 0) from tenants where id = %s)
-) it
-"""
-_LOCK_PLATFORM = "select revision from platform_state for update"
 _END_TENANT = """
 update tenants set terminated_at = %(terminated_at)s, terminated_by = %(terminated_by)s,
     purge_at = %(purge_at)s
@@ -76,25 +49,10 @@ update api_keys set previous_key_hash = key_hash, previous_key_expires_at = %s, 
     key_start = %s, version = version + 1, updated_at = %s
 where id = %s
 """
-_TO_SYSTEM = "select set_config('role', 'none', true), set_config('nizam.tenant', '', true)"
 
 
-@attrs.define(kw_only=True)
-class UnitOfWork:
-    """One transaction's changes; `tenant_id` None is the platform. Made by Store."""
-
-    transaction: Transaction
-    tenant_id: UUID | None
-    context: ChangeContext
-    box: SecretBox
-    now: datetime
-    core_id: str
-    next_sequence: Callable[[], int]
-    environment: str
-    revision: Revision = attrs.field(factory=Revision, init=False)
-    _records: list[Record] = attrs.field(factory=list, init=False)
-    _notes: list[AuditEntry] = attrs.field(factory=list, init=False)
-    _tenant: Mapping[str, Any] = attrs.field(factory=dict, init=False)
+class UnitOfWork(OpenUnit):
+    """What can be done in one transaction. Made by Store."""
 
     # -- what can be done -----------------------------------------------------------------------
 
@@ -113,24 +71,24 @@ class UnitOfWork:
         and ValidationFailed naming the references that are wrong.
         """
         identifier = identifier or new_id()
-        quota = self._quota_question(resource)
-        links = self._link_questions(resource, identifier, body)
+        quota = quota_question(resource, self.tenant_id)
+        links = self._links.questions(resource, identifier, body)
         answers = await self._lock(resource, *quota, *links)
         if quota:
-            self._check_quota(resource, answers.pop(0)[0]["count"])
-        self._check_links(resource, identifier, body, answers)
+            check_quota(resource, self._tenant, answers.pop(0)[0]["count"])
+        self._links.check(resource, identifier, body, answers)
         values = resource.public(body)
         for name in resource.read_only:
             values[name] = resource.body.model_fields[name].get_default(call_default_factory=True)
         values = resource.derived({**values, **(begin or {})})
-        secrets, revealed = self._secrets(resource, identifier, body, {}, frozenset())
+        secrets, revealed = sealed(self.box, resource, identifier, body, {}, frozenset())
         extra: dict[str, Any] = {}
-        await self._check_tenants_of(body)
+        await check_tenants_of(self.transaction, body)
         if isinstance(body, ApiKey):
             key = new_key(self.environment)
             extra = {"key_hash": key_hash(key), "key_start": key_start(key)}
             revealed = {"key": key}
-        self._link(resource, identifier, body, new=True)
+        self._links.save(resource, identifier, body, new=True)
         stored = self._insert(resource, identifier, values, secrets, extra)
         self.changed(resource, "created", None, stored)
         if resource.name == "tenant":
@@ -154,7 +112,7 @@ class UnitOfWork:
         none of `versions`, and what `create` and `change` raise.
         """
         present = await self._present(resource, identifier, versions)
-        _refuse_terminated(present)
+        refuse_terminated(present)
         body = change(present)
         values = resource.public(body)
         for name in resource.read_only:
@@ -163,8 +121,8 @@ class UnitOfWork:
         if resource.derive is not None:
             # What NIZAM wrote itself can refer to others too.
             body = resource.body.model_validate(values)
-        secrets, revealed = self._secrets(resource, identifier, body, present.secrets, clear)
-        await self._check_tenants_of(body, present)
+        secrets, revealed = sealed(self.box, resource, identifier, body, present.secrets, clear)
+        await check_tenants_of(self.transaction, body, present)
         return await self._write(resource, present, body, values, secrets, revealed)
 
     async def set_field(
@@ -273,18 +231,13 @@ class UnitOfWork:
         """Remove an object, and return it as it was. Raises NotFound, VersionMismatch, and InUse
         listing who refers to it, or what a tenant still owns."""
         present = await self._present(resource, identifier, versions)
-        _refuse_terminated(present)
+        refuse_terminated(present)
         if resource.name == "tenant":
-            await self._check_owns_nothing(identifier)
+            await check_owns_nothing(self.transaction, identifier)
             self._remove_defaults(identifier)
         else:
-            await forget_references(self.transaction, self._owner_id, resource, identifier)
-            if resource.is_dialled:
-                free_numbers(self.transaction, self._owner_id, resource, identifier)
-        self.transaction.add(
-            f"delete from {resource.table} where id = %s",  # noqa: S608 - a declared name
-            (identifier,),
-        )
+            await self._links.remove(resource, identifier)
+        delete_row(self.transaction, resource, identifier)
         self.changed(resource, "deleted", present, None)
         return present
 
@@ -300,109 +253,6 @@ class UnitOfWork:
             for field in fields
         }
 
-    def note(
-        self,
-        action: str,
-        resource_type: str,
-        resource_id: UUID | None,
-        *,
-        after: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Have the audit log say that something was done which changes no object; `after` says
-        what came of it."""
-        self._notes.append(
-            AuditEntry(
-                action=action,
-                resource_type=resource_type,
-                resource_id=resource_id,
-                tenant_id=self.tenant_id,
-                after=after,
-            )
-        )
-
-    async def finish(self, *last: Statement) -> WriteResult:
-        """Write revision, changes, audit log and events, and run `last` beside them with the
-        system's rights; called once, before the commit."""
-        if not self._records and not self._notes and not last:
-            return WriteResult()
-        # Feed, log and events belong to the system: the tenant's role cannot write them.
-        self.transaction.add(_TO_SYSTEM)
-        writing = Writing(
-            context=self.context,
-            now=self.now,
-            core_id=self.core_id,
-            next_sequence=self.next_sequence,
-            revision=self.revision,
-        )
-        return await write_records(self.transaction, writing, self._records, self._notes, last)
-
-    # -- steps ----------------------------------------------------------------------------------
-
-    def enter(self) -> None:
-        """Become the unprivileged role that sees this tenant's rows only."""
-        if self.tenant_id is not None:
-            self.transaction.add(scope_sql(self.tenant_id))
-
-    def go_on_in(self, tenant_id: UUID) -> None:
-        """From here on be the unit of work of a tenant that this one, the platform's, has made."""
-        self.tenant_id = tenant_id
-        self.enter()
-
-    async def lock(self) -> None:
-        """Wait for other changes of the same owner to end, so that none comes in between from here
-        on. Raises NotFound, and InvalidTransition for a tenant that is terminated."""
-        await self._lock(resources()["tenant" if self.tenant_id is None else "extension"])
-
-    def as_system(self, sql: str, args: Any) -> None:
-        """Run a statement with the system's rights, between those of the tenant."""
-        self.transaction.add(_TO_SYSTEM)
-        self.transaction.add(sql, args)
-        self.enter()
-
-    async def _lock(self, resource: Resource, *questions: Select) -> list[list[dict[str, Any]]]:
-        """Wait for changes of the same owner to end; the answers to `questions` after that."""
-        # Statements of their own: what a select sees was committed before it began.
-        if self.tenant_id is None:
-            if resource.scope == "tenant":
-                raise NotFound
-            self.transaction.add(_LOCK_PLATFORM)
-            return await self.transaction.query_all(questions) if questions else []
-        self.transaction.add(_LOCK_TENANT, (self.tenant_id,))
-        tenant, *answers = await self.transaction.query_all(
-            [(_TENANT, (self.tenant_id,)), *questions]
-        )
-        if not tenant:
-            raise NotFound
-        self._tenant = tenant[0]["body"]
-        if resource.scope == "tenant" and self._tenant.get("status") == "terminated":
-            raise InvalidTransition("the tenant is terminated", status="terminated")
-        return answers
-
-    async def _present(
-        self, resource: Resource, identifier: UUID, versions: frozenset[int] | None
-    ) -> Stored:
-        await self._lock(resource)
-        present = await self._find(resource, identifier, lock=True)
-        if versions is not None and present.version not in versions:
-            owner = self._tenant_of(present)
-            raise await mismatch(self.transaction, owner, present, versions)
-        return present
-
-    async def _find(self, resource: Resource, identifier: UUID, *, lock: bool) -> Stored:
-        where, args = "id = %s", [identifier]
-        if resource.scope == "tenant":
-            if self.tenant_id is None:
-                raise NotFound
-            where, args = "id = %s and tenant_id = %s", [identifier, self.tenant_id]
-        rows = await self.transaction.query(
-            f"select {', '.join(columns(resource))} from {resource.table} "  # noqa: S608
-            f"where {where}{' for update' if lock else ''}",
-            args,
-        )
-        if not rows:
-            raise NotFound
-        return from_row(resource, rows[0])
-
     async def _write(
         self,
         resource: Resource,
@@ -417,18 +267,7 @@ class UnitOfWork:
         if values == present.body and secrets == present.secrets:
             return present
         if body is not None:
-            questions = self._link_questions(resource, present.id, body)
-            if questions:
-                answers = await self.transaction.query_all(questions)
-                self._check_links(resource, present.id, body, answers)
-            self._link(resource, present.id, body, new=False)
-            if resource.passes is not None:
-                await check_loop(self.transaction, self._owner_id, resource, present.id, body)
-        self.transaction.add(
-            f"update {resource.table} set version = version + 1, updated_at = %s, body = %s, "  # noqa: S608
-            "secrets = %s where id = %s",
-            (self.now, values, dict(secrets), present.id),
-        )
+            await self._links.change(resource, present.id, body)
         stored = attrs.evolve(
             present,
             version=present.version + 1,
@@ -436,6 +275,7 @@ class UnitOfWork:
             body=values,
             secrets=dict(secrets),
         )
+        update_row(self.transaction, stored)
         self.changed(resource, "updated", present, stored, action)
         return attrs.evolve(stored, revealed=revealed)
 
@@ -460,117 +300,8 @@ class UnitOfWork:
             secrets=dict(secrets),
             extra={name: extra.get(name) for name in EXTRA_COLUMNS.get(resource.name, ())},
         )
-        row = {
-            name: getattr(stored, name) for name in columns(resource) if name not in stored.extra
-        }
-        row |= extra
-        self.transaction.add(
-            f"insert into {resource.table} ({', '.join(row)}) "  # noqa: S608 - declared names
-            f"values ({', '.join(f'%({name})s' for name in row)})",
-            row,
-        )
+        insert_row(self.transaction, stored, extra)
         return stored
-
-    @property
-    def _owner_id(self) -> UUID:
-        """Under whose name references and numbers are kept."""
-        return self.tenant_id or PLATFORM
-
-    def _link_questions(self, resource: Resource, identifier: UUID, body: Body) -> list[Select]:
-        """What must be known of others before an object is saved; see `_check_links`."""
-        questions = reference_questions(self._owner_id, resource, identifier, body)
-        if resource.is_dialled:
-            questions.insert(0, numbers_question(self._owner_id, resource, identifier, body))
-        return questions
-
-    def _check_links(
-        self,
-        resource: Resource,
-        identifier: UUID,
-        body: Body,
-        answers: list[list[dict[str, Any]]],
-    ) -> None:
-        if resource.is_dialled:
-            check_numbers(answers.pop(0), resource, body)
-        check_references(answers, resource, identifier, body)
-
-    def _link(self, resource: Resource, identifier: UUID, body: Body, *, new: bool) -> None:
-        if resource.is_dialled:
-            take_numbers(self.transaction, self._owner_id, resource, identifier, body)
-        save_references(self.transaction, self._owner_id, resource, identifier, body, new=new)
-
-    def _secrets(
-        self,
-        resource: Resource,
-        identifier: UUID,
-        body: Body,
-        present: Mapping[str, str],
-        clear: frozenset[str],
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """The secrets as stored, and those in clear that the client has not seen yet."""
-        kept = {name: text for name, text in present.items() if name not in clear}
-        revealed: dict[str, str] = {}
-        for secret in resource.secrets:
-            text = secret.of(body)
-            if text is None and secret.field not in kept and secret.generate is not None:
-                text = revealed[secret.field] = generate(secret.generate)
-            if text is not None and not self._is_present(
-                resource, identifier, secret.field, text, kept
-            ):
-                kept[secret.field] = self.box.encrypt(text, resource.name, identifier, secret.field)
-                if not present and secret.generate is not None:
-                    revealed[secret.field] = text
-        return kept, revealed
-
-    def _is_present(
-        self, resource: Resource, identifier: UUID, field: str, text: str, kept: Mapping[str, str]
-    ) -> bool:
-        return field in kept and text == self.box.decrypt(
-            kept[field], resource.name, identifier, field
-        )
-
-    def _quota_question(self, resource: Resource) -> list[Select]:
-        if resource.quota is None or self.tenant_id is None:
-            return []
-        sql = _QUOTA.format(table=resource.table)
-        return [(sql, (self.tenant_id, resource.quota, self.tenant_id))]
-
-    def _check_quota(self, resource: Resource, count: int) -> None:
-        limit = self._tenant.get("quotas", {}).get(resource.quota, 0)
-        if limit and count >= limit:
-            raise QuotaExceeded(
-                f"the tenant may have {limit} {resource.table.replace('_', ' ')}",
-                quota=resource.quota,
-                limit=limit,
-            )
-
-    async def _check_tenants_of(self, body: Body, present: Stored | None = None) -> None:
-        """Refuse a key or a membership of a tenant that does not exist or is terminated; one that
-        it has had may outlive its tenant."""
-        had = [] if present is None else [present.body, *present.body.get("memberships", ())]
-        known = {it.get("tenant_id") for it in had}
-        named: list[tuple[str, UUID]] = []
-        if isinstance(body, ApiKey) and body.tenant_id is not None:
-            named = [("/tenant_id", body.tenant_id)] if str(body.tenant_id) not in known else []
-        elif isinstance(body, User):
-            named = [
-                (f"/memberships/{number}/tenant_id", it.tenant_id)
-                for number, it in enumerate(body.memberships)
-                if it.tenant_id is not None and str(it.tenant_id) not in known
-            ]
-        if not named:
-            return
-        rows = await self.transaction.query(
-            "select id from tenants where id = any(%s::uuid[]) and status <> 'terminated'",
-            ([str(it) for _, it in named],),
-        )
-        errors = [
-            FieldError(path, "not_found", "there is no tenant with this id, or it is terminated")
-            for path, identifier in named
-            if (identifier,) not in rows
-        ]
-        if errors:
-            raise ValidationFailed("references to what does not exist", errors=errors)
 
     def _make_defaults(self, tenant_id: UUID) -> None:
         """Give a new tenant what every tenant begins with."""
@@ -588,71 +319,3 @@ class UnitOfWork:
                     f"delete from {resource.table} where tenant_id = %s",  # noqa: S608 - declared
                     (tenant_id,),
                 )
-
-    async def _check_owns_nothing(self, tenant_id: UUID) -> None:
-        owned = [
-            it.table for it in resources().values() if it.scope == "tenant" and not it.defaults
-        ]
-        tables = (*owned, "api_keys")
-        answers = await self.transaction.query_all(
-            [
-                (f"select id from {table} where tenant_id = %s limit 1", (tenant_id,))  # noqa: S608
-                for table in tables
-            ]
-        )
-        for table, rows in zip(tables, answers, strict=True):
-            if rows:
-                raise InUse(
-                    f"the tenant still has {table.replace('_', ' ')}",
-                    referrers=[{"type": table, "id": rows[0]["id"]}],
-                )
-
-    def changed(
-        self,
-        resource: Resource,
-        operation: Operation,
-        before: Stored | None,
-        after: Stored | None,
-        action: str | None = None,
-        *,
-        told: bool = True,
-    ) -> None:
-        """Have feed, history, audit log and events say what was done to an object; `action` is
-        the audit log's word for it. What is not `told` is in feed and history alone."""
-        self._records.append(
-            Record(
-                operation=operation,
-                action=action or operation,
-                owner=self._owner(before, after),
-                before=before,
-                after=after,
-                told=told,
-            )
-        )
-
-    def _tenant_of(self, it: Stored) -> UUID | None:
-        """Whom the change concerns: a tenant's keys, and users who are in one tenant only, are in
-        the feed, the audit log and the events of that tenant."""
-        if it.resource.name == "tenant":
-            return it.id
-        if it.resource.name == "api_key":
-            named = {it.body.get("tenant_id")}
-        elif it.resource.name == "user":
-            named = {membership.get("tenant_id") for membership in it.body["memberships"]}
-        else:
-            return it.tenant_id
-        only = next(iter(named)) if len(named) == 1 else None
-        return None if only is None else UUID(only)
-
-    def _owner(self, before: Stored | None, after: Stored | None) -> UUID | None:
-        """Whose revision counts the change; a tenant that is gone has none any more. Whoever
-        comes to a tenant or leaves it concerns others too: that is the platform's."""
-        if after is None and before is not None and before.resource.name == "tenant":
-            return None
-        concerned = {self._tenant_of(it) for it in (before, after) if it is not None}
-        return next(iter(concerned)) if len(concerned) == 1 else None
-
-
-def _refuse_terminated(it: Stored) -> None:
-    if it.resource.name == "tenant" and it.body["status"] == "terminated":
-        raise InvalidTransition("the tenant is terminated", status="terminated")

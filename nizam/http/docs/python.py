@@ -47,7 +47,11 @@ _SPECIAL: Mapping[str, str] = {
     "roll_back_call_flow": "acme.call_flows.roll_back(ID, {version})",
     "terminate_tenant": "client.tenants.terminate(ID, grace_days={grace_days})",
     "rotate_api_key": "client.api_keys.rotate(ID, grace_seconds={grace_seconds})",
-    "replay_webhook": "acme.webhooks.replay(ID, statuses={statuses})",
+    "replay_webhook": (
+        "acme.webhooks.replay(ID, statuses={statuses}, rate_per_second={rate_per_second})"
+    ),
+    "purge_webhook": "acme.webhooks.purge(ID, {what})",
+    "queue_depth": "client.queue()",
     "get_purge_receipt": "client.tenants.purge_receipt(ID)",
     "upload_prompt_audio": "acme.prompts.upload(ID, FILE)",
     "download_prompt_audio": "acme.prompts.download(ID, FILE)",
