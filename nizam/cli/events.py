@@ -79,6 +79,23 @@ def tail(
             click.echo(json.dumps(event, ensure_ascii=False) if as_json else line(event))
 
 
+@events.command()
+@click.argument("kind", metavar="[TYPE]", required=False)
+def schema(kind: str | None) -> None:
+    """Print the JSON Schema of a type of event, or the list of the types. Asks no server."""
+    from nizam.http.event_schemas import event_schema, told
+
+    if kind is None:
+        click.echo("\n".join(f"{name:26} {it.about}" for name, it in told().items()))
+        return
+    try:
+        click.echo(json.dumps(event_schema(kind), indent=2, ensure_ascii=False))
+    except KeyError:
+        raise click.UsageError(
+            f"there is no type {kind}; `nizam events schema` lists them"
+        ) from None
+
+
 def followed(
     tenant: TenantClient, types: tuple[str, ...], begin: datetime | None, pause: Callable[[], None]
 ) -> Iterator[Mapping[str, Any]]:

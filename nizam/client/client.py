@@ -150,6 +150,14 @@ class Client:
         """The OpenAPI document of the server."""
         return self._get("/openapi.json")
 
+    def event_schemas(self) -> list[Document]:
+        """Every type of event: `type`, `about`, and the path of its `schema`."""
+        return list(self._get("/event-schemas")["data"])
+
+    def event_schema(self, kind: str) -> Document:
+        """The JSON Schema of one type of event."""
+        return self._get(f"/event-schemas/{kind}")
+
     def _get(self, path: str) -> Document:
         return document(self._transport.request("GET", f"{BASE}{path}").json())
 

@@ -20,6 +20,7 @@ from nizam.http.call_verbs import CallVerbs
 from nizam.http.crud import Crud
 from nizam.http.documentation import Documentation
 from nizam.http.documents import TenantDocuments
+from nizam.http.event_schemas import routes as event_schemas
 from nizam.http.explain import Explain
 from nizam.http.gateways import Gateways
 from nizam.http.history import History
@@ -186,6 +187,7 @@ class Api:
         found += LimitsInUse(self.snapshot, self.counts).routes()
         found += self.signing_in.routes()
         found += routes_of_me()
+        found += event_schemas.routes()
         found += Documentation(lambda: found, self.settings.app_url).routes()
         return found
 

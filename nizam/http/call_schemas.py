@@ -55,7 +55,7 @@ EVENT: Schema = {
         "sequence": count("FreeSWITCH's Event-Sequence.", 4711),
         "data": {
             "type": "object",
-            "description": "As docs/events.md has it for this type.",
+            "description": "As /api/v1/event-schemas has it for this type.",
             "examples": [{"from": "1001", "to": "1002", "direction": "internal"}],
         },
     },

@@ -109,11 +109,12 @@ def redacted(value: Any) -> Any:
 def _redacted_member(name: str, value: Any) -> Any:
     if name == "headers" and isinstance(value, Mapping):
         return dict.fromkeys(value, REDACTED)
-    return REDACTED if value is not None and _is_sensitive(name) else redacted(value)
+    return REDACTED if value is not None and is_sensitive(name) else redacted(value)
 
 
 @lru_cache(maxsize=1000)
-def _is_sensitive(name: str) -> bool:
+def is_sensitive(name: str) -> bool:
+    """Whether a member of this name is blanked out."""
     return _SENSITIVE.search(name) is not None
 
 

@@ -173,6 +173,9 @@ async def _gateways(link: ISwitchLink, intake: Intake, node: str) -> int:
             "gateway_id": str(gateway_id) if gateway_id else None,
             "state": fields.get("State"),
             "ping_status": fields.get("Status"),
+            # The answer to its last REGISTER or ping: only sofia::gateway_state has it.
+            "status": None,
+            "phrase": None,
         }
         seen.append((data, up))
     intake.gateways_seen(node, seen)

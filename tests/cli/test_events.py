@@ -8,7 +8,7 @@ from itertools import islice
 
 from nizam.cli.events import followed
 from nizam.client import Client
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, nizam
 from tests.client.conftest import threaded
 
 ACME = {"name": "Acme Inc", "slug": "acme", "domain": "acme.example.test"}
@@ -26,6 +26,12 @@ def test_events_are_listed_and_followed_by_type(run: Run, api: Client) -> None:
     told = run(*tail, "2", "--json").stdout.splitlines()
     assert [json.loads(it)["type"] for it in told] == ["tenant.created", "extension.created"]
     assert "extension.created" in run(*tail, "1", "--type", "extension.created").stdout
+
+
+def test_the_schema_of_a_type_is_printed_without_a_server() -> None:
+    assert json.loads(nizam("events", "schema", "call.ended").stdout)["title"] == "call.ended"
+    assert "call.ended " in nizam("events", "schema").stdout
+    assert nizam("events", "schema", "call.forgotten").exit_code == 2
 
 
 @threaded

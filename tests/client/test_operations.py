@@ -45,6 +45,7 @@ GIVEN: dict[str, Any] = {
     "target": BytesIO(),
     "file_id": ID,
     "cursor": "end",
+    "kind": "call.ended",
     "token_id": ID,
 }
 """What the methods are called with, by the names of their arguments."""

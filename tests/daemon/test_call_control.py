@@ -20,6 +20,7 @@ from nizam.sim.people import Manner
 from nizam.sim.settings import User
 from tests.daemon.walking import Town
 from tests.daemon.walking import town as town_of
+from tests.event_types import check_event
 from tests.fsxml.attacks import ATTACKS
 
 pytestmark = pytest.mark.time_limit(90)
@@ -130,6 +131,7 @@ async def outcomes_are_told(town: Town) -> None:
     await town.stage.until(lambda: not town.anna.legs)
     events = await _events(town, "call.originate_failed")
     assert [it["call_id"] for it in events] == [placed["call_id"]]
+    assert check_event(events[0]) == "call.originate_failed"
     assert events[0]["data"] == {
         "kind": "originate",
         "from": "1001",

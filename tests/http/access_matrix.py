@@ -144,6 +144,8 @@ def _shared(name: str, plural: str, more: tuple[str, ...], holder: int | None) -
 MATRIX: dict[str, Row] = {
     # -- for everybody --------------------------------------------------------------------------
     "openapi": Row(None, place="open"),
+    "list_event_schemas": Row(None, place="open"),
+    "get_event_schema": Row(None, place="open"),
     "docs": Row(None, place="open"),
     "docs_page": Row(None, place="open"),
     "docs_style": Row(None, place="open"),

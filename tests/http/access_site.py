@@ -110,7 +110,7 @@ async def furnish(server: Server, database: str) -> Site:
     )
     await write_events(server.pool, [event])
     site.ids.update({"call_id": call_id, "call-events": event.id, "auth": _NO_ID})
-    site.ids["page"] = "auth"
+    site.ids.update({"page": "auth", "type": "call.ended"})
     site.ids["revision"] = "1"
     site.ids["file_id"] = _NO_ID
     live = sample_of("LiveCall") | {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2]}

@@ -14,6 +14,7 @@ from nizam.model.events import Event
 from nizam.model.registry import resource
 from nizam.routing.rows import Row
 from nizam.store.system.events import write_events
+from tests.event_types import check_event
 from tests.http.conftest import Server
 from tests.http.described import sample_of
 
@@ -48,6 +49,8 @@ async def test_a_test_event_makes_one_delivery(server: Server) -> None:
     found = (await server.request("GET", f"{path}/deliveries?event_type=webhook.test")).json["data"]
     assert [it["id"] for it in found] == [sent.json["delivery_id"]]
     assert found[0]["status"] == "pending"
+    event = await server.request("GET", f"{tenant}/call-events/{sent.json['event_id']}")
+    assert check_event(event.json) == "webhook.test"
     rows = await server.pool.query(
         "select count(*) from webhook_deliveries where event_type = 'webhook.test'"
     )

@@ -8,6 +8,8 @@ import pytest
 
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
+from nizam.store.system.event_log import read_log
+from tests.event_types import check_event
 from tests.http.conftest import Server
 from tests.http.objects import ALL, NAMES, collection, example_of, item
 
@@ -66,6 +68,14 @@ async def test_it_is_made_listed_changed_replaced_and_deleted(
     for method in ("GET", "PUT", "PATCH", "DELETE"):
         again = await server.request(method, path, body if method in ("PUT", "PATCH") else None)
         assert (again.status, again.json["code"]) == (404, "not_found")
+
+    log = await read_log(server.pool, 0)
+    told = [
+        it.event for it in log.events if it.event.data.get("object", {}).get("id") == made["id"]
+    ]
+    assert [check_event(it) for it in told] == [
+        f"{resource.name}.{how}" for how in ("created", "updated", "updated", "deleted")
+    ]
 
 
 @every_resource

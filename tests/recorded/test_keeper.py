@@ -13,6 +13,8 @@ import pytest
 from nizam.model.audio import recording_below
 from nizam.model.identifiers import new_id
 from nizam.recordings.keeper import PATIENCE_ATTEMPTS
+from nizam.store.system.event_log import read_log
+from tests.event_types import check_event
 from tests.media.sounds import wav
 from tests.recorded.conftest import STARTED, Studio
 
@@ -43,6 +45,8 @@ async def test_completed_is_told_when_the_file_is_whole(studio: Studio) -> None:
     [told] = await studio.events(*TOLD)
     assert (told["duration_ms"], told["size_bytes"], told["sha256"]) == (2000, len(SOUND), digest)
     assert told["extension_id"] == str(extension_id)
+    events = [it.event for it in (await read_log(studio.pool, 0)).events]
+    assert check_event(events[-1]) == "recording.completed"
 
 
 async def test_events_out_of_order_and_twice_make_one_recording(studio: Studio) -> None:
@@ -78,6 +82,8 @@ async def test_a_missing_file_is_told_once_and_found_when_it_comes_after_all(
     assert await studio.rows("state") == [("missing",)]
     [told] = await studio.events(*TOLD)
     assert (told["reason"], told["detail"]) == ("missing", "the file is not in the media root")
+    events = [it.event for it in (await read_log(studio.pool, 0)).events]
+    assert check_event(events[-1]) == "recording.failed"
     studio.put("gone.wav", SOUND)
     await studio.later()
     assert await studio.rows("state") == [("available",)]

@@ -16,6 +16,7 @@ from nizam.store import deliveries as tenant_deliveries
 from nizam.store import replays
 from nizam.webhooks.queue import DeliveryQueue, partition_of
 from nizam.webhooks.signing import new_secret
+from tests.event_types import check_event
 from tests.webhooks.conftest import Bench
 from tests.webhooks.receiver import Answer, Received
 
@@ -153,6 +154,7 @@ async def test_410_disables_the_webhook_and_tells_the_others(bench: Bench) -> No
     worker.enqueue((await bench.write(bench.event())).deliveries)
     await bench.until(lambda: bench.receiver.on("other"))
     (told,) = bench.receiver.on("other")
+    assert check_event(told.event) == "webhook.disabled"
     assert told.event["data"]["webhook_id"] == str(gone)
     assert (await bench.write(bench.event())).deliveries == ()
     assert await bench.statuses(gone) == ["dead"]

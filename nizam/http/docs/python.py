@@ -15,6 +15,8 @@ _SPECIAL: Mapping[str, str] = {
     "me": "client.me()",
     "list_permissions": "client.permissions()",
     "openapi": "client.openapi()",
+    "list_event_schemas": "client.event_schemas()",
+    "get_event_schema": "client.event_schema(ID)",
     "login": "Client.log_in(URL, {email}, {password})",
     "logout": "client.sign_in.log_out()",
     "list_tokens": "client.sign_in.tokens()",
