@@ -64,6 +64,7 @@ from nizam.switch.live_facts import LiveFacts
 from nizam.switch.nodes import SwitchNodes
 from nizam.switch.notices import NoticeTeller
 from nizam.switch.snapshots import Changed, SnapshotService
+from nizam.switch.spent_minutes import SpentMinutes
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.queue import DeliveryQueue
 from nizam.webhooks.signing import key_of
@@ -319,6 +320,16 @@ class _Parts:
             )
             snapshots.on_change(nodes.changed)
             self._services.append(nodes)
+            spent = SpentMinutes(
+                reactor,
+                self.key_value,
+                snapshot=snapshot,
+                live=live,
+                counts=limits,
+                links=nodes,
+                tell=intake.tell,
+            )
+            self._services.append(spent)
         links: SwitchNodes | CommandLinks | None = nodes
         if nodes is None and Role.API in roles:
             links = CommandLinks(reactor, snapshot, box, settings.nodes)
