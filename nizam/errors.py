@@ -281,6 +281,14 @@ class IdempotencyMismatch(NizamError):
     title = "The idempotency key belongs to another request"
 
 
+class UpgradeRequired(NizamError):
+    """The path speaks another protocol than HTTP; the `Upgrade` header names it."""
+
+    code = "upgrade_required"
+    status = 426
+    title = "Another protocol is needed"
+
+
 class RateLimited(NizamError):
     """Too many requests; the `Retry-After` header says when to come back."""
 
@@ -312,6 +320,15 @@ class KeyValueUnavailable(NizamError):
     code = "redis_unavailable"
     status = 503
     title = "Redis is not available"
+    retryable = True
+
+
+class StreamsFull(NizamError):
+    """This instance, or the tenant, has as many streams open as it may."""
+
+    code = "streams_full"
+    status = 503
+    title = "No more streams can be opened now"
     retryable = True
 
 

@@ -230,6 +230,35 @@ SCHEDULED_TASK_REMOVED = Counter(
     ("task",),
     registry=REGISTRY,
 )
+REALTIME_CLIENTS = Gauge(
+    "nizam_realtime_clients",
+    "Streams that are open on this instance: websocket or sse.",
+    ("kind",),
+    registry=REGISTRY,
+)
+REALTIME_SENT_TOTAL = Counter(
+    "nizam_realtime_sent_total",
+    "Events given to clients of streams, each client counted.",
+    ("kind",),
+    registry=REGISTRY,
+)
+REALTIME_MISSED_TOTAL = Counter(
+    "nizam_realtime_missed_total",
+    "Events that clients were told they missed, because they read too slowly.",
+    registry=REGISTRY,
+)
+REALTIME_CLOSED_TOTAL = Counter(
+    "nizam_realtime_closed_total",
+    "Streams that were ended from our side, by close code.",
+    ("code",),
+    registry=REGISTRY,
+)
+REALTIME_LAG_SECONDS = Histogram(
+    "nizam_realtime_lag_seconds",
+    "Time from an event happening to its having been given to every client of this instance.",
+    buckets=_QUICK,
+    registry=REGISTRY,
+)
 REACTOR_STALL_SECONDS = Histogram(
     "nizam_reactor_stall_seconds",
     "How late a timer of the reactor fired: how long something held it.",

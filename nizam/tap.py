@@ -27,7 +27,7 @@ from nizam.http.commanding import StoreCommander
 from nizam.http.deciding import CallDecider
 from nizam.http.flow_requests import FlowRequests
 from nizam.http.node_credentials import NodeCredentials
-from nizam.http.server import BoundedSite
+from nizam.http.server import MAX_CONNECTIONS, BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.kv.single import SingleRedis
 from nizam.mail.outbox import MailOutbox
@@ -46,12 +46,18 @@ from nizam.ops.purge import Purge
 from nizam.ops.scheduled import scheduled_tasks
 from nizam.ops.scheduler import Scheduler
 from nizam.options import Options
+from nizam.realtime.bell import Bell
+from nizam.realtime.catch_up import reading
+from nizam.realtime.hub import Hub
+from nizam.realtime.streams import Streams
+from nizam.realtime.tail import PAGE_EVENTS, Tail
 from nizam.recordings.keeper import RecordingKeeper
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Role, Settings
 from nizam.store.pool import Pool
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
+from nizam.store.system.event_log import log_end, read_log
 from nizam.store.system.scheduled_tasks import SCHEDULER_LEASE
 from nizam.store.system.secret_keys import keys_in_use
 from nizam.switch.call_limits import CallLimits
@@ -120,6 +126,7 @@ class Daemon(Service):
             _NotReady(),  # type: ignore[no-untyped-call]
             reactor,
             body_limits={b"/freeswitch/": XML_BODY_BYTES},
+            max_connections=MAX_CONNECTIONS + _streams_in(settings),
             unlimited=(*settings.http.trusted_proxies, *settings.http.xml_allowed_networks),
         )
         self._port: Any = None
@@ -176,6 +183,8 @@ class Daemon(Service):
             self._parts.health.drain()
         if self._port is not None:
             await self._port.stopListening()
+        if self._parts is not None and self._parts.streams is not None:
+            await self._parts.streams.drain()
         await self._site.finish(REQUESTS_SECONDS)
         if self._parts is not None:
             await self._parts.stop()
@@ -185,6 +194,11 @@ class Daemon(Service):
         self._log.failure("the daemon could not start", failure)
         if self._reactor.running:
             self._reactor.stop()
+
+
+def _streams_in(settings: Settings) -> int:
+    """How many connections streams may take beside those of requests."""
+    return settings.realtime.max_streams if Role.REALTIME in settings.roles else 0
 
 
 def set_aside_what_stays() -> None:
@@ -227,6 +241,7 @@ class _Parts:
             Pool(reactor, dsn, database.read_pool_size, f"replica{number}", deadline=API_SECONDS)
             for number, dsn in enumerate(database.read_dsns(), 1)
         ]
+        self.streams: Streams | None = None
         self.key_value = SingleRedis(
             reactor,
             redis.host,
@@ -238,6 +253,7 @@ class _Parts:
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
         self._flow_requests: FlowRequests | None = None
+        self._bell: Bell | None = None
         self._box: SecretBox | None = None
 
     async def connect(self) -> None:
@@ -272,6 +288,8 @@ class _Parts:
         worker = self._worker(queue, box) if Role.DELIVER in roles else None
         enqueue = worker.enqueue if worker else _Pusher(queue).enqueue
         store.on_deliveries(enqueue)
+        bell = Bell(reactor, self.key_value)
+        store.on_events(bell.ring)
         mails: list[Service] = []
         if worker is not None:
             mailer = SmtpMailer(reactor, settings.mail)
@@ -299,6 +317,7 @@ class _Parts:
             extension_of=lambda tenant_id, number: _extension_of(snapshot, tenant_id, number),
             on_deliveries=committed,
             on_call=limits.changed,
+            on_events=bell.ring,
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
         # The worker outlives the intake, whose last batch still makes deliveries.
@@ -335,6 +354,9 @@ class _Parts:
             links = CommandLinks(reactor, snapshot, box, settings.nodes)
             snapshots.on_change(links.changed)
             self._services.append(links)
+        self._bell = bell
+        if Role.REALTIME in roles:
+            self.streams = self._open_streams(bell)
         api = Api.over(
             reactor=reactor,
             settings=settings,
@@ -348,6 +370,7 @@ class _Parts:
             counts=limits,
             links=links,
             tell=intake.tell,
+            streams=self.streams,
         )
         scheduler = self._scheduler(api, store) if Role.SCHEDULER in roles else None
         self.health = self._health(snapshot, snapshots, live, nodes, scheduler)
@@ -395,11 +418,42 @@ class _Parts:
         def forget_people(changed: list[Changed]) -> None:
             if any(it[0] in ("api_key", "user", "tenant") for it in changed):
                 api.authenticator.forget()
+                if self.streams is not None:
+                    self.streams.check_all()
 
+        if self.streams is not None:
+            self.streams.check = api.realtime().access.check
         snapshots.on_change(forget_people)
         if roles & {Role.API, Role.SCHEDULER}:
             snapshots.on_change(RecordingFolders(media, snapshot).changed)
-        return build_root(api, reactor, mounted, None if Role.API in roles else ())
+        routes = api.routes() if roles & {Role.API, Role.REALTIME} else []
+        if Role.API not in roles:
+            routes = [it for it in routes if it.tag == "realtime"]
+        return build_root(api, reactor, mounted, routes)
+
+    def _open_streams(self, bell: Bell) -> Streams:
+        """The streams, among the services."""
+        # Here, because the first client would wait for it.
+        import nizam.realtime.websocket  # noqa: F401
+
+        hub, pool, limits = Hub(self.reactor), self.primary, self.settings.realtime
+        tail = Tail(
+            self.reactor,
+            hub,
+            bell,
+            lambda after: read_log(pool, after, most=PAGE_EVENTS),
+            lambda: log_end(pool),
+        )
+        streams = Streams(
+            self.reactor,
+            hub,
+            tail,
+            reading(pool),
+            most=limits.max_streams,
+            most_of_tenant=limits.max_streams_of_tenant,
+        )
+        self._services.append(streams)
+        return streams
 
     def start(self) -> None:
         """Start every service."""
@@ -416,6 +470,8 @@ class _Parts:
             except Exception:
                 # The others still hold what has to be stored or given back.
                 self._log.failure("{part} did not stop cleanly", part=type(service).__name__)
+        if self._bell is not None:
+            self._bell.stop()
         if self._flow_requests is not None:
             await self._flow_requests.close()
         await self.key_value.stop()

@@ -37,6 +37,22 @@ _INNER_TESTS = pytest.StashKey[dict[Any, Any]]()
 _database_numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Sizes that are small in the suite and larger when somebody asks."""
+    parser.addoption(
+        "--stream-clients",
+        type=int,
+        default=40,
+        help="clients of each of the two instances in tests/daemon/test_streams.py",
+    )
+
+
+@pytest.fixture
+def stream_clients(request: pytest.FixtureRequest) -> int:
+    """How many clients each instance has."""
+    return int(request.config.getoption("--stream-clients"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "time_limit(seconds): how long this test may take; 30 s unless told"

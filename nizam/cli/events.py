@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -51,32 +50,56 @@ def list_events(
     print_rows(rows, COLUMNS, as_json=as_json)
 
 
-@events.command()
-@click.option("--type", "types", multiple=True, help="Only of this type; repeatable.")
+@click.command()
 @click.option(
-    "--every",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0.1),
-    help="Seconds between looks.",
+    "--type",
+    "types",
+    multiple=True,
+    help="Only of this type, or of a family such as 'call.*'; repeatable.",
+)
+@click.option("--call", "call_ids", metavar="CALL_ID", multiple=True, help="Only of this call.")
+@click.option(
+    "--extension",
+    "extension_ids",
+    metavar="ID",
+    multiple=True,
+    help="Only about this extension: its id.",
 )
 @click.option("--count", type=click.IntRange(1), help="End after so many.  [default: never]")
 @click.option("--since", type=click.DateTime(), help="Begin then (UTC).  [default: now]")
+@click.option(
+    "--cursor", help="Begin after this: a cursor, the id of an event, or `start`.  [default: now]"
+)
 @api_options(tenant=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
 def tail(
     access: Access,
     as_json: bool,
     types: tuple[str, ...],
-    every: float,
+    call_ids: tuple[str, ...],
+    extension_ids: tuple[str, ...],
     count: int | None,
     since: datetime | None,
+    cursor: str | None,
 ) -> None:
-    """Follow events as they are stored. Ends with Ctrl-C."""
+    """Follow events as they are stored. Ends with Ctrl-C.
+
+    When the connection is lost it goes on where it was: each event is printed once, and none is
+    passed by.
+    """
+    if since is not None and cursor is not None:
+        raise click.UsageError("--since and --cursor exclude each other")
     begin = since.replace(tzinfo=UTC) if since else None
     with access.in_tenant() as tenant:
-        for event in islice(followed(tenant, types, begin, lambda: time.sleep(every)), count):
-            click.echo(json.dumps(event, ensure_ascii=False) if as_json else line(event))
+        place = cursor if begin is None else _place(tenant, begin)
+        with tenant.call_events.follow(
+            types=types, call_ids=call_ids, extension_ids=extension_ids, cursor=place
+        ) as followed:
+            for event in islice(since_then(followed, begin), count):
+                click.echo(json.dumps(event, ensure_ascii=False) if as_json else line(event))
+
+
+events.add_command(tail)
 
 
 @events.command()
@@ -96,25 +119,17 @@ def schema(kind: str | None) -> None:
         ) from None
 
 
-def followed(
-    tenant: TenantClient, types: tuple[str, ...], begin: datetime | None, pause: Callable[[], None]
+def since_then(
+    events: Iterable[Mapping[str, Any]], begin: datetime | None
 ) -> Iterator[Mapping[str, Any]]:
-    """Events since `begin`, or from now on, in the order in which they were stored: each once, and
-    none is passed by. Then for ever those that are stored; `pause` is called when there is none.
-    """
-    filters = {"type__in": types or None, "occurred_at__gte": begin}
-    cursor = _place(tenant, begin)
-    while True:
-        found, cursor, more = tenant.call_events.after(cursor, page_size=200, **filters)
-        yield from found
-        if not more:
-            pause()
+    """Those that happened since `begin`; all of them without it."""
+    for event in events:
+        if begin is None or datetime.fromisoformat(event["occurred_at"]) >= begin:
+            yield event
 
 
-def _place(tenant: TenantClient, begin: datetime | None) -> str:
+def _place(tenant: TenantClient, begin: datetime) -> str:
     """Where in the log to begin: a little before the first event of that time."""
-    if begin is None:
-        return tenant.call_events.after("end", page_size=1)[1]
     before = tenant.call_events.list(
         sort="-occurred_at", occurred_at__lt=begin - LATE, page_size=1
     ).first()

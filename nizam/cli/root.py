@@ -56,6 +56,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "call": ("nizam.cli.calls:call", "Place calls, steer those under way, see the course of any."),
     "cdr": ("nizam.cli.calls:cdr", "Calls that have ended."),
     "registration": ("nizam.cli.calls:registration", "Phones that are registered."),
+    "tail": ("nizam.cli.events:tail", "Follow what happens, live."),
     "events": ("nizam.cli.events:events", "What happens: list events, or follow them."),
     "explain": ("nizam.cli.explain:explain", "Where a call would go, and why."),
     "me": ("nizam.cli.me:me", "Whose key is used, and what it may do."),

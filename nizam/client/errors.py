@@ -295,6 +295,19 @@ class MediaUnavailable(Conflict):
     code = "media_unavailable"
 
 
+class UpgradeRequired(ApiError):
+    """The path speaks WebSocket only."""
+
+    code = "upgrade_required"
+
+
+class StreamsFull(ApiError):
+    """The server, or the tenant, has as many streams open as it may."""
+
+    code = "streams_full"
+    retryable = True
+
+
 class StorageFull(ApiError):
     """The file system of the media root has no room for the file."""
 

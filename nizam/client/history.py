@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import attrs
 
 from nizam.client.actions import Document, document
+from nizam.client.follow import AsyncFollowing, Following
 from nizam.client.listing import Listing
 from nizam.client.parameters import query_of
 from nizam.client.tables import Exports
@@ -80,6 +81,70 @@ class CallEvents(Documents, Exports):
             bool(answer["has_more"]),
         )
 
+    def follow(
+        self,
+        *,
+        types: Sequence[str] = (),
+        call_ids: Sequence[UUID | str] = (),
+        extension_ids: Sequence[UUID | str] = (),
+        queue_ids: Sequence[UUID | str] = (),
+        cursor: str | None = None,
+    ) -> Following:
+        """Events as they happen, for ever: each once, in order, over any number of connections.
+
+        Those after `cursor` come first, which may also be an event's id or `start`.
+        """
+        query = _stream_query(types, call_ids, extension_ids, queue_ids)
+        return Following(self.transport, lambda: self._path("stream"), query, cursor)
+
+    def stream(
+        self,
+        *,
+        types: Sequence[str] = (),
+        call_ids: Sequence[UUID | str] = (),
+        extension_ids: Sequence[UUID | str] = (),
+        queue_ids: Sequence[UUID | str] = (),
+        cursor: str | None = None,
+    ) -> AsyncFollowing:
+        """As `follow`, for `async for` in asyncio."""
+        query = _stream_query(types, call_ids, extension_ids, queue_ids)
+        return AsyncFollowing(self.transport, lambda: self._path("stream"), query, cursor)
+
+    def issue_ticket(
+        self,
+        *,
+        types: Sequence[str] = (),
+        call_ids: Sequence[UUID | str] = (),
+        extension_ids: Sequence[UUID | str] = (),
+        queue_ids: Sequence[UUID | str] = (),
+    ) -> str:
+        """A ticket with which a browser opens one stream within a minute, as `?ticket=`, that
+        shows these events and no others."""
+        lists = {
+            "types": types,
+            "call_ids": call_ids,
+            "extension_ids": extension_ids,
+            "queue_ids": queue_ids,
+        }
+        body = {name: [str(it) for it in values] for name, values in lists.items() if values}
+        path = f"{self.parent()}/stream-tickets"
+        return str(self.transport.request("POST", path, body=body).json()["ticket"])
+
     def redispatch(self, event_id: str) -> int:
         """Send an event to every webhook that wants it, once more; to how many."""
         return int(self._post(event_id, "redispatch")["deliveries"])
+
+
+def _stream_query(
+    types: Sequence[str],
+    call_ids: Sequence[UUID | str],
+    extension_ids: Sequence[UUID | str],
+    queue_ids: Sequence[UUID | str],
+) -> list[tuple[str, str]]:
+    lists: dict[str, Sequence[UUID | str]] = {
+        "types": types,
+        "call_ids": call_ids,
+        "extension_ids": extension_ids,
+        "queue_ids": queue_ids,
+    }
+    return [(name, ",".join(map(str, it))) for name, it in lists.items() if it]

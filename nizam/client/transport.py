@@ -61,6 +61,7 @@ class Transport:
 
     `attempt_seconds` is the longest wait within an attempt, `total_seconds` the time for all
     attempts and the pauses between them; `retries` is the number of attempts after the first.
+    `trust` is what certificates are checked by, as httpx takes it.
 
     An attempt is made again after: 429 and a connection that never came about (nothing was done);
     every other lack of an answer and 502, 503 and 504, if repeating the request changes nothing
@@ -74,6 +75,7 @@ class Transport:
     total_seconds: float = TOTAL_SECONDS
     retries: int = RETRIES
     sleep: Callable[[float], None] = attrs.field(default=time.sleep, repr=False)
+    trust: Any = attrs.field(default=True, repr=False)
 
     @classmethod
     def to(
@@ -83,8 +85,9 @@ class Transport:
         headers = {"User-Agent": f"nizam-client/{__version__}"}
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
-        http = httpx.Client(base_url=url.rstrip("/"), headers=headers, verify=_trust(verify))
-        return cls(http=http, **options)
+        trust = _trust(verify)
+        http = httpx.Client(base_url=url.rstrip("/"), headers=headers, verify=trust)
+        return cls(http=http, trust=trust, **options)
 
     def request(
         self,
@@ -180,16 +183,16 @@ class Transport:
                 headers={"Accept": accept},
                 timeout=min(self.attempt_seconds, left),
             )
-            with _told():
+            with told():
                 response = self.http.send(request, stream=True)
                 if response.status_code >= 300:
                     with contextlib.closing(response):
-                        raise _refusal(response.status_code, response.headers, response.read())
+                        raise refusal(response.status_code, response.headers, response.read())
             begun.append(response)
             return Answer(response.status_code, response.headers, b"")
 
         def pieces(response: httpx.Response) -> Iterator[bytes]:
-            with _told():
+            with told():
                 yield from response.iter_bytes()
 
         self._repeatedly(begin, repeatable=True, gone_is_done=False)
@@ -245,7 +248,7 @@ class Transport:
             content=content,
             timeout=min(self.attempt_seconds, left),
         )
-        with _told():
+        with told():
             response = self.http.send(request, stream=True)
             try:
                 pieces = []
@@ -257,12 +260,12 @@ class Transport:
                 response.close()
         found = b"".join(pieces)
         if response.status_code >= 300:
-            raise _refusal(response.status_code, response.headers, found)
+            raise refusal(response.status_code, response.headers, found)
         return Answer(response.status_code, response.headers, found)
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Errors of the connection as CannotReach."""
     try:
         yield
@@ -273,7 +276,8 @@ def _told() -> Iterator[None]:
         raise CannotReach(f"no answer: {what}", maybe_executed=True) from error
 
 
-def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> ClientError:
+def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ClientError:
+    """The error for an answer that is no success."""
     if status < 400:
         return UnexpectedAnswer(f"answered {status}, which leads elsewhere")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import attrs
@@ -37,6 +38,7 @@ from nizam.http.prompts import Prompts
 from nizam.http.provision import Provisioning
 from nizam.http.queue_depth import QueueDepth
 from nizam.http.queueing import Queueing
+from nizam.http.realtime import Realtime, StreamAccess
 from nizam.http.replays import Replays
 from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
@@ -45,6 +47,7 @@ from nizam.http.route import Route
 from nizam.http.sign_ins import SignIns
 from nizam.http.sounds import Sounds
 from nizam.http.stats import Stats
+from nizam.http.stream_tickets import StreamTickets
 from nizam.http.switch_nodes import SwitchNodes
 from nizam.http.tables import routes as routes_of_tables
 from nizam.http.tenants import Tenants
@@ -56,6 +59,7 @@ from nizam.media.library import MediaLibrary
 from nizam.model.events import Event
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
+from nizam.realtime.streams import Streams
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Settings
 from nizam.store.documents import Documents
@@ -88,6 +92,8 @@ class Api:
     counts: CallLimits
     control: CallControl
     preflight: Preflight
+    tickets: StreamTickets
+    streams: Streams | None
 
     @classmethod
     def over(
@@ -105,10 +111,12 @@ class Api:
         counts: CallLimits | None = None,
         links: Links | None = None,
         tell: Callable[[Sequence[Event]], None] = lambda _events: None,
+        streams: Streams | None = None,
     ) -> Api:
         """The API over these; it has nothing to start or stop. `held` waits until the snapshot
         holds a new tenant; None if nothing fills it. `counts` are the counters of calls; without
-        them those in Redis are read. `links` lead to the switches; `tell` stores events."""
+        them those in Redis are read. `links` lead to the switches; `tell` stores events. `streams`
+        are those of an instance that has the role."""
 
         async def filled_by_nobody(tenant_id: UUID) -> bool:
             return True
@@ -119,6 +127,7 @@ class Api:
         limiter = Limiter(key_value, reactor.seconds)
         sign_ins, resets = SignIns(key_value, now), Resets(key_value, now)
         passwords = Passwords(reactor)
+        tickets = StreamTickets(key_value, now)
         authenticator = Authenticator(
             store.find_api_key,
             store.find_user,
@@ -126,6 +135,7 @@ class Api:
             store.touch_api_key,
             reactor.seconds,
             now,
+            tickets,
         )
         signing_in = SigningIn(
             store=store,
@@ -157,6 +167,8 @@ class Api:
             counts=counts,
             control=CallControl(links, live, originations),
             preflight=Preflight(snapshot, LiveFacts(live, snapshot), counts, tell, now),
+            tickets=tickets,
+            streams=streams,
         )
 
     def routes(self) -> list[Route]:
@@ -183,6 +195,7 @@ class Api:
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live).routes()
         found += self._call_control()
+        found += self.realtime().routes()
         found += Explain(self.snapshot, self.counts, LiveFacts(self.live, self.snapshot)).routes()
         found += LimitsInUse(self.snapshot, self.counts).routes()
         found += self.signing_in.routes()
@@ -201,6 +214,17 @@ class Api:
         )
         commands = CallCommands(self.store, self.key_value, verbs)
         return [*placing.routes(), *commands.routes()]
+
+    def realtime(self) -> Realtime:
+        """The streams' handlers, and who may have one."""
+        own = urlsplit(self.settings.app_url)
+        return Realtime(
+            store=self.store,
+            access=StreamAccess(self.authenticator, self.store, self.snapshot),
+            tickets=self.tickets,
+            streams=self.streams,
+            origins=frozenset({*self.settings.cors_origins, f"{own.scheme}://{own.netloc}"}),
+        )
 
     def _provisioning(self, crud: Mapping[str, Crud]) -> Provisioning:
         users, keys = crud["user"], crud["api_key"]

@@ -223,11 +223,14 @@ class Front:
             request_id = _request_id(request)
             with bound_contextvars(request_id=request_id):
                 reply = await self._reply(request, request_id, answer, progress, seconds)
+                answered = self._reactor.seconds()
                 if not gone:
                     await self._write(request, request_id, reply, progress)
                 elif isinstance(reply.body, Stream):
                     reply.body.close()
-                taken = self._reactor.seconds() - began
+                # How long a client stays is not how long it had to wait.
+                ended = answered if reply.lasting is not None else self._reactor.seconds()
+                taken = ended - began
                 method = request.method.decode("ascii", "replace")
                 HTTP_REQUEST_SECONDS.labels(
                     progress.route, method if method in _METHODS else "other", str(reply.status)
@@ -241,6 +244,7 @@ class Front:
                     duration_ms=round(taken * 1000, 3),
                     remote=self._remote(request),
                     actor=progress.principal.actor,
+                    **({} if reply.lasting is None else {"open_seconds": self._since(answered)}),
                 )
 
         def finish(result: object) -> None:
@@ -251,6 +255,9 @@ class Front:
 
         Deferred.fromCoroutine(serve()).addBoth(finish)
         return done
+
+    def _since(self, moment: float) -> float:
+        return round(float(self._reactor.seconds()) - moment, 3)
 
     async def _reply(
         self,
@@ -313,6 +320,10 @@ class Front:
         if principal is NOBODY:
             meter = Meter(f"ip:{remote}", settings.api_rate_limit, route.cost)
             return await limiter.take(remote, meter)
+        if route.own_limit is not None:
+            name = f"{principal.kind}:{principal.id}:{route.operation}"
+            meter = Meter(name, route.own_limit, policy=route.operation)
+            return await limiter.take(str(principal.id), meter)
         limit = principal.rate_limit_per_minute or settings.api_rate_limit
         own = Meter(f"{principal.kind}:{principal.id}", limit, route.cost)
         if principal.home is None:
@@ -328,6 +339,7 @@ class Front:
             session=_cookie(request, self._cookie_name),
             csrf_token=_header(request, "x-csrf-token"),
             safe=request.method.decode("ascii", "replace") in SAFE_METHODS,
+            ticket=dict(_query(request)).get("ticket") if route.takes_ticket else None,
         )
         return await self._api.authenticator.identify(given, remote)
 
@@ -392,6 +404,9 @@ class Front:
     async def _write(
         self, request: Any, request_id: str, reply: Reply, progress: _Progress
     ) -> None:
+        if reply.lasting is not None and reply.lasting.switches:
+            await reply.lasting.serve(request, request_id)
+            return
         payload = reply.payload()
         request.setResponseCode(reply.status)
         headers = [
@@ -405,6 +420,10 @@ class Front:
             request.setHeader(name.encode(), value.encode("latin-1", "replace"))
         if reply.status not in (204, 304):
             request.setHeader(b"Content-Type", reply.content_type.encode())
+            if reply.lasting is not None:
+                if request.method != b"HEAD":
+                    await reply.lasting.serve(request, request_id)
+                return
             stream = reply.body if isinstance(reply.body, Stream) else None
             length = len(payload) if stream is None else stream.length
             if length is not None:

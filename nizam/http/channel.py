@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IProtocol, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
@@ -106,6 +106,7 @@ class BoundedChannel(HTTPChannel):
     _closing = False
     _unread = False
     _discarded = 0
+    _successor: IProtocol | None = None
 
     @property
     def waiting(self) -> bool:
@@ -118,6 +119,22 @@ class BoundedChannel(HTTPChannel):
         self.site.opened(self)
         super().connectionMade()  # type: ignore[no-untyped-call]
 
+    def hand_over(self, successor: IProtocol) -> bytes:
+        """Let another protocol have the connection (RFC 9110, section 7.8), which counts on as one
+        of the site's; what the client has sent already, for the successor to read.
+
+        The request that asked for it is never finished: it ends with the connection.
+        """
+        self._disarm()
+        self.setTimeout(None)  # type: ignore[no-untyped-call]
+        self._successor = successor
+        self.transport.unregisterProducer()
+        successor.makeConnection(self.transport)
+        # It was paused if the client has sent more than a little while the request was answered.
+        self._networkProducer.resumeProducing()
+        early, self._dataBuffer = b"".join(self._dataBuffer), []
+        return early
+
     def finish(self) -> None:
         """Answer what is being answered, and close the connection then; an idle one now."""
         self.persistent = False
@@ -126,6 +143,9 @@ class BoundedChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """A request that is not there as a whole has a deadline from its first byte on."""
+        if self._successor is not None:
+            self._successor.dataReceived(data)
+            return
         if self._closing:
             self._discard(data)
             return
@@ -173,6 +193,8 @@ class BoundedChannel(HTTPChannel):
         """The connection is gone."""
         self._disarm()
         self.site.closed(self)
+        if self._successor is not None:
+            self._successor.connectionLost(reason)
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     # -- the head of a request ---------------------------------------------------------------

@@ -12,6 +12,7 @@ import attrs
 
 from nizam.errors import FieldError, NotFound, ScopeMissing, ValidationFailed
 from nizam.model.permissions import ROLES, Role, expand, role_permissions, roles_with
+from nizam.realtime.filters import Filter
 
 Network = IPv4Network | IPv6Network
 Kind = Literal["anonymous", "api_key", "user"]
@@ -38,10 +39,20 @@ class SignIn:
     csrf_token: str | None = attrs.field(default=None, repr=False)
 
 
+@attrs.frozen
+class TicketGrant:
+    """What a stream that was opened with a ticket shows at most: the subscription that the ticket
+    was made for, and the tenant of its events."""
+
+    tenant_id: UUID
+    within: Filter
+
+
 @attrs.frozen(kw_only=True)
 class Principal:
     """Whoever asks. `grants` are by tenant; that under None is the platform's, and holds in every
-    tenant. `sign_in` is there for users only."""
+    tenant. `sign_in` is there for users only, `key_digest`, the SHA-256 of the text, for keys.
+    With a `ticket` the grants are the ticket's alone."""
 
     kind: Kind
     id: UUID
@@ -52,6 +63,8 @@ class Principal:
     allowed_cidrs: tuple[str, ...] = ()
     email: str | None = None
     sign_in: SignIn | None = None
+    key_digest: str | None = attrs.field(default=None, repr=False)
+    ticket: TicketGrant | None = None
 
     @property
     def actor(self) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 import orjson
 
-from nizam.http.stream import Stream
+from nizam.http.stream import Lasting, Stream
 from nizam.model.events import timestamp
 
 JSON = "application/json"
@@ -19,13 +19,14 @@ PROBLEM = "application/problem+json"
 
 @attrs.frozen
 class Reply:
-    """An answer: `body` is written as JSON, bytes are written as they are, None is no body, and a
-    Stream is written piece by piece."""
+    """An answer: `body` is written as JSON, bytes are written as they are, None is no body, a
+    Stream is written piece by piece, and what is `lasting` for as long as the client stays."""
 
     body: Any = None
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
+    lasting: Lasting | None = None
 
     def payload(self) -> bytes:
         """The bytes of the body; those of a Stream are not in them."""

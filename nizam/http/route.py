@@ -100,7 +100,9 @@ class Route:
     largest body in bytes, 1 MiB by default. `also_takes` has further media types of the body with
     their schemas, `also_gives` those of the answer. With `takes_file` the handler reads the body
     from `Call.upload`, and `raw_body` is empty. `cost` is how many requests one of these counts
-    for in the rate limits. The answer is given within `seconds`.
+    for in the rate limits; with `own_limit`, so many a minute of each key or user, these count
+    apart from all others. The answer is given within `seconds`. With `takes_ticket` a stream's
+    ticket in the query signs the request too.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -128,6 +130,8 @@ class Route:
     takes_file: bool = False
     body_limit: int | None = None
     cost: int = 1
+    own_limit: int | None = None
+    takes_ticket: bool = False
     seconds: float = REQUEST_SECONDS
 
     @property

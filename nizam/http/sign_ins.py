@@ -114,6 +114,10 @@ class SignIns:
         """The record of the session or token with this text, if it still holds."""
         return await self._read(_digest(text))
 
+    async def of_digest(self, digest: str) -> SignInRecord | None:
+        """The record by the SHA-256 of its text, if it still holds."""
+        return await self._read(digest)
+
     async def touch(self, record: SignInRecord, address: str) -> None:
         """Note that it was used now: it lives on for its idle time, within its life."""
         moment = str(self._now().timestamp())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -28,6 +28,19 @@ class Stream:
     pieces: AsyncIterator[bytes]
     length: int | None = None
     close: Callable[[], None] = _nothing
+
+
+class Lasting(Protocol):
+    """An answer that goes on for as long as its client stays. `switches`: the connection becomes
+    one of another protocol, which writes the whole answer."""
+
+    @property
+    def switches(self) -> bool:
+        """Whether it is another protocol's."""
+
+    async def serve(self, request: Any, request_id: str) -> None:
+        """Write it; returns when the client is gone. `request` has its status and headers, unless
+        it switches protocols."""
 
 
 async def send(request: Any, stream: Stream, reactor: Any) -> bool:

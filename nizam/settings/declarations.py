@@ -46,6 +46,7 @@ TITLES: Mapping[str, str] = {
     "freeswitch": "FreeSWITCH: one node here, more as [[nodes]] or through the API",
     "sip": "The SIP profiles that every node is given",
     "webhooks": "Webhooks",
+    "realtime": "Streams of events: WebSocket and server-sent events",
     "mail": "Email: who is to be told of emergency calls",
     "retention": "How long things are kept; the scheduler role removes what is older",
 }
@@ -393,6 +394,22 @@ SETTINGS: tuple[Setting, ...] = (
         "Of these, to one endpoint.",
     ),
     # -- mail
+    Setting(
+        "NIZAM_REALTIME_MAX_STREAMS",
+        "realtime.max_streams",
+        p.integer(1, 100_000),
+        10_000,
+        "a whole number from 1 to 100000",
+        "Streams that one instance has open at a time.",
+    ),
+    Setting(
+        "NIZAM_REALTIME_MAX_STREAMS_OF_TENANT",
+        "realtime.max_streams_of_tenant",
+        p.integer(1, 100_000),
+        5_000,
+        "a whole number from 1 to 100000",
+        "Of those, streams that show one tenant.",
+    ),
     Setting(
         "MAIL_HOST",
         "mail.host",

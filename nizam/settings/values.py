@@ -166,6 +166,14 @@ class WebhookSettings:
 
 
 @attrs.frozen
+class RealtimeSettings:
+    """How many streams of events one instance has open at a time, and how many of one tenant."""
+
+    max_streams: int
+    max_streams_of_tenant: int
+
+
+@attrs.frozen
 class MailSettings:
     """The mail server that takes emails to people; without a host none are sent."""
 
@@ -212,6 +220,7 @@ class Settings:
     redis: RedisSettings
     sip: SipSettings
     webhooks: WebhookSettings
+    realtime: RealtimeSettings
     mail: MailSettings
     retention: RetentionSettings
     nodes: tuple[NodeSettings, ...]

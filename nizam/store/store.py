@@ -62,11 +62,16 @@ class Store:
         self._core_id = str(new_id())
         self._sequence = itertools.count(1)
         self._on_deliveries: list[DeliveriesListener] = []
+        self._on_events: list[Callable[[], None]] = []
 
     def on_deliveries(self, listener: DeliveriesListener) -> None:
         """Call `listener` with (delivery id, webhook id) of each webhook delivery that a change
         has made, after its commit."""
         self._on_deliveries.append(listener)
+
+    def on_events(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when events of a change have been committed."""
+        self._on_events.append(listener)
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -184,6 +189,9 @@ class Store:
             if conflict is None:
                 raise
             raise conflict from None
+        if any(it.event_ids for it in written):
+            for listener in self._on_events:
+                listener()
         for it in written:
             await self._tell(it.deliveries)
         return result

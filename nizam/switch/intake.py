@@ -55,7 +55,7 @@ class Intake(Service):
     `database` is the pool of the primary. `tenant_of_domain`, `gateway_owner` and `places` look
     tenants up in the snapshot, `extension_of` the extension with a number of a tenant.
     `on_deliveries` gets (delivery id, webhook id) pairs after their commit, `on_call` each call
-    of which something changed.
+    of which something changed. `on_events` is called when events have been committed.
     """
 
     _log = Logger()
@@ -74,6 +74,7 @@ class Intake(Service):
         extension_of: Callable[[UUID, str], UUID | None] = lambda _tenant_id, _number: None,
         on_deliveries: Callable[[Deliveries], Awaitable[None]],
         on_call: Callable[[Call], None] = lambda _call: None,
+        on_events: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         writer: Writer | None = None,
     ) -> None:
@@ -86,7 +87,9 @@ class Intake(Service):
         self._gateway_owner = gateway_owner
         self._places = places
         self._on_call = on_call
-        self.writer = writer or Writer(clock, database, key_value, on_deliveries, self._was_shed)
+        self.writer = writer or Writer(
+            clock, database, key_value, on_deliveries, self._was_shed, on_events=on_events
+        )
         self._normalisers: dict[str, Normaliser] = {}
         self._early_cdrs: OrderedDict[UUID, Leg] = OrderedDict()
         self._instance = str(new_id())

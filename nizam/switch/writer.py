@@ -59,7 +59,8 @@ class Writer:
     """Stores batches one after another.
 
     `on_deliveries` gets (delivery id, webhook id) of webhook deliveries that have been committed.
-    `on_shed` gets how many items had to be dropped, when that happens.
+    `on_shed` gets how many items had to be dropped, when that happens. `on_events` is called when
+    events have been committed.
     """
 
     _log = Logger()
@@ -75,12 +76,14 @@ class Writer:
         capacity: int = CAPACITY,
         batch_items: int = BATCH_ITEMS,
         linger: float = LINGER_SECONDS,
+        on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._database = database
         self._spill = None if key_value is None else Spill(key_value)
         self._on_deliveries = on_deliveries
         self._on_shed = on_shed
+        self._on_events = on_events
         self._capacity = capacity
         self._batch_items = batch_items
         self._linger = linger
@@ -260,6 +263,8 @@ class Writer:
         counts = Counter(kinds.get(it, "repaired") for it in result.event_ids)
         for kind, count in counts.items():
             metrics.EVENTS_STORED_TOTAL.labels(kind).inc(count)
+        if result.event_ids:
+            self._on_events()
         if result.deliveries:
             Deferred.fromCoroutine(self._hand_on(result.deliveries))
 

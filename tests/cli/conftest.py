@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_twisted
 from click.testing import CliRunner, Result
 
 from nizam.cli.root import commands
 from nizam.client import Client
-from tests.http.conftest import Server, server
-
-__all__ = ["server"]
+from tests.http.conftest import Server, serving
+from tests.realtime.conftest import streams_over
 
 Run = Callable[..., Result]
 
@@ -33,6 +33,14 @@ def nizam(
     """Run `nizam` with these arguments."""
     runner = CliRunner(env=environment)
     return runner.invoke(commands, arguments, input=stdin, prog_name="nizam")
+
+
+@pytest_twisted.async_yield_fixture
+async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
+    """An API whose events can be followed."""
+    streams = serving(database, redis_url, open_streams=lambda *it: streams_over(*it)[0])
+    async with streams as running:
+        yield running
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import treq
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent, ResponseFailed
 
@@ -112,7 +112,7 @@ class DaemonProcess:
             )
             try:
                 return (await self.get("/readyz"))[0] == 200
-            except (ConnectError, ResponseFailed, TimeoutError):
+            except (ConnectError, ConnectingCancelledError, ResponseFailed, TimeoutError):
                 return False
 
         assert await until(self._reactor, asked, seconds), f"not ready\n{self.log_tail()}"

@@ -211,6 +211,11 @@ MATRIX: dict[str, Row] = {
     "plan_rollback": Row("document:plan", INSPECT),
     "roll_back_revision": Row("revisions:rollback", ADMIN),
     # -- lists as files, and files as objects ---------------------------------------------------
+    # Over plain HTTP: a WebSocket is asked for by other means. The server of this test has no role
+    # realtime.
+    "open_websocket": Row("call_events:read", LOOK, place="shared", answers=(426,)),
+    "stream_call_events": Row("call_events:read", LOOK, answers=(503,)),
+    "issue_stream_ticket": Row("call_events:read", LOOK),
     "export_call_events": Row("call_events:read", LOOK),
     "export_cdrs": Row("cdrs:read", LOOK),
     "export_audit_logs": Row("audit_logs:read", INSPECT),

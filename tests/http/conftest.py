@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from nizam.http.app import build_root
 from nizam.http.server import BoundedSite
 from nizam.kv.single import SingleRedis
 from nizam.media.library import MediaLibrary
+from nizam.realtime.streams import Streams
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import SecretKey, load
 from nizam.store.pool import Pool
@@ -62,6 +63,7 @@ class Server:
     key: str
     key_value: SingleRedis
     media_root: Path
+    site: BoundedSite
 
     async def request(
         self,
@@ -131,9 +133,13 @@ async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def serving(
-    database: str, redis_url: str, environment: Mapping[str, str] | None = None
+    database: str,
+    redis_url: str,
+    environment: Mapping[str, str] | None = None,
+    open_streams: Callable[[Store, SingleRedis], Streams] | None = None,
 ) -> AsyncIterator[Server]:
-    """The API over these, with settings beside those of every test."""
+    """The API over these, with settings beside those of every test, and with streams where it is
+    told how to open them."""
     settings = load(
         None,
         {
@@ -162,8 +168,12 @@ async def serving(
         live=LiveState(reactor),
         queue=DeliveryQueue(key_value),
         media=media,
+        streams=None if open_streams is None else open_streams(store, key_value),
     )
     media.startService()
+    if api.streams is not None:
+        api.streams.check = api.realtime().access.check
+        api.streams.startService()
     site = BoundedSite(build_root(api, reactor, {}), reactor)
     port = reactor.listenTCP(0, site, interface="127.0.0.1")
     connections = HTTPConnectionPool(reactor, persistent=False)  # type: ignore[no-untyped-call]
@@ -176,8 +186,11 @@ async def serving(
         key=await create_platform_key(pool, "tests", PLENTY),
         key_value=key_value,
         media_root=media_root,
+        site=site,
     )
     await port.stopListening()
+    if api.streams is not None:
+        await api.streams.stopService()
     await media.stopService()
     folder.cleanup()
     await key_value.stop()

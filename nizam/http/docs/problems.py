@@ -58,6 +58,8 @@ ADVICE: Mapping[str, str] = {
     "switch_unavailable": "Send it again once a switch node is connected.",
     "timeout": "Whether it was carried out is not known: look, or send it again with the same "
     "Idempotency-Key.",
+    "upgrade_required": "Connect with a WebSocket client.",
+    "streams_full": "Connect again after `Retry-After`, perhaps to another instance.",
     "storage_full": "Make room where the media root lies.",
 }
 """By code."""

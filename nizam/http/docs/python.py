@@ -68,6 +68,8 @@ _SPECIAL: Mapping[str, str] = {
     "roll_back_revision": "acme.revisions.roll_back(ID, tenant_settings={tenant_settings})",
     "plan_rollback": "acme.revisions.plan(ID, tenant_settings={tenant_settings})",
     "list_all_audit_logs": "client.audit_logs.list()",
+    "stream_call_events": "acme.call_events.follow()",
+    "issue_stream_ticket": "acme.call_events.issue_ticket(types={types})",
     "provision_tenant": "client.tenants.provision({body})",
 }
 """What is called otherwise than its path says; fields of the example stand in braces."""
@@ -76,7 +78,10 @@ OF_TENANT = 'acme = client.tenant("acme")\n'
 
 
 def python_example(operation: str, method: str, path: str, body: Any) -> str | None:
-    """The call for an operation with an example of its body; None for pages."""
+    """The call for an operation with an example of its body; None for pages, and for WebSocket,
+    which the client does not speak: it has server-sent events."""
+    if operation == "open_websocket":
+        return None
     special = _SPECIAL.get(operation)
     if special is not None:
         return _with_tenant(_filled(special, body))
