@@ -41,6 +41,7 @@ from nizam.switch.calls_shown import call_document
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.live import LiveState
 from nizam.switch.live_index import Document
+from nizam.switch.missing import Missing
 from nizam.switch.writer import Deliveries, Transactions, Writer
 
 TICK_SECONDS: Final = 0.25
@@ -94,8 +95,7 @@ class Intake(Service):
         self._early_cdrs: OrderedDict[UUID, Leg] = OrderedDict()
         self._instance = str(new_id())
         self._sequence = itertools.count(1)
-        self._shed_since: datetime | None = None
-        self._shed = 0
+        self._missing = Missing()
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
         self._finding: Deferred[None] | None = None
@@ -292,11 +292,12 @@ class Intake(Service):
             self._finding = Deferred.fromCoroutine(self._find(waiting))
             # Not at the end of the coroutine: it may end before it is assigned.
             self._finding.addBoth(self._found)
-        if self._shed_since is not None and not self.writer.spilling:
-            data = {"from": timestamp(self._shed_since), "to": timestamp(self._now())}
-            for node in self._normalisers:
-                self.node_event("node.gap", node, data | {"reason": "buffer full"})
-            self._shed_since = None
+        if self._missing and not self.writer.spilling:
+            for node, window in self._missing.take():
+                data = {"from": timestamp(window.begin), "to": timestamp(window.end)}
+                self.node_event(
+                    "node.gap", node, data | {"reason": "buffer full", "dropped": window.dropped}
+                )
         self._count()
 
     async def _find(self, waiting: Mapping[str, tuple[Normaliser, UUID]]) -> None:
@@ -312,10 +313,9 @@ class Intake(Service):
     def _found(self, _: object) -> None:
         self._finding = None
 
-    def _was_shed(self, count: int) -> None:
-        self._shed_since = self._shed_since or self._now()
-        self._shed += count
-        self._log.error("{n} events dropped: no buffer has room", n=count)
+    def _was_shed(self, dropped: Batch) -> None:
+        self._missing.note(dropped)
+        self._log.error("{n} events dropped: no buffer has room", n=len(dropped))
 
     def _count(self) -> None:
         """Active calls by tenant; only so many tenants get a line of their own."""

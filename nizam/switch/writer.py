@@ -59,8 +59,8 @@ class Writer:
     """Stores batches one after another.
 
     `on_deliveries` gets (delivery id, webhook id) of webhook deliveries that have been committed.
-    `on_shed` gets how many items had to be dropped, when that happens. `on_events` is called when
-    events have been committed.
+    `on_shed` gets the events and legs that had to be dropped, when that happens. `on_events` is
+    called when events have been committed.
     """
 
     _log = Logger()
@@ -71,7 +71,7 @@ class Writer:
         database: Transactions,
         key_value: IKeyValue | None,
         on_deliveries: Callable[[Deliveries], Awaitable[None]],
-        on_shed: Callable[[int], None] = lambda _count: None,
+        on_shed: Callable[[Batch], None] = lambda _dropped: None,
         *,
         capacity: int = CAPACITY,
         batch_items: int = BATCH_ITEMS,
@@ -298,27 +298,26 @@ class Writer:
         events, legs last of all."""
         events = self._pending.events
         kept = [event for event in events if event.type not in _LEAST]
-        shed = Counter(event.type for event in events if event.type in _LEAST)
+        gone = Batch([event for event in events if event.type in _LEAST])
         decisions, self._pending.decisions = len(self._pending.decisions), []
         surplus = len(kept) + len(self._pending.legs) - self._capacity
         if surplus > 0:
-            shed.update(event.type for event in kept[:surplus])
+            gone.events += kept[:surplus]
             kept = kept[surplus:]
         self._pending.events = kept
         surplus_legs = len(self._pending.legs) - self._capacity
         if surplus_legs > 0:
-            shed["leg"] = surplus_legs
+            gone.legs = self._pending.legs[:surplus_legs]
             del self._pending.legs[:surplus_legs]
             # Whoever posted one of them keeps it and sends it again.
             self._pending.failed(DatabaseUnavailable("no buffer has room for the CDR"))
-        lost = shed.total()
-        if decisions:
-            shed["decision"] = decisions
-        for kind, count in shed.items():
+        shed = Counter(event.type for event in gone.events)
+        shed |= Counter({"leg": len(gone.legs), "decision": decisions})
+        for kind, count in (+shed).items():
             metrics.EVENTS_SHED_TOTAL.labels(kind).inc(count)
         # Without the decisions nothing is missing of what has happened.
-        if lost:
-            self._on_shed(lost)
+        if len(gone):
+            self._on_shed(gone)
 
 
 async def _write(transaction: Transaction, batch: Batch) -> WriteResult:

@@ -164,7 +164,7 @@ async def test_without_redis_too_the_least_important_goes_first_and_is_counted(
 ) -> None:
     bench.database.away = True
     shed: list[int] = []
-    writer = bench.writer(None, capacity=10, on_shed=shed.append)
+    writer = bench.writer(None, capacity=10, on_shed=lambda dropped: shed.append(len(dropped)))
     writer.start()
     writer.add(events(100, 5, "call.dtmf"))
     writer.add(events(0, 8))
@@ -260,7 +260,7 @@ async def test_an_item_is_given_up_only_when_postgresql_blames_its_values(bench:
 async def test_legs_are_bounded_too_and_who_posted_them_is_told(bench: Bench) -> None:
     bench.database.away = True
     shed: list[int] = []
-    writer = bench.writer(None, capacity=3, on_shed=shed.append)
+    writer = bench.writer(None, capacity=3, on_shed=lambda dropped: shed.append(len(dropped)))
     writer.start()
     waiters: list[Deferred[None]] = []
     for _ in range(5):
@@ -312,7 +312,7 @@ async def test_how_calls_were_routed_goes_before_all_events_and_leaves_no_gap_in
 ) -> None:
     bench.database.away = True
     shed: list[int] = []
-    writer = bench.writer(None, capacity=5, on_shed=shed.append)
+    writer = bench.writer(None, capacity=5, on_shed=lambda dropped: shed.append(len(dropped)))
     writer.start()
     writer.add(events(0, 4))
     writer.add(Batch(decisions=[decision(it) for it in range(3)]))

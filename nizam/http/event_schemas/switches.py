@@ -52,7 +52,8 @@ SWITCHES: Final[Types] = {
                     "link",
                     "buffer full",
                 ),
-            }
+            },
+            {"dropped": whole("How many events and legs had to be dropped.")},
         ),
     ),
 }
