@@ -136,6 +136,20 @@ ACTIVE_CALLS = Gauge(
     registry=REGISTRY,
 )
 REGISTRATIONS = Gauge("nizam_registrations", "Phones registered.", registry=REGISTRY)
+LIVE_ITEMS = Gauge(
+    "nizam_live_items",
+    "What the live state holds, by kind: calls, registrations, gateways, links, conferences or"
+    " parked_calls.",
+    ("kind",),
+    registry=REGISTRY,
+)
+LIVE_REFUSED_TOTAL = Counter(
+    "nizam_live_refused_total",
+    "Times that something was not shown in the live state, because there was too much of its kind"
+    " in all or of its tenant.",
+    ("kind", "scope"),
+    registry=REGISTRY,
+)
 GATEWAY_UP = Gauge(
     "nizam_gateway_up", "1 while the gateway answers.", ("gateway",), registry=REGISTRY
 )

@@ -10,6 +10,7 @@ from random import SystemRandom
 from typing import Any
 from uuid import UUID
 
+import attrs
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import Factory
@@ -52,6 +53,7 @@ from nizam.realtime.hub import Hub
 from nizam.realtime.streams import Streams
 from nizam.realtime.tail import PAGE_EVENTS, Tail
 from nizam.recordings.keeper import RecordingKeeper
+from nizam.routing.peer_calls import peer_keys
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Role, Settings
 from nizam.store.pool import Pool
@@ -66,6 +68,7 @@ from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.command_links import CommandLinks
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
+from nizam.switch.live_documents import Most
 from nizam.switch.live_facts import LiveFacts
 from nizam.switch.nodes import SwitchNodes
 from nizam.switch.notices import NoticeTeller
@@ -255,6 +258,7 @@ class _Parts:
         self._flow_requests: FlowRequests | None = None
         self._bell: Bell | None = None
         self._box: SecretBox | None = None
+        self._peer_keys: tuple[bytes, ...] = ()
 
     async def connect(self) -> None:
         """Begin to connect to PostgreSQL and Redis; what is away is tried again by itself."""
@@ -270,6 +274,7 @@ class _Parts:
         except (DatabaseUnavailable, KeyValueUnavailable):
             return False
         self._box = SecretBox(keys)
+        self._peer_keys = peer_keys(it.key for it in keys)
         return True
 
     def build(self) -> Resource:
@@ -280,9 +285,9 @@ class _Parts:
         environment = "live" if settings.production else "test"
         store = Store(self.api_pool, self.replicas, box, environment=environment)
         media = MediaLibrary(reactor, settings.media_root)
-        snapshot = Snapshot(settings.media_root, settings.speech)
+        snapshot = Snapshot(settings.media_root, settings.speech, self._peer_keys)
         snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
-        live = LiveState(reactor, self.key_value)
+        live = LiveState(reactor, self.key_value, most=Most.of(**attrs.asdict(settings.live)))
         index = ChannelIndex(reactor, self.key_value)
         queue = DeliveryQueue(self.key_value)
         worker = self._worker(queue, box) if Role.DELIVER in roles else None
@@ -544,7 +549,12 @@ class _Parts:
             "database": lambda: self.primary.query("select 1", deadline=1.0),
             "redis": self.key_value.ping,
         }
-        checks = {"esl": esl, "gateways": gateways, "snapshot": loaded}
+
+        def shown() -> Finding:
+            state = State.DEGRADED if live.full else State.OK
+            return Finding(state, {"full": live.full} if live.full else {})
+
+        checks = {"esl": esl, "gateways": gateways, "live": shown, "snapshot": loaded}
         if scheduler is not None:
             checks["scheduler"] = scheduler.finding
         return Health(self.reactor, checks, probes)

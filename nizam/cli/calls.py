@@ -1,4 +1,4 @@
-"""`nizam call`, `nizam cdr` and `nizam registration`: what goes on, and what went on."""
+"""`nizam call` and `nizam cdr`: calls under way, and calls that have ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from nizam.cli.tables import add_export
 
 CALLS = ("call_id", "state", "direction", "from", "to", "started_at", "node")
 CDRS = ("started_at", "direction", "from", "to", "result", "duration_ms", "hangup_cause", "call_id")
-REGISTRATIONS = ("user", "user_agent", "network_ip", "network_port", "node", "registered_at")
 
 
 @click.group()
@@ -30,12 +29,9 @@ def cdr() -> None:
     """Calls that have ended: who, how long, how."""
 
 
-@click.group()
-def registration() -> None:
-    """Phones that are registered."""
+def add_list(group: click.Group, part: str, columns: tuple[str, ...], text: str) -> None:
+    """Add the command `list` of a part of the tenant to a group."""
 
-
-def _list(group: click.Group, part: str, columns: tuple[str, ...], text: str) -> None:
     @group.command("list", help=text)
     @filter_option
     @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
@@ -49,9 +45,8 @@ def _list(group: click.Group, part: str, columns: tuple[str, ...], text: str) ->
         print_rows(rows, columns, as_json=as_json)
 
 
-_list(call, "calls", CALLS, "List the calls that are under way.")
-_list(cdr, "cdrs", CDRS, "List calls that have ended, the newest first.")
-_list(registration, "registrations", REGISTRATIONS, "List the phones that are registered.")
+add_list(call, "calls", CALLS, "List the calls that are under way.")
+add_list(cdr, "cdrs", CDRS, "List calls that have ended, the newest first.")
 
 
 def _get(group: click.Group, part: str, text: str) -> None:

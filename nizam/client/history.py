@@ -43,6 +43,26 @@ class Documents:
 
 
 @attrs.frozen(eq=False)
+class Registrations(Documents):
+    """Phones that are registered, and those that were."""
+
+    def history(self, *, page_size: int | None = None, **filters: Any) -> Listing[Document]:
+        """The events of phones that signed in and out or were lost, the newest first; filters are
+        as in `list`."""
+        query = query_of({"limit": page_size, **filters})
+        return Listing(self.transport, lambda: self._path("history"), query, document)
+
+
+@attrs.frozen(eq=False)
+class Conferences(Documents):
+    """Conferences that are under way."""
+
+    def get(self, conference_id: UUID | str) -> Document:
+        """One of them, with its members."""
+        return self._get(conference_id)
+
+
+@attrs.frozen(eq=False)
 class Cdrs(Documents, Exports):
     """Summaries of calls that have ended."""
 

@@ -20,7 +20,14 @@ from nizam.client.calendars import Calendars
 from nizam.client.call_control import Calls
 from nizam.client.collection import Collection
 from nizam.client.document import Revisions, TenantDocument
-from nizam.client.history import AuditLogs, CallEvents, Cdrs, Documents
+from nizam.client.history import (
+    AuditLogs,
+    CallEvents,
+    Cdrs,
+    Conferences,
+    Documents,
+    Registrations,
+)
 from nizam.client.sounds import Music, Prompts
 from nizam.client.transport import Transport
 from nizam.model import (
@@ -89,12 +96,14 @@ class TenantClient:
         )
         self.webhooks = Webhooks(transport, webhook.RESOURCE, webhook.Webhook, path)
         self.calls = Calls(*here, "calls")
+        self.conferences = Conferences(*here, "conferences")
+        self.parked_calls = Documents(*here, "parked-calls")
         self.call_events = CallEvents(*here, "call-events")
         self.cdrs = Cdrs(*here, "cdrs")
         self.document = TenantDocument(*here)
         self.revisions = Revisions(*here, "revisions")
         self.audit_logs = AuditLogs(*here, "audit-logs")
-        self.registrations = Documents(*here, "registrations")
+        self.registrations = Registrations(*here, "registrations")
 
     def explain(
         self,

@@ -186,6 +186,8 @@ def _hangup_by(first: Leg, others: Sequence[Leg]) -> str:
         return "caller"
     if first.hangup_cause == "ORIGINATOR_CANCEL":
         return "caller"
+    # Between two switches of ours a message says nothing of who made it.
+    others = [it for it in others if it.direction != "inbound" or it.node == first.node]
     wanted = {"recv_bye"} if first.answered_at else _CALLEE_HUNG_UP
     if any(leg.hangup_disposition in wanted for leg in others):
         return "callee"

@@ -89,7 +89,12 @@ class Channel:
 
 @attrs.define(kw_only=True, eq=False)
 class Call:
-    """A call under way: its legs, and the events that wait until its tenant is known."""
+    """A call under way: its legs, and the events that wait until its tenant is known.
+
+    `part_of` is the call at another switch that sent this one here: as that it is told of, and what
+    happens to both is told where it began, unless somebody here has `moved` it. `begun` says that
+    its beginning was told.
+    """
 
     call_id: UUID
     tenant_id: UUID | None = None
@@ -99,9 +104,17 @@ class Call:
     waiting_legs: list[Leg] = attrs.field(factory=list)
     waits_since: float | None = None
     recording: str | None = None
+    part_of: UUID | None = None
+    moved: bool = False
+    begun: bool = False
     finished_at: float | None = None
     answered_by: UUID | None = None
     """Of a call that the API has placed on several phones, the leg of the one that was answered."""
+
+    @property
+    def told_id(self) -> UUID:
+        """The id by which it is told of."""
+        return self.part_of or self.call_id
 
     @property
     def first(self) -> Channel | None:
@@ -164,6 +177,8 @@ class Calls:
             if len(call.channels) >= MAX_LEGS:
                 self._forget_ended_leg(call)
             call.channels[leg_id] = channel
+        if call.part_of is None:
+            self.learn_part(call, identifier(event.get("variable_nizam_part_of")))
         if call.tenant_id is None:
             call.tenant_id = self._tenant(event, unique_id, call)
         if channel.extension_id is None:
@@ -175,6 +190,12 @@ class Calls:
         if channel.dialled is None:
             _learn_of_api(event, channel)
         return call, channel
+
+    @staticmethod
+    def learn_part(call: Call, of: UUID | None) -> None:
+        """The call is a part of another one, if `of` is not its own id."""
+        if of is not None and of != call.call_id:
+            call.part_of = of
 
     def rename(self, old: UUID, new: UUID) -> None:
         """The channel `old` is called `new` from now on (CHANNEL_UUID)."""
@@ -268,6 +289,8 @@ class Calls:
             return ours
         found = self._lookup(unique_id) or self._lookup(str(call.call_id))
         if found is not None:
+            if call.part_of is None and unique_id == str(call.call_id):
+                self.learn_part(call, found[1])
             return found[0]
         for name in _DOMAINS:
             domain = event.get(name)

@@ -12,7 +12,7 @@ from nizam.events.conferences import Conferences
 from nizam.events.gateways import GatewayStates
 from nizam.events.parking import Parking
 from nizam.events.places import Places
-from nizam.events.told import Told
+from nizam.events.told import Shown, Told
 
 
 class Customs:
@@ -24,20 +24,21 @@ class Customs:
         tenant_of_domain: TenantOfDomain,
         gateway_owner: Callable[[str], UUID | None],
         places: Places,
+        node: str,
     ) -> None:
         self._calls = calls
         self._tenant_of_domain = tenant_of_domain
         self.gateways = GatewayStates(gateway_owner)
-        self._conferences = Conferences(places)
-        self._parking = Parking(places)
+        self.conferences = Conferences(places, node)
+        self.parking = Parking(places, node)
 
     def read(self, event: SwitchEvent) -> Told | None:
         """What the event tells, if it is one of those that are told on."""
         subclass = event.subclass or ""
         if subclass == "conference::maintenance":
-            return self._conferences.change(event, self._calls)
+            return self.conferences.change(event, self._calls)
         if subclass == "valet_parking::info":
-            return self._parking.change(event, self._calls)
+            return self.parking.change(event, self._calls)
         if subclass == "vm::maintenance":
             return self._voicemail(event)
         found = None
@@ -46,6 +47,14 @@ class Customs:
         elif subclass.startswith("sofia::"):
             found = registrations.registration(event, self._tenant_of_domain)
         return None if found is None else Told(*found)
+
+    def take_shown(self) -> list[Shown]:
+        """What has changed of conferences and parked calls."""
+        found = [*self.conferences.shown, *self.parking.shown]
+        if found:
+            self.conferences.shown.clear()
+            self.parking.shown.clear()
+        return found
 
     def _voicemail(self, event: SwitchEvent) -> Told | None:
         found = voicemail.message(event, self._tenant_of_domain)

@@ -242,16 +242,18 @@ def _with_variables(leg: Leg, get: Callable[[str], str | None]) -> Leg:
     if application == "voicemail" and (get("current_application_data") or "").startswith("check"):
         application = "voicemail check"
     mos, loss, jitter = _quality(get)
+    part_of = identifier(get("nizam_part_of"))
     return attrs.evolve(
         leg,
-        call_id=identifier(get("nizam_call_id")),
+        call_id=part_of or identifier(get("nizam_call_id")),
         tenant_id=identifier(get("nizam_tenant_id")),
         extension_id=identifier(get("nizam_extension_id")),
         # Of a call that the API has placed: who is rung for whom, also before it is answered.
         caller_number=_text(get(CALLER_NUMBER)) or leg.caller_number,
         caller_name=_text(get(CALLER_NAME)) or leg.caller_name,
         number=_text(get(DIALLED) or (get("sip_req_user") if inbound else None) or leg.number),
-        originator_id=next(filter(None, (identifier(get(it)) for it in LINKS)), leg.originator_id),
+        originator_id=next(filter(None, (identifier(get(it)) for it in LINKS)), leg.originator_id)
+        or (part_of if inbound else None),
         answered_at=leg.answered_at or moment(get("answer_uepoch")),
         bridged_at=leg.bridged_at or moment(get("bridge_uepoch")),
         hangup_disposition=get("sip_hangup_disposition"),

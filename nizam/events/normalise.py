@@ -17,10 +17,12 @@ import attrs
 from nizam.esl.event import SwitchEvent
 from nizam.events import recordings
 from nizam.events.channels import Call, Calls, Channel, Lookup, TenantOfDomain
+from nizam.events.conferences import Conferences
 from nizam.events.customs import Customs
 from nizam.events.endings import endings
 from nizam.events.fields import channel_id, integer, moment
 from nizam.events.legs import Leg, leg_from_event
+from nizam.events.parking import Parking
 from nizam.events.places import NO_PLACES, Places
 from nizam.events.told import Output
 from nizam.events.transfers import Transfer, Transfers
@@ -48,7 +50,7 @@ class Normaliser:
     ) -> None:
         self.node = node
         self.calls = Calls(tenant_of_domain, lookup)
-        self._customs = Customs(self.calls, tenant_of_domain, gateway_owner, places)
+        self._customs = Customs(self.calls, tenant_of_domain, gateway_owner, places, node)
         self._transfers = Transfers(self.calls, places)
         self._waiting = Waiting(patience)
 
@@ -77,12 +79,13 @@ class Normaliser:
             self._custom(event, output, now)
         return output
 
-    def learn(self, call_id: UUID, tenant_id: UUID) -> Output:
-        """The tenant of a call has become known from elsewhere."""
+    def learn(self, call_id: UUID, tenant_id: UUID, part_of: UUID | None = None) -> Output:
+        """The tenant of a call has become known from elsewhere, and which call it is a part of."""
         output = Output()
         call = self.calls.get(call_id)
         if call is not None and call.tenant_id is None:
             call.tenant_id = tenant_id
+            self.calls.learn_part(call, part_of)
             self._waiting.release(call, output)
             output.changed[call_id] = call
         return output
@@ -114,8 +117,18 @@ class Normaliser:
         """Whether a gateway's state, seen on the switch, is another than the last one known."""
         return self._customs.gateways.changed(name, up)
 
+    @property
+    def conferences(self) -> Conferences:
+        """The conferences of the process."""
+        return self._customs.conferences
+
+    @property
+    def parking(self) -> Parking:
+        """The calls that are parked in the process."""
+        return self._customs.parking
+
     def adopt(self, dump: SwitchEvent, there: Collection[UUID], now: float) -> Output:
-        """A channel is there that no event told of: `uuid_dump` did.
+        """A channel is there that no event told of, or not of how it began: `uuid_dump` did.
 
         `there` are all channels of the switch: the first leg of a call that is not among them has
         ended. The events that were missed are made from the channel's own times, with sequence 0.
@@ -123,13 +136,17 @@ class Normaliser:
         output = Output()
         known = self.calls.of_leg(channel_id(dump.get("Unique-ID") or ""))
         found = self.calls.find(dump)
-        if found is None or known is not None:
+        if found is None:
             return output
         call, channel = found
+        is_first = channel.leg_id == call.call_id
+        if known is not None and (call.begun or not is_first or channel.ended):
+            return output
         channel.bridged = moment(dump.get("Caller-Channel-Bridged-Time")) is not None
         channel.held = dump.get("Channel-Call-State") == "HELD"
         output.changed[call.call_id] = call
-        if channel.leg_id == call.call_id:
+        if is_first:
+            call.begun = True
             for kind, at in (
                 ("call.started", channel.started_at),
                 ("call.answered", channel.answered_at),
@@ -157,6 +174,7 @@ class Normaliser:
         self, event: SwitchEvent, call: Call, channel: Channel, output: Output, now: float
     ) -> None:
         if channel.leg_id == call.call_id and not channel.ended:
+            call.begun = True
             self._emit(output, event, "call.started", call, channel, channel.parties(), now)
 
     def _progress(
@@ -202,7 +220,7 @@ class Normaliser:
         channel.bridged = True
         if other_call is not None and other_call is not call:
             # Two calls meet, as in an attended transfer: both keep their ids.
-            data["other_call_id"] = str(other_call.call_id)
+            data["other_call_id"] = str(other_call.told_id)
             if call.tenant_id is None:
                 call.tenant_id = other_call.tenant_id
         self._emit(output, event, "call.bridged", call, channel, data, now)
@@ -248,6 +266,7 @@ class Normaliser:
         self, event: SwitchEvent, found: Transfer | None, output: Output, now: float
     ) -> None:
         if found is not None:
+            found.call.moved = True
             self._emit(
                 output, event, "call.transferred", found.call, found.channel, found.data, now
             )
@@ -281,9 +300,11 @@ class Normaliser:
         now: float,
     ) -> None:
         channel.ended = True
+        sent_here = call.part_of if leg.leg_id == call.call_id else None
         leg = attrs.evolve(
             leg,
-            call_id=call.call_id,
+            call_id=call.told_id,
+            originator_id=leg.originator_id or sent_here,
             # The first one: a transfer between contexts does not change where a call came from.
             context=channel.context or leg.context,
             tenant_id=leg.tenant_id or call.tenant_id,
@@ -303,6 +324,7 @@ class Normaliser:
 
     def _custom(self, event: SwitchEvent, output: Output, now: float) -> None:
         told, at = self._customs.read(event), _time(event)
+        output.shown += self._customs.take_shown()
         if told is None or at is None:
             return
         was_transferred = event.get("variable_transfer_source")  # as into a slot
@@ -315,7 +337,7 @@ class Normaliser:
             sequence=_sequence(event),
             node=self.node,
             tenant_id=told.tenant_id,
-            call_id=told.call.call_id if told.call else None,
+            call_id=told.call.told_id if told.call else None,
             leg_id=told.channel.leg_id if told.channel else None,
             data=told.data,
         )

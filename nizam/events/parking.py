@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,28 +14,86 @@ from nizam.esl.event import SwitchEvent
 from nizam.events.channels import Call, Calls, Channel
 from nizam.events.fields import channel_id, identifier, integer, milliseconds, moment
 from nizam.events.places import Place, Places
-from nizam.events.told import Told
+from nizam.events.told import Shown, Told
 from nizam.events.transfers import referrer
+from nizam.model.events import timestamp
 from nizam.routing.tokens import ParkedTooLong, read_token
 
 MOST_KEPT: Final = 20_000
 """Parked calls whose end may not have been heard."""
 
+_KIND: Final = "parked_calls"
+
 
 @attrs.frozen
 class _Parked:
-    """A call in a slot; the lot may be deleted meanwhile."""
+    """A call in a slot; the lot may be deleted meanwhile. `since` is None when its beginning was
+    not heard."""
 
     lot: Place
-    since: datetime
+    slot: str | None
+    since: datetime | None
+    call: Call
+    channel: Channel
+    by: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def document(self, node: str) -> dict[str, Any] | None:
+        """As the live state shows it; None in the lot of another tenant."""
+        if self.call.tenant_id != self.lot.tenant_id:
+            return None
+        return {
+            "leg_id": str(self.channel.leg_id),
+            "call_id": str(self.call.call_id),
+            "tenant_id": str(self.lot.tenant_id),
+            "parking_lot_id": str(self.lot.id),
+            "number": self.lot.number,
+            "name": self.lot.name,
+            "slot": self.slot,
+            "node": node,
+            "parked_at": timestamp(self.since) if self.since else None,
+            "caller_number": self.channel.own_number,
+            "extension_id": self.channel.parties()["extension_id"],
+            "timeout_seconds": self.by.get("timeout_seconds"),
+            "parked_by": self.by.get("parked_by"),
+            "parked_by_extension_id": self.by.get("parked_by_extension_id"),
+        }
 
 
 class Parking:
-    """Knows the calls that are parked in one FreeSWITCH process, and since when."""
+    """Knows the calls that are parked in one FreeSWITCH process, and since when. `shown` is what of
+    them has changed since it was taken."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, node: str) -> None:
         self._places = places
+        self._node = node
         self._parked: OrderedDict[UUID, _Parked] = OrderedDict()
+        self.shown: list[Shown] = []
+
+    def listed(self, slots: Iterable[tuple[str, str, str]], calls: Calls, asked: datetime) -> None:
+        """The switch has these calls in its lots and no others: names of lots, slots and channels,
+        by its `valet_info` (valet_info_function in mod_valet_parking.c), beside what was parked
+        since it was `asked`."""
+        there = OrderedDict(
+            (leg_id, it)
+            for leg_id, it in self._parked.items()
+            if it.since is not None and it.since >= asked
+        )
+        for name, slot, unique_id in slots:
+            leg_id = channel_id(unique_id)
+            parked = self._parked.get(leg_id)
+            lot, call = self._places.lot(name), calls.of_leg(leg_id)
+            channel = call.channels.get(leg_id) if call else None
+            if parked is None and lot is not None and call is not None and channel is not None:
+                parked = _Parked(lot, slot, None, call, channel)
+            if parked is not None and not parked.channel.ended:
+                there[leg_id] = parked
+        self._parked = there
+        self.shown.clear()
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """The calls that are parked, by their legs."""
+        found = ((str(it.channel.leg_id), it.document(self._node)) for it in self._parked.values())
+        return {key: document for key, document in found if document is not None}
 
     def change(self, event: SwitchEvent, calls: Calls) -> Told | None:
         """What follows from the event; None for lots that are no tenant's.
@@ -64,20 +123,21 @@ class Parking:
         kind = "parking.retrieved"
         if action == "hold":
             kind = "parking.parked"
-            self._parked[leg_id] = _Parked(lot, at)
-            if len(self._parked) > MOST_KEPT:
-                self._parked.popitem(last=False)
-            data |= {
+            by = {
                 "timeout_seconds": integer(get("variable_valet_parking_timeout")),
                 **_parked_by(event, call, channel),
             }
+            self._park(leg_id, _Parked(lot, get("Valet-Extension"), at, call, channel, by))
+            data |= by
         elif action == "bridge":
-            by = _retrieved_by(event, calls, lot)
-            if by is None:
+            fetched = _retrieved_by(event, calls, lot)
+            self.shown.append(Shown(_KIND, str(leg_id), None))
+            if fetched is None:
                 return None
-            data |= {"outcome": "retrieved", "duration_ms": _since(parked, at), **by}
+            data |= {"outcome": "retrieved", "duration_ms": _since(parked, at), **fetched}
         elif action == "exit":
             self._parked.pop(leg_id, None)
+            self.shown.append(Shown(_KIND, str(leg_id), None))
             # The switch has sent the call to what we told it to, and says so before it asks us.
             if read_token(get("Caller-Destination-Number") or "") != ParkedTooLong(lot.id):
                 return None
@@ -85,6 +145,13 @@ class Parking:
         else:
             return None
         return Told(kind, lot.tenant_id, data, call, channel, in_call_only=True)
+
+    def _park(self, leg_id: UUID, parked: _Parked) -> None:
+        self._parked[leg_id] = parked
+        self.shown.append(Shown(_KIND, str(leg_id), parked.document(self._node)))
+        if len(self._parked) > MOST_KEPT:
+            old, _ = self._parked.popitem(last=False)
+            self.shown.append(Shown(_KIND, str(old), None))
 
 
 _NOBODY: Final = {
@@ -96,7 +163,8 @@ _NOBODY: Final = {
 
 
 def _since(parked: _Parked | None, at: datetime) -> int | None:
-    return None if parked is None else milliseconds(parked.since, at)
+    since = None if parked is None else parked.since
+    return None if since is None else milliseconds(since, at)
 
 
 def _parked_by(event: SwitchEvent, call: Call, channel: Channel) -> dict[str, Any]:

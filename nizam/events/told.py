@@ -28,13 +28,24 @@ class Told:
     in_call_only: bool = False
 
 
+@attrs.frozen
+class Shown:
+    """What goes on now, by its kind and key in the live state; None when it is over."""
+
+    kind: str
+    key: str
+    document: dict[str, Any] | None
+
+
 @attrs.define
 class Output:
-    """What follows: events and legs to store, and the calls of which something changed."""
+    """What follows: events and legs to store, the calls of which something changed, and what else
+    is shown of what goes on now."""
 
     events: list[Event] = attrs.field(factory=list)
     legs: list[Leg] = attrs.field(factory=list)
     changed: dict[UUID, Call] = attrs.field(factory=dict)
+    shown: list[Shown] = attrs.field(factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.events or self.legs)

@@ -187,7 +187,7 @@ def _data(
             "to": channel.own_number,
             "to_extension_id": channel.parties()["extension_id"],
             "to_leg_id": str(channel.leg_id),
-            "to_call_id": str(call.call_id),
+            "to_call_id": str(call.told_id),
         }
     return found
 

@@ -17,6 +17,20 @@ PATIENCE_SECONDS: Final = 5.0
 MOST_WAITING: Final = 20_000
 """Events that wait for a tenant at the same time, over all calls."""
 
+_TOLD_WHERE_IT_BEGAN: Final = frozenset(
+    {
+        "call.started",
+        "call.ringing",
+        "call.answered",
+        "call.bridged",
+        "call.dtmf",
+        "call.ended",
+        "call.missed",
+    }
+)
+"""What happens at both switches of a call."""
+_SINCE_MOVED: Final = frozenset({"call.ringing", "call.bridged"})
+
 
 class Waiting:
     """The calls of one FreeSWITCH process whose tenant is not known yet, and their events.
@@ -56,7 +70,9 @@ class Waiting:
         if call.tenant_id is not None:
             call.waits_since = None
             legs, call.waiting_legs = call.waiting_legs, []
-            output.legs += [attrs.evolve(leg, tenant_id=call.tenant_id) for leg in legs]
+            output.legs += [
+                attrs.evolve(leg, tenant_id=call.tenant_id, call_id=call.told_id) for leg in legs
+            ]
 
     def release_old(self, output: Output, now: float) -> None:
         """Hand on what waited long enough, as it is."""
@@ -71,9 +87,13 @@ class Waiting:
 
 
 def _of_tenant(call: Call, events: Iterable[Event]) -> list[Event]:
-    """The events with the call's tenant; without those that are another's, or may be."""
+    """The events with the call's tenant; without those that are another's, or may be, and without
+    those that another switch tells."""
+    unsaid = _TOLD_WHERE_IT_BEGAN if call.part_of is not None else frozenset[str]()
+    if call.moved:
+        unsaid -= _SINCE_MOVED
     return [
-        attrs.evolve(it, tenant_id=call.tenant_id)
+        attrs.evolve(it, tenant_id=call.tenant_id, call_id=call.told_id)
         for it in events
-        if it.tenant_id is None or it.tenant_id == call.tenant_id
+        if (it.tenant_id is None or it.tenant_id == call.tenant_id) and it.type not in unsaid
     ]

@@ -18,7 +18,7 @@ from nizam.fsxml import values
 from nizam.fsxml.originate import CALLER_ID
 from nizam.routing.destinations.ivr import IVR_MISSES
 from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
-from nizam.routing.request import NO_FLOW, ZONE_DID, CallRequest, FlowState
+from nizam.routing.request import NO_FLOW, PART_OF, ZONE_DID, CallRequest, FlowState
 
 _MICROSECONDS = re.compile(r"\A[0-9]{1,17}\Z")
 _COUNTS = frozenset(map(str, range(1000)))
@@ -151,6 +151,7 @@ def call_request(request: XmlRequest, node: str = "") -> CallRequest:
         node=node,
         network_ip=field(b"Caller-Network-Addr"),
         peer_call_id=field(_PEER_CALL_ID) or None,
+        part_of=own.get(PART_OF) or None,
         question_id=f"{field(b'Core-UUID')} {field(b'Event-Sequence')}",
         asked_at=int(asked_at) if _MICROSECONDS.match(asked_at) else None,
         zone_did_id=own.get(ZONE_DID) or None,

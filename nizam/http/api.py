@@ -193,7 +193,7 @@ class Api:
         found += QueueDepth(self.queue, self.store.primary).routes()
         found += History(self.store).routes()
         found += routes_of_tables(self.store, documents, found)
-        found += Live(self.live).routes()
+        found += Live(self.live, self.store).routes()
         found += self._call_control()
         found += self.realtime().routes()
         found += Explain(self.snapshot, self.counts, LiveFacts(self.live, self.snapshot)).routes()

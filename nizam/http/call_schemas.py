@@ -16,6 +16,7 @@ from nizam.http.schema_parts import (
     text,
     time,
     words,
+    yes_or_no,
 )
 from nizam.model.events import SCHEMA_VERSION
 
@@ -80,6 +81,7 @@ LIVE_CALL = object_of(
             direction=_LEG_DIRECTION,
             originator_id=or_null(identifier("The leg that made it.")),
             state=_STATE,
+            node=_NODE,
         ),
         "Its legs: one for each phone or line.",
     ),
@@ -120,6 +122,53 @@ REGISTRATION = object_of(
     profile=or_null(text("The SIP profile.", "internal")),
     node=_NODE,
     registered_at=or_null(time("Since when.")),
+    renewed_at=or_null(time("When it was renewed last.")),
+    expires_at=or_null(time("Until when, if it is not renewed.")),
+)
+
+CONFERENCE = object_of(
+    "A conference that is under way.",
+    conference_id=identifier(
+        "FreeSWITCH's id of this conference: another one each time the room fills again.",
+        "01937a5e-0000-7000-8000-000000000c03",
+    ),
+    tenant_id=identifier("The tenant."),
+    conference_room_id=identifier("The conference room."),
+    number=text("The room's number.", "3000"),
+    name=text("The room's name.", "Weekly"),
+    node=_NODE,
+    started_at=or_null(time("When it began; null where that was not heard.")),
+    members=array(
+        object_of(
+            leg_id=_LEG_ID,
+            call_id=_CALL_ID,
+            extension_id=_EXTENSION_ID,
+            number=or_null(text("The member's number.", "1001")),
+            name=or_null(text("The name that was sent with the call.", "Ada Lovelace")),
+            moderator=yes_or_no("Whether the member is a moderator."),
+            muted=yes_or_no("Whether the others cannot hear the member."),
+            joined_at=or_null(time("When the member came in.")),
+        ),
+        "Who is in it.",
+    ),
+)
+
+PARKED_CALL = object_of(
+    "A call that waits in a parking lot.",
+    leg_id=_LEG_ID,
+    call_id=_CALL_ID,
+    tenant_id=identifier("The tenant."),
+    parking_lot_id=identifier("The parking lot."),
+    number=text("The lot's number.", "5900"),
+    name=text("The lot's name.", "Lobby"),
+    slot=or_null(text("The number to fetch the call from.", "5901")),
+    node=_NODE,
+    parked_at=or_null(time("Since when; null where that was not heard.")),
+    caller_number=or_null(text("The number of whoever waits.", "+12025550123")),
+    extension_id=_EXTENSION_ID,
+    timeout_seconds=or_null(count("How long it waits at most.", 120)),
+    parked_by=or_null(text("Who parked it, where that is certain.", "1001")),
+    parked_by_extension_id=or_null(identifier("The extension that parked it.")),
 )
 
 _CDR: Mapping[str, Schema] = {
@@ -178,6 +227,8 @@ CALL_SCHEMAS: Mapping[str, Schema] = {
     "LiveCall": LIVE_CALL,
     "PlacedCall": PLACED_CALL,
     "Registration": REGISTRATION,
+    "Conference": CONFERENCE,
+    "ParkedCall": PARKED_CALL,
     "Cdr": object_of("The summary of a call that has ended.", **_CDR),
     "CdrWithLegs": object_of(
         "The summary of a call that has ended, with its legs.",

@@ -36,7 +36,7 @@ from nizam.model.identifiers import new_id
 from nizam.model.parking_lot import ParkingLot
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import find_sound
-from nizam.switch.call_legs import choose_leg, legs_to_join, live_legs
+from nizam.switch.call_legs import choose_leg, legs_to_join, live_legs, node_of
 from nizam.switch.control import CallControl
 from nizam.switch.live_index import Document
 from nizam.switch.preflight import Preflight
@@ -72,7 +72,7 @@ class CallVerbs:
         for it in live_legs(found):
             line = call_commands.kill(UUID(it["leg_id"]), wanted.cause)
             try:
-                said = await self.control.run("hangup", found["node"], line)
+                said = await self.control.run("hangup", node_of(found, it["leg_id"]), line)
             except NotFound:
                 # It went with the one before.
                 continue
@@ -231,14 +231,14 @@ class CallVerbs:
     async def _connect(
         self, found: Document, other: Document, verb: str, leg: UUID, peer: UUID
     ) -> Done:
-        if found["node"] != other["node"]:
-            raise Conflict("the two calls are on different switches")
+        if node_of(found, leg) != node_of(other, peer):
+            raise Conflict("the two legs are on different switches")
         if leg == peer:
             raise Conflict("a leg cannot be connected with itself")
         return await self._run(found, verb, leg, call_commands.bridge(leg, peer))
 
     async def _run(self, found: Document, verb: str, leg: UUID, line: str) -> Done:
-        return Done(leg, await self.control.run(verb, found["node"], line))
+        return Done(leg, await self.control.run(verb, node_of(found, leg), line))
 
     def _view(self, call: Call) -> TenantView:
         view = self.snapshot.tenant(call.tenant)

@@ -26,6 +26,7 @@ from nizam.routing.hours import came_in_by
 from nizam.routing.nodes import asked_by_node
 from nizam.routing.one_call import take_wishes
 from nizam.routing.outbound import dial_out
+from nizam.routing.peer_calls import opened
 from nizam.routing.phones import phone_leg
 from nizam.routing.plan import (
     Bridge,
@@ -42,7 +43,7 @@ from nizam.routing.plan import (
     UserLeg,
 )
 from nizam.routing.policies import apply_policies
-from nizam.routing.request import PUBLIC_CONTEXT, ZONE_DID, CallRequest, is_uuid
+from nizam.routing.request import PART_OF, PUBLIC_CONTEXT, ZONE_DID, CallRequest, is_uuid
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import hold_music
@@ -90,11 +91,22 @@ def decide(
     random: Random,
     facts: Facts = NO_FACTS,
 ) -> Decision:
-    """Route one call. `now` is aware; `random` shuffles members and weighs gateways.
+    """Route one call, or what another switch of ours has sent here as a part of one.
+
+    `now` is aware; `random` shuffles members and weighs gateways.
 
     The order is that of the product: emergency numbers, blocked numbers, tenant status, routing
     policies, feature codes, the tenant's own numbers, its own DIDs, outbound routes, not found.
     """
+    decision = _decide(snapshot, request, now, random, facts)
+    if request.part_of is not None and is_uuid(request.part_of):
+        return attrs.evolve(decision, call_id=request.part_of)
+    return decision
+
+
+def _decide(
+    snapshot: Snapshot, request: CallRequest, now: datetime, random: Random, facts: Facts
+) -> Decision:
     call_id = request.known_id
     if request.context == PUBLIC_CONTEXT:
         return _from_outside(snapshot, request, now, random, facts, call_id)
@@ -170,11 +182,10 @@ def _from_node(
     entry: Entry[Extension],
 ) -> Decision:
     """Ring the phones that are here; what follows when nobody answers, the other switch knows."""
-    call_id = request.peer_call_id or ""
-    if not is_uuid(call_id):
-        call_id = request.unique_id
+    part_of = opened(view.peer_keys, request.peer_call_id, view.id, entry.id)
+    call_id = part_of or request.unique_id
     request = attrs.evolve(
-        request, caller_extension=None, caller_extension_id=None, call_id=call_id
+        request, caller_extension=None, caller_extension_id=None, call_id=call_id, part_of=part_of
     )
     routing = _routing(view, request, now, random, facts)
     routing.from_node = True
@@ -186,8 +197,8 @@ def _from_node(
         routing.enter(entry, f"extension {entry.body.number}")
         leg = attrs.evolve(phone_leg(routing, entry), record=None)
         plan = (Bridge((leg,)),)
-    # On this switch it is a call of its own, which ends when it ends here; it is explained with the
-    # one that it is a part of.
+    # Here it has an id of its own, by which the events of this switch are sorted, and says which
+    # call it is a part of: as that it is told of, counted and explained.
     decision = _decided(routing, request.unique_id, plan, inbound=True)
     return attrs.evolve(decision, call_id=call_id)
 
@@ -389,6 +400,8 @@ def _preamble(
     if call_id:
         # The id itself: an expression would be a new id after a transfer.
         steps.append(Export("nizam_call_id", call_id))
+    if routing.request.part_of is not None and is_uuid(routing.request.part_of):
+        steps.append(Export(PART_OF, routing.request.part_of))
     steps += (Set("nizam_route", route), Set("nizam_revision", str(view.revision)))
     if routing.did is not None:
         steps.append(Set("nizam_did", routing.did.body.number))
@@ -405,8 +418,10 @@ def _preamble(
         # Set, not exported: on the carrier's leg it would let a REFER into our context.
         steps.append(Set("force_transfer_context", domain))
     bridges = [step for step in plan if isinstance(step, Bridge)]
-    if any(isinstance(leg, GatewayLeg) for bridge in bridges for leg in bridge.legs):
-        # Otherwise X- and P- headers that the caller's phone writes would reach the carrier.
+    outside = any(isinstance(leg, GatewayLeg) for bridge in bridges for leg in bridge.legs)
+    if outside or routing.from_node:
+        # Otherwise X- and P- headers that the caller's phone writes would reach the carrier, and
+        # those between our switches a phone.
         steps.append(Set("sip_copy_custom_headers", "false"))
     if bridges:
         # Otherwise the callee's hanging up would fall into voicemail.

@@ -8,6 +8,7 @@ from nizam.model.extension import Extension
 from nizam.routing.context import Routing
 from nizam.routing.facts import Contact
 from nizam.routing.nodes import elsewhere
+from nizam.routing.peer_calls import sealed
 from nizam.routing.plan import Elsewhere, Phone, Phones, UserLeg
 from nizam.routing.recording import of_callee
 from nizam.routing.rows import Entry
@@ -81,7 +82,8 @@ def _elsewhere(routing: Routing, entry: Entry[Extension]) -> Elsewhere | None:
     token = write_token(RingHere(routing.view.id, entry.id))
     call_id = routing.request.call_id or routing.request.unique_id
     here = bool(_here(routing, entry.body.number))
-    return Elsewhere(addresses, token, call_id, here, _described(routing, entry, ()))
+    told = sealed(routing.view.peer_keys, call_id, routing.view.id, entry.id)
+    return Elsewhere(addresses, token, told, here, _described(routing, entry, ()))
 
 
 def _described(routing: Routing, entry: Entry[Extension], registered: tuple[Phone, ...]) -> Phones:

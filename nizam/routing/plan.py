@@ -103,7 +103,8 @@ class Phones:
 @attrs.frozen
 class Elsewhere:
     """Other switches with phones of the extension, by their SIP addresses, and what is dialled
-    there; `here` says whether there are phones at this switch too."""
+    there. `call_id` is the id of the call, sealed (nizam.routing.peer_calls); `here` says whether
+    there are phones at this switch too."""
 
     addresses: tuple[str, ...]
     token: str

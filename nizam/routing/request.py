@@ -12,6 +12,9 @@ PUBLIC_CONTEXT = "public"
 
 ZONE_DID = "nizam_zone_did_id"
 """The channel variable that keeps the DID whose time zone counts for the call."""
+
+PART_OF = "nizam_part_of"
+"""The channel variable that names the call at another switch of which this call is a part."""
 _UUID = re.compile(r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -55,7 +58,8 @@ class CallRequest:
     `digits_hidden` says that an earlier answer keeps what is pressed out of events and logs.
     `shown_caller` is the number in E.164 to be shown outside, of a call that the API has placed.
     `network_ip` is the address that the call came from, `peer_call_id` the call id that came with
-    it, which counts only from another switch of ours.
+    it, which counts only from another switch of ours. `part_of` is the call at another switch that
+    this one was found to be a part of.
     """
 
     context: str
@@ -74,6 +78,7 @@ class CallRequest:
     node: str = ""
     network_ip: str = ""
     peer_call_id: str | None = None
+    part_of: str | None = None
     question_id: str = ""
     asked_at: int | None = None
     zone_did_id: str | None = None

@@ -38,13 +38,18 @@ class Snapshot:
 
     `media_root` is where the files of prompts and music on hold lie, on this machine as on every
     switch; without one they are not played. `speech` is the text-to-speech engine that every switch
-    has, and its voice; without one, texts are not spoken.
+    has, and its voice; without one, texts are not spoken. `peer_keys` vouch for calls that one
+    switch of ours sends to another; without them these are two calls.
     """
 
     def __init__(
-        self, media_root: Path | None = None, speech: tuple[str, str] | None = None
+        self,
+        media_root: Path | None = None,
+        speech: tuple[str, str] | None = None,
+        peer_keys: tuple[bytes, ...] = (),
     ) -> None:
         self.media_root = media_root
+        self.peer_keys = peer_keys
         self.speech = speech
         self._tenants: dict[UUID, TenantRows] = {}
         self._platform = no_rows()
@@ -291,6 +296,11 @@ class TenantView:
     def speech(self) -> tuple[str, str] | None:
         """The text-to-speech engine of the switches and its voice; see Snapshot."""
         return self._snapshot.speech
+
+    @property
+    def peer_keys(self) -> tuple[bytes, ...]:
+        """What vouches for calls between switches of ours; see Snapshot."""
+        return self._snapshot.peer_keys
 
     @property
     def srtp(self) -> Srtp:

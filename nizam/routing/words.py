@@ -57,7 +57,7 @@ from nizam.routing.plan import (
     VoicemailCheck,
     describe,
 )
-from nizam.routing.request import ZONE_DID
+from nizam.routing.request import PART_OF, ZONE_DID
 from nizam.routing.snapshot import TenantView
 from nizam.routing.tokens import (
     AfterRinging,
@@ -74,6 +74,7 @@ _UNSAID = frozenset(
     {
         "nizam_tenant_id",
         "nizam_call_id",
+        PART_OF,
         "nizam_route",
         "nizam_revision",
         "nizam_did",

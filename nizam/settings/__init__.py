@@ -9,6 +9,7 @@ from nizam.settings.load import Loaded, SettingsError, load
 from nizam.settings.values import (
     DatabaseSettings,
     HttpSettings,
+    LiveSettings,
     MailSettings,
     NodeSettings,
     RedisSettings,
@@ -25,6 +26,7 @@ from nizam.settings.values import (
 __all__ = [
     "DatabaseSettings",
     "HttpSettings",
+    "LiveSettings",
     "Loaded",
     "MailSettings",
     "NodeSettings",

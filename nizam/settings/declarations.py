@@ -43,6 +43,7 @@ TITLES: Mapping[str, str] = {
     "http": "HTTP: the API, and FreeSWITCH's questions",
     "database": "PostgreSQL 15 or newer",
     "redis": "Redis or Valkey 7 or newer",
+    "live": "What goes on now: how much of it is held in memory",
     "freeswitch": "FreeSWITCH: one node here, more as [[nodes]] or through the API",
     "sip": "The SIP profiles that every node is given",
     "webhooks": "Webhooks",
@@ -263,6 +264,39 @@ SETTINGS: tuple[Setting, ...] = (
         20,
         "a whole number from 1 to 5000",
         "How long a call with limits waits for Redis before this instance counts by itself.",
+    ),
+    # -- live
+    Setting(
+        "NIZAM_LIVE_MAX_CALLS",
+        "live.max_calls",
+        p.integer(100, 1_000_000),
+        50_000,
+        "a whole number from 100 to 1000000",
+        "How many calls under way are shown, over all tenants and nodes.",
+    ),
+    Setting(
+        "NIZAM_LIVE_MAX_CALLS_PER_TENANT",
+        "live.max_calls_per_tenant",
+        p.integer(10, 1_000_000),
+        10_000,
+        "a whole number from 10 to 1000000",
+        "How many calls under way are shown of one tenant.",
+    ),
+    Setting(
+        "NIZAM_LIVE_MAX_REGISTRATIONS",
+        "live.max_registrations",
+        p.integer(100, 10_000_000),
+        200_000,
+        "a whole number from 100 to 10000000",
+        "How many registered phones are known, over all tenants and nodes.",
+    ),
+    Setting(
+        "NIZAM_LIVE_MAX_REGISTRATIONS_PER_TENANT",
+        "live.max_registrations_per_tenant",
+        p.integer(10, 10_000_000),
+        50_000,
+        "a whole number from 10 to 10000000",
+        "How many registered phones are known of one tenant.",
     ),
     # -- freeswitch
     Setting(

@@ -28,6 +28,7 @@ from nizam.settings.declarations import (
 from nizam.settings.values import (
     DatabaseSettings,
     HttpSettings,
+    LiveSettings,
     MailSettings,
     NodeSettings,
     RealtimeSettings,
@@ -355,6 +356,7 @@ def _settings(
         http=HttpSettings(**tables["http"]),
         database=DatabaseSettings(**database),
         redis=RedisSettings(**tables["redis"]),
+        live=LiveSettings(**tables["live"]),
         sip=SipSettings(**tables["sip"]),
         webhooks=WebhookSettings(**tables["webhooks"]),
         realtime=RealtimeSettings(**tables["realtime"]),

@@ -116,6 +116,16 @@ class RedisSettings:
 
 
 @attrs.frozen
+class LiveSettings:
+    """How many calls and phones the live state holds, in all and for one tenant."""
+
+    max_calls: int
+    max_calls_per_tenant: int
+    max_registrations: int
+    max_registrations_per_tenant: int
+
+
+@attrs.frozen
 class NodeSettings:
     """A FreeSWITCH node named in the settings: its event socket and its XML credentials."""
 
@@ -218,6 +228,7 @@ class Settings:
     http: HttpSettings
     database: DatabaseSettings
     redis: RedisSettings
+    live: LiveSettings
     sip: SipSettings
     webhooks: WebhookSettings
     realtime: RealtimeSettings

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from nizam.sim import call_commands, conference, endings, legs, recording
+from nizam.sim import call_commands, conference, endings, legs, recording, valet
 from nizam.sim.answers import Action
 from nizam.sim.call_commands import NO_CHANNEL, NO_SESSION, OK
 from nizam.sim.calls import Calls
@@ -21,7 +21,7 @@ from nizam.sim.core import VERSION
 from nizam.sim.exchange import Exchange
 from nizam.sim.interruption import LegEnded, Transferred
 from nizam.sim.script import Script
-from nizam.sim.show import dump, show
+from nizam.sim.show import dump, registrations_of, show
 from nizam.sim.trunks import Trunks, profile_port
 
 SUCCESS = "+OK Success\n"
@@ -263,6 +263,8 @@ def _after(dial_string: str, rest: str) -> list[str]:
 
 async def _conference(on: Commands, arguments: str) -> str:
     words = arguments.split()
+    if words[:1] == ["json_list"]:
+        return conference.listed(on.exchange)
     room = on.exchange.conferences.get(words[0]) if words else None
     if room is None:
         return f"-ERR Conference {words[0] if words else ''} not found\n"
@@ -275,6 +277,10 @@ async def _conference(on: Commands, arguments: str) -> str:
             for it in room.members
         )
     return "-ERR Conference command not found\n"
+
+
+async def _valet_info(on: Commands, arguments: str) -> str:
+    return valet.info(on.exchange.lots, arguments)
 
 
 async def _sofia_contact(on: Commands, arguments: str) -> str:
@@ -305,6 +311,10 @@ async def _sofia(on: Commands, arguments: str) -> str:
     words = arguments.split()
     if words[:1] == ["status"]:
         return _sofia_status(on, words[1:])
+    if words[:2] == ["xmlstatus", "profile"] and words[3:4] == ["reg"]:
+        if words[2] not in on.exchange.core.profiles:
+            return "Invalid Profile!\n"
+        return registrations_of(on.exchange.core, words[2])
     if words[:1] != ["profile"] or len(words) < 3:
         return "-USAGE: sofia status|profile ...\n"
     profile, action = words[1:3]
@@ -381,6 +391,7 @@ _COMMANDS: dict[str, Handler] = {
     "uuid_send_dtmf": _on_calls(call_commands.uuid_send_dtmf),
     "uuid_setvar": _uuid_setvar,
     "uuid_transfer": _uuid_transfer,
+    "valet_info": _valet_info,
     "version": _version,
     "xml_flush_cache": _xml_flush_cache,
 }

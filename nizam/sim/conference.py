@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+import orjson
 
 from nizam.sim import endings, keypad, legs, media, wire
 from nizam.sim.answers import Action
@@ -32,6 +33,7 @@ class Member:
     id: int
     call: Call
     moderator: bool
+    joined_at: float
     muted: bool = False
     ends_it: bool = False
     leaves: bool = False
@@ -50,6 +52,7 @@ class Conference:
     profile: str
     unique_id: str
     params: Mapping[str, str]
+    started_at: float
     members: list[Member] = attrs.field(factory=list)
     floor: int | None = None
 
@@ -88,7 +91,8 @@ async def enter(call: Call, data: str) -> None:
         return
     room = exchange.conferences.get(name)
     if room is None:
-        room = Conference(name, profile, exchange.core.new_uuid(), answered)
+        now = exchange.core.clock.seconds()
+        room = Conference(name, profile, exchange.core.new_uuid(), answered, now)
         exchange.conferences[name] = room
         _tell(exchange, room, "conference-create")
     channel.set("conference_name", name)
@@ -165,7 +169,8 @@ async def _stay(call: Call, room: Conference, moderator: bool, flags: frozenset[
     exchange, channel = call.exchange, call.channel
     exchange.conference_members += 1
     muted = "mute" in flags | _member_flags(room)
-    member = Member(exchange.conference_members, call, moderator, muted, "endconf" in flags)
+    number, now = exchange.conference_members, exchange.core.clock.seconds()
+    member = Member(number, call, moderator, now, muted, "endconf" in flags)
     room.members.append(member)
     channel.set("conference_member_id", str(member.id))
     _tell_of(exchange, room, member, "add-member")
@@ -216,6 +221,38 @@ def command(exchange: Exchange, room: Conference, action: str, who: str) -> str:
         else:
             _mute(exchange, room, member, action == "mute")
     return f"+OK {action} {who}\n"
+
+
+def listed(exchange: Exchange) -> str:
+    """`conference json_list`: every room with its members (conference_jlist, mod_conference.c)."""
+    now = exchange.core.clock.seconds()
+    rooms = [
+        {
+            "conference_name": room.name,
+            "member_count": len(room.members),
+            "conference_uuid": room.unique_id,
+            "run_time": int(now - room.started_at),
+            "members": [
+                {
+                    "type": "caller",
+                    "id": it.id,
+                    "flags": {"can_speak": _speaks(room, it), "is_moderator": it.moderator},
+                    "uuid": it.channel.uuid,
+                    "caller_id_name": it.channel.profile.caller_id_name,
+                    "caller_id_number": it.channel.profile.caller_id_number,
+                    "join_time": int(now - it.joined_at),
+                }
+                for it in room.members
+            ],
+        }
+        for room in exchange.conferences.values()
+    ]
+    return orjson.dumps(rooms).decode()
+
+
+def _speaks(room: Conference, member: Member) -> bool:
+    waits = "wait-mod" in room.flags and not _has_moderator(room)
+    return not member.muted and (member.moderator or not waits)
 
 
 def _key(exchange: Exchange, room: Conference, member: Member, action: str) -> None:
@@ -295,14 +332,11 @@ def _fire(
 
     def headers() -> wire.Headers:
         own = channel.headers(variables=False)
-        speaks = not member.muted and (
-            member.moderator or "wait-mod" not in room.flags or _has_moderator(room)
-        )
         state: wire.Headers = [
             ("Video", "false"),
             ("Hear", "true"),
             ("See", "true"),
-            ("Speak", "true" if speaks else "false"),
+            ("Speak", "true" if _speaks(room, member) else "false"),
             ("Talking", "false"),
             ("Mute-Detect", "false"),
             ("Hold", "false"),

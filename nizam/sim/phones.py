@@ -14,6 +14,8 @@ from nizam.sim.settings import Scenery, User
 
 AGENT = "SIPp-fixture"
 HOST = "127.0.0.1"
+LATE_SECONDS = 60
+"""sip-expires-late-margin of mod_sofia."""
 
 
 class Phones:
@@ -25,6 +27,7 @@ class Phones:
         self._scenery = scenery
         self._one_at_a_time = DeferredLock()
         self._timers: dict[User, IDelayedCall] = {}
+        self._call_ids: dict[User, str] = {}
         self._ports = {user: scenery.first_port + index for index, user in enumerate(scenery.users)}
 
     async def start(self) -> None:
@@ -88,7 +91,7 @@ class Phones:
             request.port,
             request.call_id,
             AGENT,
-            int(self._core.clock.seconds()) + expires,
+            int(self._core.clock.seconds()) + expires + LATE_SECONDS,
         )
         details = list(basis)
         details[3:3] = [("presence-hosts", "n/a")]
@@ -157,9 +160,14 @@ class Phones:
             host=HOST,
             port=port,
             to_user=to_user,
-            call_id=f"1-{self._core.random.randrange(10000, 99999)}@{HOST}",
+            call_id=self._call_id(method, user),
             agent=AGENT,
         )
+
+    def _call_id(self, method: str, user: User) -> str:
+        """A phone keeps the Call-ID of its REGISTERs (RFC 3261, 10.2)."""
+        made = f"1-{self._core.random.randrange(10000, 99999)}@{HOST}"
+        return self._call_ids.setdefault(user, made) if method == "REGISTER" else made
 
     def _fire(self, subclass: str, headers: wire.Headers) -> None:
         self._core.fire("CUSTOM", lambda: headers, subclass=subclass)

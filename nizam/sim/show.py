@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from xml.sax.saxutils import escape
 
 import orjson
 
@@ -19,6 +20,8 @@ USAGE = (
 )
 
 Row = dict[str, str]
+_QUOTES = {'"': "&quot;"}
+_WITHOUT_NAME = '"" <%s>'
 
 
 def show(core: Core, words: Sequence[str]) -> str:
@@ -158,6 +161,38 @@ _EMPTY_LEG: Row = dict.fromkeys(
     ),
     "",
 )
+
+
+def registrations_of(core: Core, profile: str) -> str:
+    """`sofia xmlstatus profile PROFILE reg`: the phones, all on the profile `internal`.
+
+    Source: show_reg_callback_xml in mod_sofia.c.
+    """
+    now = int(core.clock.seconds())
+    rows = "".join(
+        "    <registration>\n"
+        f"        <call-id>{it.call_id}</call-id>\n"
+        f"        <user>{it.user}@{it.domain}</user>\n"
+        f"        <contact>{escape(_WITHOUT_NAME % it.contact, _QUOTES)}</contact>\n"
+        f"        <agent>{escape(it.agent, _QUOTES)}</agent>\n"
+        f"        <status>Registered(UDP)(unknown) exp({stamp(it.expires_at * 1_000_000)})"
+        f" expsecs({it.expires_at - now})</status>\n"
+        "        <ping-status>Reachable</ping-status>\n"
+        "        <ping-time>0.00</ping-time>\n"
+        f"        <host>{core.hostname}</host>\n"
+        f"        <network-ip>{it.host}</network-ip>\n"
+        f"        <network-port>{it.port}</network-port>\n"
+        f"        <sip-auth-user>{it.user}</sip-auth-user>\n"
+        f"        <sip-auth-realm>{it.domain}</sip-auth-realm>\n"
+        f"        <mwi-account>{it.user}@{it.domain}</mwi-account>\n"
+        "    </registration>\n"
+        for it in core.registrations.values()
+        if profile == "internal"
+    )
+    return (
+        '<?xml version="1.0" encoding="ISO-8859-1"?>\n<profile>\n  <registrations>\n'
+        f"{rows}  </registrations>\n</profile>\n"
+    )
 
 
 def _registration_rows(core: Core) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -99,6 +100,22 @@ async def _until_fetched(call: Call) -> None:
     if talk is not None and (seconds is None or talk < seconds):
         await call.until_caller_leaves(talk)
     await channel.waiter.sleep(None if seconds is None else seconds * call.exchange.pace)
+
+
+def info(lots: Mapping[str, Mapping[str, Slot]], wanted: str = "") -> str:
+    """`valet_info [LOT]`: who waits where."""
+    lines = ["<lots>"]
+    for name, lot in lots.items():
+        if wanted and wanted.lower() != name.lower():
+            continue
+        lines.append(f'  <lot name="{name}">')
+        lines += [
+            f'    <extension uuid="{slot.channel.uuid}">{extension}</extension>'
+            for extension, slot in lot.items()
+            if not slot.bridged
+        ]
+        lines.append("  </lot>")
+    return "\n".join([*lines, "</lots>", ""])
 
 
 def _leave(lot: dict[str, Slot], extension: str, slot: Slot) -> None:

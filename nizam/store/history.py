@@ -31,6 +31,13 @@ CALL_EVENT_FIELDS: Mapping[str, Field] = {
 GATEWAY_STATE_FIELDS: Mapping[str, Field] = {
     name: CALL_EVENT_FIELDS[name] for name in ("occurred_at", "type", "node")
 }
+REGISTRATION_EVENT_FIELDS: Mapping[str, Field] = {
+    **GATEWAY_STATE_FIELDS,
+    **{
+        name: Field(CALL_EVENTS.c.data[name].astext, "text", sortable=False)
+        for name in ("user", "extension_id", "contact", "network_ip", "reason")
+    },
+}
 DELIVERY_FIELDS: Mapping[str, Field] = {
     "created_at": Field(WEBHOOK_DELIVERIES.c.created_at, "time"),
     "status": Field(WEBHOOK_DELIVERIES.c.status, "text", sortable=False),
@@ -135,6 +142,22 @@ async def list_gateway_states(
         # Written out, as it is in the index.
         literal_column("type in ('gateway.up', 'gateway.down')", Boolean),
         CALL_EVENTS.c.data["gateway_id"].astext == str(gateway_id),
+    )
+    return Page([shown_event(row) for row in page.rows], page.next_cursor)
+
+
+async def list_registration_events(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:
+    """Which phones of a tenant signed in and out, failed to, or were lost, as the events."""
+    page = await _page(
+        pool,
+        tenant_id,
+        [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
+        REGISTRATION_EVENT_FIELDS,
+        CALL_EVENTS.c.id,
+        listing,
+        CALL_EVENTS.c.tenant_id == tenant_id,
+        # Written out, as it is in the index.
+        literal_column("type like 'registration.%%'", Boolean),
     )
     return Page([shown_event(row) for row in page.rows], page.next_cursor)
 

@@ -38,6 +38,13 @@ def choose_leg(call: Document, wanted: UUID | None, rule: Rule) -> UUID:
     return UUID((fitting or legs)[0]["leg_id"])
 
 
+def node_of(call: Document, leg_id: UUID | str) -> str:
+    """The switch that has the leg: a call can run over several."""
+    legs = {it["leg_id"]: it for it in call["legs"]}
+    leg = legs.get(str(leg_id), {})
+    return str(leg.get("node") or call["node"])
+
+
 def legs_to_join(
     first: Document, second: Document, leg_id: UUID | None, other_id: UUID | None
 ) -> tuple[UUID, UUID]:

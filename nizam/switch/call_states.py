@@ -89,6 +89,8 @@ def is_counted(snapshot: Snapshot, tenant_id: UUID, number: str | None) -> bool:
 def state_of(call: Call, now: datetime, counted: Counted) -> CallState | None:
     """What a call holds now; None when its tenant is not known or it does not count."""
     first = call.first
+    if call.part_of is not None:
+        return None  # it is counted where it began
     dialled = None if first is None else first.dialled or first.number
     if call.tenant_id is None or not counted(call.tenant_id, dialled):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nizam.events.channels import Call, Channel
@@ -13,7 +14,8 @@ def call_document(call: Call, node: str) -> dict[str, Any]:
     live = call.live
     first = call.first or min(call.channels.values(), key=lambda it: it.started_at)
     return {
-        "call_id": str(call.call_id),
+        "call_id": str(call.told_id),
+        "part": call.part_of is not None,
         "tenant_id": str(call.tenant_id) if call.tenant_id else None,
         "state": _state(call, first, live),
         "direction": _direction(call, first),
@@ -22,8 +24,21 @@ def call_document(call: Call, node: str) -> dict[str, Any]:
         "started_at": timestamp(first.started_at),
         "answered_at": timestamp(first.answered_at) if first.answered_at else None,
         "node": node,
-        "legs": [_leg(channel) for channel in call.channels.values()],
+        "legs": [_leg(channel, node) for channel in call.channels.values()],
         "recording": call.recording,
+    }
+
+
+def one_call(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The document of a call out of those of the nodes that it runs over: of the node where it
+    began, if that knows it still, with the legs of all."""
+    if len(parts) == 1:
+        return parts[0]
+    first = next((it for it in parts if not it.get("part")), parts[0])
+    others = [it for it in parts if it is not first]
+    return first | {
+        "legs": [leg for it in (first, *others) for leg in it["legs"]],
+        "recording": next((it["recording"] for it in (first, *others) if it["recording"]), None),
     }
 
 
@@ -41,7 +56,7 @@ def _direction(call: Call, first: Channel) -> str:
     return "outbound" if any(it.gateway for it in call.channels.values()) else "internal"
 
 
-def _leg(channel: Channel) -> dict[str, Any]:
+def _leg(channel: Channel, node: str) -> dict[str, Any]:
     state = "ringing"
     if channel.ended:
         state = "ended"
@@ -56,4 +71,5 @@ def _leg(channel: Channel) -> dict[str, Any]:
         "direction": channel.direction,
         "originator_id": str(channel.originator_id) if channel.originator_id else None,
         "state": state,
+        "node": node,
     }

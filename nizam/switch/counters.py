@@ -88,7 +88,7 @@ def wanted(call: CallRequest, limits: Sequence[Limit]) -> list[Wanted]:
 
 def call_of(call: CallRequest) -> str:
     """The id of the call, also of one whose first leg was given another name than a UUID."""
-    return call.known_id or str(channel_id(call.unique_id))
+    return call.part_of or call.known_id or str(channel_id(call.unique_id))
 
 
 def _wanted(call: CallRequest, limit: Limit, amount: int) -> Wanted:

@@ -42,10 +42,13 @@ from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.live import LiveState
 from nizam.switch.live_index import Document
 from nizam.switch.missing import Missing
+from nizam.switch.phones import Phones
 from nizam.switch.writer import Deliveries, Transactions, Writer
 
 TICK_SECONDS: Final = 0.25
 CDR_SECONDS: Final = 5.0
+EXPIRE_SECONDS: Final = 10.0
+"""Between looks for phones whose time is over."""
 EARLY_CDRS: Final = 20_000
 """CDRs kept in memory for legs whose hang-up was not heard: reconciliation needs them."""
 
@@ -96,6 +99,9 @@ class Intake(Service):
         self._instance = str(new_id())
         self._sequence = itertools.count(1)
         self._missing = Missing()
+        self.phones = Phones(live, now)
+        self._expire_at = 0.0
+        live.on_lost(self._node_lost)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
         self._finding: Deferred[None] | None = None
@@ -148,12 +154,32 @@ class Intake(Service):
                 self.live.remove("calls", node, key)
             else:
                 self.live.put("calls", node, key, call_document(call, node))
+        for it in output.shown:
+            if it.document is None:
+                self.live.remove(it.kind, node, it.key)
+            else:
+                self.live.put(it.kind, node, it.key, it.document)
+        events: list[Event] = []
         for event in output.events:
-            self._show(event, node)
+            events += self._show(event, node)
+        output.events = events
         for leg in output.legs:
             self._early_cdrs.pop(leg.leg_id, None)
         if output:
             self.writer.add(Batch(output.events, output.legs))
+
+    def show_all(self, node: str) -> None:
+        """Show exactly the calls that are known of the node: reconciliation is through."""
+        documents = {
+            str(call.call_id): call_document(call, node)
+            for call in self.normaliser(node).calls
+            if call.live
+        }
+        self.live.replace("calls", node, documents)
+        normaliser = self.normaliser(node)
+        self.live.replace("conferences", node, normaliser.conferences.documents())
+        self.live.replace("parked_calls", node, normaliser.parking.documents())
+        self.live.reconciled(node)
 
     def calls(self, links: Mapping[str, Mapping[str, Any]]) -> Iterator[Call]:
         """The calls under way on the nodes whose link, as `links` shows it, is connected."""
@@ -258,7 +284,7 @@ class Intake(Service):
         call = calls.of_leg(leg.leg_id)
         if call is None and leg.originator_id is not None:
             call = calls.of_leg(leg.originator_id)
-        call_id = call.call_id if call else leg.call_id
+        call_id = call.told_id if call else leg.call_id
         if call_id is None and leg.direction == "inbound" and leg.originator_id is None:
             call_id = leg.leg_id
         tenant_id = leg.tenant_id or (call.tenant_id if call else None)
@@ -284,7 +310,7 @@ class Intake(Service):
             for call in list(normaliser.waiting):
                 found = self._index.lookup(str(call.call_id))
                 if found is not None:
-                    self.take(normaliser.learn(call.call_id, found[0]), node)
+                    self.take(normaliser.learn(call.call_id, *found), node)
                 else:
                     waiting[str(call.call_id)] = (normaliser, call.call_id)
             self.take(normaliser.tick(now), node)
@@ -298,15 +324,20 @@ class Intake(Service):
                 self.node_event(
                     "node.gap", node, data | {"reason": "buffer full", "dropped": window.dropped}
                 )
+        if now >= self._expire_at:
+            self._expire_at = now + EXPIRE_SECONDS
+            expired = self.phones.expire()
+            if expired:
+                self.tell(expired)
         self._count()
 
     async def _find(self, waiting: Mapping[str, tuple[Normaliser, UUID]]) -> None:
         """Ask Redis about calls whose dialplan lookup another instance may have answered."""
         try:
             found = await self._index.find(list(waiting)[:1000])
-            for key, (tenant_id, _) in found.items():
+            for key, (tenant_id, of) in found.items():
                 normaliser, call_id = waiting[key]
-                self.take(normaliser.learn(call_id, tenant_id), normaliser.node)
+                self.take(normaliser.learn(call_id, tenant_id, of), normaliser.node)
         except Exception:
             self._log.failure("channels could not be looked up")
 
@@ -322,6 +353,8 @@ class Intake(Service):
         counts: dict[str, int] = {}
         for normaliser in self._normalisers.values():
             for call in normaliser.calls:
+                if call.part_of is not None:
+                    continue
                 tenant = str(call.tenant_id or "")
                 if tenant not in counts and len(counts) >= 50:
                     tenant = "other"
@@ -332,19 +365,19 @@ class Intake(Service):
 
     # -- registrations and gateways -----------------------------------------------------------
 
-    def _show(self, event: Event, node: str) -> None:
-        data = event.data
-        if event.type == "registration.registered":
-            document = dict(data) | {
-                "tenant_id": str(event.tenant_id) if event.tenant_id else None,
-                "node": node,
-                "registered_at": timestamp(event.occurred_at),
-            }
-            self.live.put("registrations", node, registration_key(data), document)
-        elif event.type in ("registration.unregistered", "registration.expired"):
-            self.live.remove("registrations", node, registration_key(data))
-        elif event.type in ("gateway.up", "gateway.down"):
-            self.show_gateway(node, data, event.tenant_id, event.type == "gateway.up")
+    def _show(self, event: Event, node: str) -> list[Event]:
+        """Show what the event tells; the events to store."""
+        if event.type.startswith("registration."):
+            return self.phones.told(event, node)
+        if event.type in ("gateway.up", "gateway.down"):
+            self.show_gateway(node, event.data, event.tenant_id, event.type == "gateway.up")
+        return [event]
+
+    def _node_lost(self, node: str, first: bool) -> None:
+        """Nobody hears the node any more; one instance stores that its phones are gone."""
+        lost = self.phones.node_lost(node)
+        if first and lost:
+            self.tell(lost)
 
     def gateways_seen(
         self, node: str, seen: Iterable[tuple[Mapping[str, Any], bool | None]]
@@ -384,8 +417,3 @@ class Intake(Service):
             "up": up,
             "changed_at": known["changed_at"] if known and same else timestamp(self._now()),
         }
-
-
-def registration_key(data: Mapping[str, Any]) -> str:
-    """What makes a registration the same one: the user, and the SIP Call-ID of its REGISTERs."""
-    return f"{data.get('user')}@{data.get('domain')} {data.get('call_id')}"

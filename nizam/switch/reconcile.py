@@ -7,8 +7,9 @@ gateways are shown as the switch knows them. Nothing here changes anything on th
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -23,22 +24,34 @@ from nizam.errors import ConnectionGone, SwitchError, TimeoutExceeded
 from nizam.esl.event import SwitchEvent
 from nizam.esl.interface import ISwitchLink
 from nizam.events.channels import Channel
-from nizam.events.fields import channel_id, identifier
+from nizam.events.fields import channel_id, identifier, integer
 from nizam.events.gateways import is_up
 from nizam.events.legs import Leg, merge
 from nizam.events.registrations import contact_uri
-from nizam.switch.intake import Intake, registration_key
+from nizam.model.events import timestamp
+from nizam.switch.intake import Intake
+from nizam.switch.phones import LATE_SECONDS
 
 T = TypeVar("T")
 
 COMMAND_SECONDS: Final = 5.0
 PARALLEL_DUMPS: Final = 50
+ROWS_AT_ONCE: Final = 500
+"""Phones of a list that are read before others have a turn."""
+AT_ONCE: Final = 100
+"""Channels that are added or closed before others have a turn."""
 SETTLE_SECONDS: Final = 0.5
 """What the new link has already sent but we have not read when the switch answers: legs that
 end in that moment are heard of, and need no reconciliation."""
 
 _log = Logger()
 _GATEWAY_LINE: Final = re.compile(r"^\s*(\S+)::(\S+)\s+gateway\s", re.MULTILINE)
+_PROFILE_LINE: Final = re.compile(r"^\s*(\S+)\s+profile\s", re.MULTILINE)
+_REGISTRATION: Final = re.compile(r"<registration>(.*?)</registration>", re.DOTALL)
+_FIELD_OF: Final = re.compile(r"<([a-z-]+)>([^<]*)</")
+_SECONDS_LEFT: Final = re.compile(r"expsecs\((-?[0-9]{1,10})\)")
+_LOT: Final = re.compile(r'<lot name="([^"]*)">(.*?)</lot>', re.DOTALL)
+_SLOT: Final = re.compile(r'<extension uuid="([^"]*)">([^<]*)</extension>')
 _FIELD: Final = re.compile(r"^(State|Status)\s+(\S+)", re.MULTILINE)
 
 
@@ -66,16 +79,28 @@ async def reconcile(
     before = {
         channel.leg_id: channel for call in intake.normaliser(node).calls for channel in call.live
     }
+    listed_at = clock.seconds()
     there = {channel_id(row["uuid"]): row["uuid"] for row in await _rows(link, "channels")}
-    unknown = [uuid for leg_id, uuid in there.items() if leg_id not in before]
+    # An event of a call can come before the switch is asked; it does not tell how the call began.
+    unbegun = {call.call_id for call in intake.normaliser(node).calls if not call.begun}
+    unknown = [uuid for leg_id, uuid in there.items() if leg_id not in before or leg_id in unbegun]
     dumps = await _all(clock, unknown, lambda uuid: _dump(link, uuid))
-    added = adopt(intake, node, [dump for dump in dumps if dump is not None], there.keys(), clock)
-    registrations = await _registrations(link, intake, node)
+    added = 0
+    for some in _portions([dump for dump in dumps if dump is not None]):
+        added += adopt(intake, node, some, there.keys(), clock)
+        await deferLater(clock, 0.0)
+    registrations = await _registrations(clock, link, intake, node, now)
     gateways = await _gateways(link, intake, node)
+    await _places(link, intake, node, now)
     gone = [channel for leg_id, channel in before.items() if leg_id not in there]
     if gone:
-        await deferLater(clock, SETTLE_SECONDS)
-    closed = close(intake, node, gone, now(), clock)
+        await deferLater(clock, max(0.0, listed_at + SETTLE_SECONDS - clock.seconds()))
+    closed = 0
+    # The first leg of a call last: it is what the others are part of.
+    for legs in _portions(sorted(gone, key=lambda it: it.leg_id == it.call_id)):
+        closed += close(intake, node, legs, now(), clock)
+        await deferLater(clock, 0.0)
+    intake.show_all(node)
     return Reconciled(closed, added, registrations, gateways)
 
 
@@ -102,8 +127,7 @@ def close(
     """End the legs that the switch no longer has; how many had not ended meanwhile."""
     normaliser = intake.normaliser(node)
     closed = 0
-    # The first leg of a call last: it is what the others are part of.
-    for channel in sorted(gone, key=lambda it: it.leg_id == it.call_id):
+    for channel in gone:
         if channel.ended:
             continue
         assumed = Leg(
@@ -130,30 +154,71 @@ def close(
     return closed
 
 
-async def _registrations(link: ISwitchLink, intake: Intake, node: str) -> int:
-    shown: dict[str, dict[str, Any]] = {}
-    for row in await _rows(link, "registrations"):
-        user, domain = row.get("reg_user"), row.get("realm")
-        tenant_id = intake.tenant_of_domain(domain) if domain else None
-        extension_id = intake.extension_of(tenant_id, user) if tenant_id and user else None
-        document = {
-            "user": user,
-            "domain": domain,
-            "contact": contact_uri(row.get("url")),
-            "call_id": row.get("token"),
-            "network_ip": row.get("network_ip"),
-            "network_port": int(row.get("network_port") or 0) or None,
-            "expires_at_epoch": int(row.get("expires") or 0) or None,
-            "tenant_id": str(tenant_id) if tenant_id else None,
-            "extension_id": str(extension_id) if extension_id else None,
-            "node": node,
-        }
-        key = registration_key(document)
-        known = intake.live.get("registrations", node, key) or {}
-        shown[key] = known | {it: value for it, value in document.items() if value is not None}
-        shown[key].setdefault("tenant_id", None)
-    intake.live.replace("registrations", node, shown)
-    return len(shown)
+def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """So many at a time that others have their turn in between."""
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
+
+
+async def _registrations(
+    clock: IReactorTime, link: ISwitchLink, intake: Intake, node: str, now: Callable[[], datetime]
+) -> int:
+    """`show registrations` is no help: it has the newest phone of each user alone, and phones that
+    were flushed (switch_core_add_registration in switch_core_sqldb.c, flush_inbound_reg)."""
+    before = intake.phones.shown(node)
+    core_id = (await link.api("eval ${core_uuid}", COMMAND_SECONDS)).strip()
+    status = await link.api("sofia status", COMMAND_SECONDS)
+    rows: list[dict[str, Any]] = []
+    for profile in dict.fromkeys(_PROFILE_LINE.findall(status)):
+        text = await link.api(f"sofia xmlstatus profile {profile} reg", COMMAND_SECONDS)
+        found = _REGISTRATION.findall(text)
+        for start in range(0, len(found), ROWS_AT_ONCE):
+            if start:
+                await deferLater(clock, 0.0)
+            rows += filter(
+                None,
+                (
+                    _registration(intake, node, profile, it, now())
+                    for it in found[start : start + ROWS_AT_ONCE]
+                ),
+            )
+    listed = frozenset((it["user"], it["domain"], it["call_id"]) for it in rows)
+    if any((it["user"], it["domain"], it["call_id"]) not in listed for it in before.values()):
+        # What the event link has already sent of them is heard first.
+        await deferLater(clock, SETTLE_SECONDS)
+    lost = intake.phones.listed(node, rows, before, str(identifier(core_id) or "") or None)
+    if lost:
+        intake.tell(lost)
+    return len(rows)
+
+
+def _registration(
+    intake: Intake, node: str, profile: str, text: str, now: datetime
+) -> dict[str, Any] | None:
+    """A phone in the list of a profile (show_reg_callback_xml in mod_sofia.c); None for one that
+    is there no more, or whose time is over."""
+    fields = {name: unescape(value) for name, value in _FIELD_OF.findall(text)}
+    user, _, domain = fields.get("user", "").partition("@")
+    seconds = _SECONDS_LEFT.search(fields.get("status", ""))
+    left = int(seconds[1]) if seconds else None
+    if not user or (left is not None and left <= 0):
+        return None
+    tenant_id = intake.tenant_of_domain(domain) if domain else None
+    extension_id = intake.extension_of(tenant_id, user) if tenant_id else None
+    expires = None if left is None else now + timedelta(seconds=left - LATE_SECONDS)
+    return {
+        "user": user,
+        "domain": domain,
+        "contact": contact_uri(fields.get("contact")),
+        "call_id": fields.get("call-id"),
+        "user_agent": fields.get("agent"),
+        "network_ip": fields.get("network-ip"),
+        "network_port": integer(fields.get("network-port")),
+        "profile": profile,
+        "expires_at": timestamp(expires) if expires else None,
+        "tenant_id": str(tenant_id) if tenant_id else None,
+        "extension_id": str(extension_id) if extension_id else None,
+        "node": node,
+    }
 
 
 async def _gateways(link: ISwitchLink, intake: Intake, node: str) -> int:
@@ -180,6 +245,32 @@ async def _gateways(link: ISwitchLink, intake: Intake, node: str) -> int:
         seen.append((data, up))
     intake.gateways_seen(node, seen)
     return len(names)
+
+
+async def _places(
+    link: ISwitchLink, intake: Intake, node: str, now: Callable[[], datetime]
+) -> None:
+    """Who is in conferences, and what is parked. A switch without the module has nothing there."""
+    normaliser, asked = intake.normaliser(node), now() - timedelta(seconds=SETTLE_SECONDS)
+    for command, read in (("conference json_list", orjson.loads), ("valet_info", _slots)):
+        try:
+            found = read(await link.api(command, COMMAND_SECONDS))
+        except (SwitchError, orjson.JSONDecodeError):
+            found = []
+        if command == "valet_info":
+            normaliser.parking.listed(found, normaliser.calls, asked)
+        else:
+            rows = [it for it in found if isinstance(it, dict)] if isinstance(found, list) else []
+            normaliser.conferences.listed(rows, normaliser.calls, asked, now())
+
+
+def _slots(text: str) -> list[tuple[str, str, str]]:
+    """Lot, slot and channel of each parked call."""
+    return [
+        (unescape(lot), unescape(slot), unique_id)
+        for lot, slots in _LOT.findall(text)
+        for unique_id, slot in _SLOT.findall(slots)
+    ]
 
 
 async def _rows(link: ISwitchLink, what: str) -> list[dict[str, Any]]:

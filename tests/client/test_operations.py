@@ -27,6 +27,7 @@ GIVEN: dict[str, Any] = {
     "call_id": ID,
     "what": "dead",
     "other_call_id": ID,
+    "conference_id": ID,
     "text": "-",
     "digits": "1",
     "by": "1009",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from nizam.esl.event import SwitchEvent
@@ -12,7 +14,7 @@ LEG = "5536434b-68a7-472b-8431-514faf205976"
 
 def digits_told(dialled: str) -> list[str]:
     """The digits of the call.dtmf events of a call to `dialled` in which 4711 is typed."""
-    target = normaliser(lambda _channel: (ACME, ACME))
+    target = normaliser(lambda channel: (ACME, UUID(channel)))
     told = []
     for sequence, (name, digit) in enumerate(
         [("CHANNEL_CREATE", ""), ("CHANNEL_ANSWER", ""), *(("DTMF", it) for it in "4711")]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from nizam.esl.event import SwitchEvent
 from nizam.events.registrations import registration
-from nizam.switch.intake import registration_key
+from nizam.switch.phones import registration_key
 
 TENANT = UUID(int=1)
 

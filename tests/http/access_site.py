@@ -115,6 +115,9 @@ async def furnish(server: Server, database: str) -> Site:
     site.ids["file_id"] = _NO_ID
     live = sample_of("LiveCall") | {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2]}
     server.api.live.put("calls", "fs1", call_id, live)
+    conference = sample_of("Conference") | {"tenant_id": tenant.rpartition("/")[2]}
+    site.ids["conference_id"] = conference["conference_id"]
+    server.api.live.put("conferences", "fs1", conference["conference_id"], conference)
     await _show_routing(server, tenant)
     return site
 

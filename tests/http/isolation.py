@@ -82,7 +82,9 @@ async def furnish(server: Server, database: str) -> Tenants:
     assert (await server.request("PUT", prompt, raw=wav(0.1), **_WAV)).status == 200
     music = f"{other}/music-on-hold/{others_ids['music_on_hold']}/files"
     file_id = (await server.request("POST", music, raw=wav(0.1), **_WAV)).json["id"]
+    conference = _show_conference(server, other)
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
+    history["conferences"] = conference
     newest = await server.request("GET", f"{other}/revisions?limit=1")
     revision = str(newest.json["data"][0]["revision"])
     shown = (await server.request("GET", own)).json
@@ -92,6 +94,23 @@ async def furnish(server: Server, database: str) -> Tenants:
     server.api.snapshot.put(Row("tenant", server.tenant_id(own), None, 1, held))
     key = await server.make_key("*", tenant=own)
     return Tenants(own, other, key, others_ids, others_shared, file_id, history, revision)
+
+
+def _show_conference(server: Server, tenant: str) -> str:
+    """A conference and a parked call of the tenant are under way; the id of the conference."""
+    own = {"tenant_id": str(server.tenant_id(tenant)), "node": "fs1"}
+    identifier = str(new_id())
+    conference: dict[str, Any] = {
+        **own,
+        "conference_id": identifier,
+        "started_at": None,
+        "members": [],
+    }
+    server.api.live.put("conferences", "fs1", identifier, conference)
+    leg_id = str(new_id())
+    parked: dict[str, Any] = {**own, "leg_id": leg_id, "parked_at": None, "name": _MARK}
+    server.api.live.put("parked_calls", "fs1", leg_id, parked)
+    return identifier
 
 
 def _of_tenants() -> list[Resource]:

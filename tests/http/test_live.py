@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from nizam.model.events import Event
+from nizam.store.system.events import write_events
 from tests.http.conftest import Server
 
 _OTHER = "01937a5e-0000-7000-8000-00000000000f"
@@ -104,3 +107,41 @@ async def test_registrations_have_every_field_whatever_told_of_them(server: Serv
     assert [it["contact"] for it in rest.json["data"]] == ["sip:1002@192.0.2.7"]
     assert page["data"][0].keys() == rest.json["data"][0].keys()
     assert rest.json["has_more"] is False
+
+
+async def test_the_history_of_phones_is_listed_with_why_they_were_lost(server: Server) -> None:
+    tenant, other = await server.make_tenant(), await server.make_tenant("other")
+    events = [
+        Event(
+            type=f"registration.{kind}",
+            occurred_at=datetime(2026, 11, 24, 5, number, tzinfo=UTC),
+            core_id="core",
+            sequence=number,
+            node="fs1",
+            tenant_id=server.tenant_id(whose),
+            data={"user": user, "reason": reason},
+        )
+        for number, (whose, kind, user, reason) in enumerate(
+            [
+                (tenant, "registered", "1001", None),
+                (tenant, "expired", "1001", "expired"),
+                (tenant, "registered", "1002", None),
+                (other, "registered", "1001", None),
+                (tenant, "unregistered", "1002", "node_lost"),
+            ]
+        )
+    ]
+    await write_events(server.pool, events)
+
+    async def history(query: str) -> list[tuple[str, str | None]]:
+        found = (await server.request("GET", f"{tenant}/registrations/history?{query}")).json
+        return [(it["data"]["user"], it["data"]["reason"]) for it in found["data"]]
+
+    assert await history("") == [
+        ("1002", "node_lost"),
+        ("1002", None),
+        ("1001", "expired"),
+        ("1001", None),
+    ]
+    assert await history("reason[in]=expired,node_lost&user=1001") == [("1001", "expired")]
+    assert await history("type=registration.registered&node=fs1&limit=1") == [("1002", None)]

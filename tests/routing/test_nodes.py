@@ -8,13 +8,15 @@ import attrs
 import pytest
 
 from nizam.routing.decide import Decision
-from nizam.routing.plan import Bridge, Export, Hangup, UserLeg
+from nizam.routing.peer_calls import opened, peer_keys, sealed
+from nizam.routing.plan import Bridge, Export, Hangup, Set, UserLeg
 from nizam.routing.request import CallRequest
 from nizam.routing.tokens import RingHere, read_token, write_token
 from tests.routing.tenants import ACME, CALL, Tenants, identifier, recorded_tenants, steps
 
 FIRST = "11111111-2222-4333-8444-555555555555"
 NODE = "10.0.0.6"
+KEYS = peer_keys([b"k" * 32])
 
 
 @pytest.fixture
@@ -22,13 +24,15 @@ def tenants() -> Tenants:
     tenants = recorded_tenants()
     body = {"name": "fs2", "esl_host": NODE, "xml_username": "fs2", "sip_address": f"{NODE}:5060"}
     tenants.put("switch_node", "fs2", body, {"xml_password": "s3cret"})
+    tenants.snapshot.peer_keys = KEYS
     return tenants
 
 
 def ask(tenants: Tenants, extension: str = "acme/1002", **fields: Any) -> Decision:
     slug = extension.partition("/")[0]
     token = write_token(RingHere(identifier(slug), identifier(extension)))
-    asked = CallRequest("public", token, CALL, network_ip=NODE, peer_call_id=FIRST)
+    told = sealed(KEYS, FIRST, identifier(slug), identifier(extension))
+    asked = CallRequest("public", token, CALL, network_ip=NODE, peer_call_id=told)
     return tenants.decide(attrs.evolve(asked, **fields))
 
 
@@ -43,13 +47,71 @@ def test_the_phones_that_are_here_ring_and_nothing_follows(tenants: Tenants) -> 
     assert (decision.outcome, decision.tenant_id) == ("routed", identifier("acme"))
 
 
-def test_it_is_explained_with_the_call_at_the_other_switch_and_ends_apart_from_it(
-    tenants: Tenants,
-) -> None:
+def exports(decision: Decision) -> dict[str, str]:
+    return {it.name: it.value for it in steps(decision.plan, Export)}
+
+
+def test_it_is_a_part_of_the_call_at_the_other_switch_which_has_sent_it(tenants: Tenants) -> None:
     decision = ask(tenants)
     assert decision.call_id == FIRST
-    assert [it.value for it in steps(decision.plan, Export) if it.name == "nizam_call_id"] == [CALL]
-    assert ask(tenants, peer_call_id="${system rm}").call_id == CALL
+    # By its own id the events of this switch are sorted.
+    assert exports(decision) == {
+        "nizam_tenant_id": str(identifier("acme")),
+        "nizam_call_id": CALL,
+        "nizam_part_of": FIRST,
+    }
+
+
+def test_a_phone_is_not_told_what_switches_tell_each_other(tenants: Tenants) -> None:
+    assert Set("sip_copy_custom_headers", "false") in ask(tenants).plan
+
+
+def test_where_the_phone_there_sends_the_call_it_is_the_same_call(tenants: Tenants) -> None:
+    decision = tenants.dial("1003", call_id=CALL, part_of=FIRST)
+    assert decision.call_id == FIRST
+    assert exports(decision)["nizam_part_of"] == FIRST
+    assert tenants.dial("1003", part_of="${system rm}").call_id == CALL
+
+
+def test_what_is_told_is_what_is_understood() -> None:
+    old, new = peer_keys([b"old" * 11, b"new" * 11])
+    acme, phone = identifier("acme"), identifier("acme/1002")
+    told = sealed((new, old), FIRST, acme, phone)
+    assert opened((new, old), told, acme, phone) == FIRST
+    # While keys are changed, one instance knows the other's.
+    assert opened((old, new), told, acme, phone) == FIRST
+    assert opened((old,), told, acme, phone) is None
+    assert (FIRST in told, old.hex() in told) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        FIRST,
+        f"{FIRST}.",
+        f"{FIRST}.{'0' * 32}",
+        f"{FIRST}.\xe9",
+        sealed(KEYS, FIRST, identifier("acme"), identifier("acme/1001")),  # of another phone
+        sealed(KEYS, FIRST, identifier("globex"), identifier("acme/1002")),  # of another tenant
+        sealed(KEYS, CALL, identifier("acme"), identifier("acme/1002")).replace(CALL, FIRST),
+        sealed(peer_keys([b"guessed"]), FIRST, identifier("acme"), identifier("acme/1002")),
+        "${system rm}",
+    ],
+)
+def test_a_header_that_is_not_sealed_by_us_makes_no_part(
+    tenants: Tenants, header: str | None
+) -> None:
+    decision = ask(tenants, peer_call_id=header)
+    assert decision.call_id == CALL
+    assert "nizam_part_of" not in exports(decision)
+
+
+def test_no_header_makes_a_call_from_outside_a_part_of_another(tenants: Tenants) -> None:
+    told = sealed(KEYS, FIRST, identifier("acme"), identifier("acme/1002"))
+    decision = ask(tenants, network_ip="192.0.2.1", peer_call_id=told)
+    assert (decision.call_id, decision.outcome) == (CALL, "not_found")
 
 
 @pytest.mark.parametrize("address", ["", "192.0.2.1", "10.0.0.60", "fs2"])

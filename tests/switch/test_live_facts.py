@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import orjson
 import pytest
 from twisted.internet.task import Clock
 
@@ -96,11 +95,3 @@ def test_a_gateway_is_up_at_one_switch_and_unknown_at_another(
 ) -> None:
     live.put("gateways", "fs1", str(ADA), {"gateway": str(ADA), "node": "fs1", "up": False})
     assert (facts.gateway_up(ADA, "fs1"), facts.gateway_up(ADA, "fs2")) == (False, None)
-
-
-def test_what_another_instance_mirrors_is_found_by_name_too(live: LiveState) -> None:
-    node = live._nodes.setdefault("fs2", type(live._mine("fs1"))())
-    one, two = phone("1001", "sip:a", "1"), phone("1001", "sip:b", "2")
-    node.follow("registrations", {b"1": orjson.dumps(one), b"2": orjson.dumps(two)})
-    node.follow("registrations", {b"2": orjson.dumps(two)})
-    assert live.named("registrations", str(ACME), "1001") == [two]

@@ -11,6 +11,7 @@ import orjson
 from zope.interface import implementer
 
 from nizam.errors import SwitchError
+from nizam.esl.event import SwitchEvent
 from nizam.esl.interface import ISwitchLink
 from nizam.switch.reconcile import reconcile
 from tests.events.replaying import DOMAINS, recorded
@@ -25,12 +26,17 @@ class FullSwitch:
 
     channels: dict[str, dict[str, Any]]
     gone: frozenset[str] = frozenset()
-    registrations: tuple[dict[str, str], ...] = ()
+    registrations: str = ""
+    core_id: str = "3283d0f7-afcb-4165-b2fb-e45756bbd706"
     connected: bool = True
 
     async def api(self, command: str, timeout: float) -> str:
-        if command == "show registrations as json" and self.registrations:
-            return orjson.dumps({"rows": self.registrations}).decode()
+        if command == "sofia status":
+            return "             internal\tprofile\tsip:mod_sofia@127.0.0.1:5060\tRUNNING (0)\n"
+        if command == "sofia xmlstatus profile internal reg":
+            return f"<profile>\n<registrations>{self.registrations}</registrations>\n</profile>"
+        if command == "eval ${core_uuid}":
+            return self.core_id
         if command == "show channels as json":
             rows = [{"uuid": uuid} for uuid in self.channels]
             return orjson.dumps({"row_count": len(rows), "rows": rows}).decode()
@@ -43,6 +49,21 @@ class FullSwitch:
 
     async def bgapi(self, command: str, timeout: float) -> str:
         return await self.api(command, timeout)
+
+
+def listed(call_id: str = "87d554c5226d48c1", seconds: int = 3660, agent: str = "SIPp") -> str:
+    """A phone as `sofia xmlstatus profile internal reg` of FreeSWITCH 1.11.1 lists it."""
+    return f"""
+    <registration>
+        <call-id>{call_id}</call-id>
+        <user>1002@{ACME}</user>
+        <contact>&quot;&quot; &lt;sip:1002@127.0.0.1:53978&gt;</contact>
+        <agent>{agent}</agent>
+        <status>Registered(UDP)(unknown) exp(2026-11-28 21:00:00) expsecs({seconds})</status>
+        <ping-status>Reachable</ping-status>
+        <network-ip>127.0.0.1</network-ip>
+        <network-port>53978</network-port>
+    </registration>"""
 
 
 def channel() -> tuple[str, dict[str, Any]]:
@@ -108,22 +129,29 @@ async def test_a_leg_that_was_found_ringing_is_told_of_when_its_event_comes(site
 
 
 async def test_phones_that_nobody_heard_sign_in_are_shown_with_their_extension(site: Site) -> None:
-    # A row of `show registrations as json` of FreeSWITCH 1.11.1.
-    row = {
-        "reg_user": "1002",
-        "realm": ACME,
-        "token": "87d554c5226d48c1",
-        "url": "sofia/internal/sip:1002@127.0.0.1:53978",
-        "expires": "1795876305",
-        "network_ip": "127.0.0.1",
-        "network_port": "53978",
-        "network_proto": "udp",
-        "hostname": "fs2",
-    }
-    switch = FullSwitch({}, registrations=(row,))
+    switch = FullSwitch({}, registrations=listed() + listed(call_id="gone", seconds=-1))
     found = await reconcile(site.plant.reactor, switch, site.plant.intake, "fs2")
     assert found.registrations == 1
     tenant_id = DOMAINS[ACME]
     (shown,) = [it for it in site.plant.live.registrations(tenant_id) if it["node"] == "fs2"]
     assert shown["extension_id"] == str(uuid5(tenant_id, "1002"))
     assert shown["contact"] == "sip:1002@127.0.0.1:53978"
+
+
+async def test_a_call_is_told_from_its_beginning_though_an_event_of_it_came_first(
+    site: Site,
+) -> None:
+    uuid, headers = channel()
+    answered = SwitchEvent("CHANNEL_ANSWER", headers | {"Event-Name": "CHANNEL_ANSWER"})
+    site.plant.intake.switch_event("fs2", answered)
+    for added in (1, 0):
+        found = await reconcile(
+            site.plant.reactor, FullSwitch({uuid: headers}), site.plant.intake, "fs2"
+        )
+        assert found.added == added
+
+    async def stored() -> bool:
+        sql = "select 1 from call_events where type = 'call.started' and call_id = %s"
+        return len(await site.plant.pool.query(sql, (uuid,))) == 1
+
+    await site.plant.until(stored)

@@ -53,7 +53,10 @@ async def test_a_recorded_run_gives_the_expected_rows(database: str, redis_url: 
     await stop(plant)
     plant = await build_plant(reactor, database, redis_url, lambda: port.getHost().port)
     rows = await plant.pool.query(
-        "select type, call_id, tenant_id from call_events where type not like %s", ("node.%",)
+        "select type, call_id, tenant_id from call_events"
+        # The phones of then have expired long ago, by our own clock (sequence 0).
+        " where type not like %s and sequence <> 0",
+        ("node.%",),
     )
     assert Counter(rows) == Counter(
         (event.type, event.call_id, event.tenant_id) for event in expected.events

@@ -20,6 +20,17 @@ _REGISTRATION: Final[dict[str, Schema]] = {
     "profile": maybe("The SIP profile.", "internal"),
 }
 
+_REASON: Final[dict[str, Schema]] = {
+    "reason": words(
+        "Why it is gone: see docs/live.md.",
+        "unregistered",
+        "expired",
+        "replaced",
+        "node_lost",
+        "unknown",
+    )
+}
+
 _GATEWAY: Final[dict[str, Schema]] = {
     "gateway": text("Its name on the switch: that of our gateways is their id."),
     "gateway_id": maybe_id("The gateway; null for one that NIZAM does not know."),
@@ -30,9 +41,13 @@ _GATEWAY: Final[dict[str, Schema]] = {
 }
 
 SWITCHES: Final[Types] = {
-    "registration.registered": Told("A phone has registered, or again.", data(_REGISTRATION)),
-    "registration.unregistered": Told("A phone has signed off.", data(_REGISTRATION)),
-    "registration.expired": Told("A phone did not register again in time.", data(_REGISTRATION)),
+    "registration.registered": Told("A phone has registered.", data(_REGISTRATION)),
+    "registration.unregistered": Told(
+        "A phone has signed off, or was lost otherwise.", data(_REGISTRATION, _REASON)
+    ),
+    "registration.expired": Told(
+        "A phone did not register again in time.", data(_REGISTRATION, _REASON)
+    ),
     "registration.failed": Told("A phone was refused.", data(_REGISTRATION)),
     "gateway.up": Told("A gateway can take calls.", data(_GATEWAY)),
     "gateway.down": Told("A gateway cannot take calls.", data(_GATEWAY)),

@@ -42,6 +42,13 @@ Index(
     postgresql_where=text("tenant_id is null and call_id is not null"),
 )
 Index(
+    "ix_call_events_registration",
+    CALL_EVENTS.c.tenant_id,
+    CALL_EVENTS.c.occurred_at,
+    CALL_EVENTS.c.id,
+    postgresql_where=text("type like 'registration.%'"),
+)
+Index(
     "ix_call_events_gateway",
     CALL_EVENTS.c.tenant_id,
     CALL_EVENTS.c.data["gateway_id"].astext,
