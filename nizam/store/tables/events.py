@@ -32,8 +32,8 @@ CALL_EVENTS = Table(
     Column("position", BigInteger, nullable=False),
     postgresql_partition_by="RANGE (occurred_at)",
 )
-Index(None, CALL_EVENTS.c.tenant_id, CALL_EVENTS.c.occurred_at, CALL_EVENTS.c.id)
-Index(None, CALL_EVENTS.c.call_id, CALL_EVENTS.c.type)
+Index(None, CALL_EVENTS.c.tenant_id, CALL_EVENTS.c.occurred_at)
+Index(None, CALL_EVENTS.c.call_id)
 Index(None, CALL_EVENTS.c.position)
 Index(None, CALL_EVENTS.c.tenant_id, CALL_EVENTS.c.position)
 Index(
