@@ -9,6 +9,7 @@ import click
 
 from nizam.cli.access import Access, api_options
 from nizam.cli.call_control import add_call_commands
+from nizam.cli.cdr_text import cdr_text
 from nizam.cli.events import line
 from nizam.cli.explain import print_decision
 from nizam.cli.output import json_option, print_json, print_object, print_rows
@@ -61,7 +62,7 @@ def _get(group: click.Group, part: str, text: str) -> None:
 
 add_call_commands(call)
 _get(call, "calls", "Show one call that is under way.")
-_get(cdr, "cdrs", "Show one call that has ended, with its legs.")
+_get(cdr, "cdrs", "Show one call that has ended, with its legs, field by field.")
 
 add_export(
     cdr,
@@ -69,6 +70,20 @@ add_export(
     "Write calls that have ended to a file, the newest first.",
     ("-started_at", "call_id"),
 )
+
+
+@cdr.command()
+@click.argument("call_id")
+@api_options(tenant=True)
+@json_option
+def show(access: Access, as_json: bool, call_id: str) -> None:
+    """Show one call that has ended, as a tree: who called whom, how long, how, and why."""
+    with access.in_tenant() as tenant:
+        found = tenant.cdrs.get(call_id)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo("\n".join(cdr_text(found)))
 
 
 @call.command()

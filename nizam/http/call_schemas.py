@@ -171,6 +171,13 @@ PARKED_CALL = object_of(
     parked_by_extension_id=or_null(identifier("The extension that parked it.")),
 )
 
+_QUALITY = object_of(
+    "How it sounded, as the switch measured it.",
+    mos=or_null(number("Mean opinion score, 1 to 5.", 4.4)),
+    packet_loss_percent=or_null(number("Lost packets.", 0.1)),
+    jitter_ms=or_null(number("Jitter.", 3.2)),
+)
+
 _CDR: Mapping[str, Schema] = {
     "call_id": _CALL_ID,
     "direction": _DIRECTION,
@@ -191,14 +198,39 @@ _CDR: Mapping[str, Schema] = {
     "gateway": _GATEWAY,
     "node": or_null(_NODE),
     "source": words("What it was made from.", "events", "cdr", "both", "reconciled"),
-    "quality": object_of(
-        "How it sounded, as the switch measured it.",
-        mos=or_null(number("Mean opinion score, 1 to 5.", 4.4)),
-        packet_loss_percent=or_null(number("Lost packets.", 0.1)),
-        jitter_ms=or_null(number("Jitter.", 3.2)),
+    "quality": _QUALITY,
+    "did": or_null(text("The DID that it came to.", "+12025550101")),
+    "destination": or_null(text("The public number outside that it went to.", "+4930123456")),
+    "country": or_null(
+        text("The country of that number (ISO 3166-1 alpha-2); `001` for networks of none.", "DE")
     ),
+    "extension_ids": array(identifier("An extension."), "The extensions that had a part in it."),
     "recording_ids": array(identifier("A recording."), "Its recordings."),
 }
+
+_TRANSFER = object_of(
+    "Somebody sent the call on.",
+    at=time("When."),
+    leg_id=or_null(identifier("The leg that was sent on.")),
+    kind=or_null(words("How.", "blind", "attended", "deflect", "park", "pickup")),
+    to=or_null(text("Where to.", "1003")),
+    to_extension_id=_EXTENSION_ID,
+    to_leg_id=or_null(identifier("The leg that it talks to then.")),
+    to_call_id=or_null(identifier("The call of that leg, if it is another one.")),
+    by=or_null(text("Who sent it on.", "1002")),
+    by_extension_id=_EXTENSION_ID,
+    by_leg_id=or_null(identifier("The leg of who sent it on.")),
+)
+_DECISION = object_of(
+    "An answer that the switch was given: where the call goes from there.",
+    decided_at=time("When."),
+    leg_id=text("The leg that asked."),
+    revision=or_null(count("The revision of the tenant's configuration.", 12)),
+    from_=or_null(text("Who called.", "1001")),
+    to=or_null(text("What was dialled.", "1002")),
+    outcome=or_null(text("What came of it.", "routed")),
+    why=array(text("A reason.", "goes to extension 1002"), "Why, in words, in order."),
+)
 
 CDR_LEG = object_of(
     "One leg of a call: a phone or a line.",
@@ -220,6 +252,15 @@ CDR_LEG = object_of(
     gateway=_GATEWAY,
     codec=or_null(text("The codec.", "OPUS")),
     transfer_to=or_null(text("Where it was transferred to.")),
+    application=or_null(text("What the switch did with it last.", "bridge")),
+    route=or_null(text("Words of the route that was taken.", "extension 1002")),
+    revision=or_null(count("The revision that routed it.", 12)),
+    duration_ms=count("From its beginning to its end.", 70500),
+    billable_ms=count("From the answer to its end.", 66380),
+    source=words("What it was made from.", "events", "cdr", "both", "reconciled"),
+    quality=_QUALITY,
+    parent_leg_id=or_null(identifier("The leg that it was made for; null at the top.")),
+    depth=count("How deep it is in the tree.", 1),
 )
 
 CALL_SCHEMAS: Mapping[str, Schema] = {
@@ -233,7 +274,12 @@ CALL_SCHEMAS: Mapping[str, Schema] = {
     "CdrWithLegs": object_of(
         "The summary of a call that has ended, with its legs.",
         **_CDR,
-        legs=array(ref("CdrLeg"), "Its legs, the oldest first."),
+        legs=array(ref("CdrLeg"), "Its legs as a tree: each before those that were made for it."),
+        transfers=array(_TRANSFER, "Who sent it on, in order."),
+        linked_call_ids=array(
+            identifier("A call."), "The calls that it has met, as in an attended transfer."
+        ),
+        decisions=array(_DECISION, "Why it went where it went, as long as that is kept."),
     ),
     "CdrLeg": CDR_LEG,
     "CallTrace": object_of(

@@ -10,7 +10,8 @@ from nizam.http.listing import list_parameters, list_reply
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.http.schemas import list_of, ref
-from nizam.store.cdr_history import CDR_FIELDS, get_cdr, list_cdrs
+from nizam.store.cdr_detail import get_cdr
+from nizam.store.cdr_history import CDR_FIELDS, list_cdrs
 from nizam.store.following import follow_call_events, place_of
 from nizam.store.history import (
     CALL_EVENT_FIELDS,
@@ -168,7 +169,7 @@ class History:
                 method="GET",
                 path=f"{TENANT}/cdrs/{{call_id}}",
                 handler=self.get_cdr,
-                summary="One call with its legs.",
+                summary="One call with its legs, and why it went where it went.",
                 operation="get_cdr",
                 tag="calls",
                 permission="cdrs:read",

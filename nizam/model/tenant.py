@@ -144,6 +144,8 @@ class Tenant(Body):
     """The codecs of its calls, by preference; those of the SIP profile without it."""
     recording_retention_days: Annotated[int, Field(ge=0, le=3650)] = 90
     """How long recordings are kept."""
+    cdr_retention_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    """For how many days the records of its calls are kept; 0 keeps them as long as everybody's."""
     settings: Annotated[dict[str, Any], Field(default_factory=dict)]
     """Anything that the integrator wants to keep with it."""
     status: TenantStatus = "trial"

@@ -42,6 +42,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge, live: LiveState) -> S
         Task("change-feed", HOUR, _days(retention.prune_changes, keep.change_days)),
         Task("idempotency-keys", HOUR, _idempotency_keys),
         Task("media-files", HOUR, partial(_sweep, purge.media)),
+        Task("cdrs-of-tenants", HOUR, _cdrs_of_tenants),
         Task("usage-calls-at-once", HOUR, usage.Peaks()),
         Task("usage-storage", HOUR, usage.storage),
         Task("usage-phones", 10 * MINUTE, usage.Devices(lambda: usage.registered(live))),
@@ -74,6 +75,10 @@ def _days(prune: Callable[[Turn, int], Awaitable[int]], days: int) -> Work:
 
 def _mails(days: int) -> Work:
     return lambda turn: turn.repeat(lambda: prune_mails(turn, days, retention.SLICE))
+
+
+async def _cdrs_of_tenants(turn: Turn) -> Outcome:
+    return await turn.repeat(lambda: retention.prune_cdrs_of_tenants(turn))
 
 
 async def _idempotency_keys(turn: Turn) -> Outcome:

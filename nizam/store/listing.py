@@ -35,6 +35,8 @@ from sqlalchemy import (
     true,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.sql import Select
 
 from nizam.errors import FieldError, ValidationFailed
@@ -51,11 +53,13 @@ _OWN = frozenset({"limit", "cursor", "sort", "q"})
 
 @attrs.frozen
 class Field:
-    """A column that lists may be filtered and, if `sortable`, sorted by."""
+    """A column that lists may be filtered and, if `sortable`, sorted by. One that has `many`
+    values fits if the wanted one, or one of them, is among these."""
 
     column: ColumnElement[Any]
     kind: Kind
     sortable: bool = True
+    many: bool = False
 
 
 @attrs.frozen
@@ -342,6 +346,12 @@ def _can_be_null(column: ColumnElement[Any]) -> bool:
 
 def _condition(field: Field, operator: str, number: int) -> ColumnElement[bool]:
     column, name = field.column, f"filter_{number}"
+    if field.many:
+        # So written that an index of the values can be used.
+        if operator == "in":
+            return column.op("&&", is_comparison=True)(bindparam(name, type_=column.type))
+        wanted: Any = array([bindparam(name, type_=UUID_TYPE())])
+        return column.op("@>", is_comparison=True)(wanted)
     if operator == "in":
         return column == any_(bindparam(name, type_=ARRAY(column.type)))
     value = bindparam(name, type_=column.type)

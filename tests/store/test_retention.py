@@ -218,3 +218,37 @@ async def test_months_are_made_ahead(pool: Pool) -> None:
             "select to_char((now() at time zone 'UTC') + interval '2 months', 'YYYY_MM')"
         )
         assert last >= wanted
+
+
+async def test_a_tenant_can_keep_its_calls_for_fewer_days_than_everybody(
+    acme: Workshop, rival: Workshop, pool: Pool
+) -> None:
+    await pool.execute(
+        """update tenants set body = body || '{"cdr_retention_days": 30}' where id = %s""",
+        (acme.tenant_id,),
+    )
+    for tenant, days in ((acme, 29), (acme, 31), (acme, 32), (acme, 33), (rival, 90)):
+        await pool.execute(
+            """
+            with call as (
+                insert into cdrs (call_id, started_at, tenant_id, direction, duration_ms,
+                    billable_ms, result, hangup_by, source)
+                values (gen_random_uuid(), now() - make_interval(days => %(days)s), %(tenant)s,
+                    'internal', 0, 0, 'answered', 'caller', 'cdr')
+                returning *
+            ), leg as (
+                insert into cdr_legs (leg_id, started_at, call_id, call_known, tenant_id,
+                    from_events, from_cdr, reconciled)
+                select call_id, started_at, call_id, true, tenant_id, false, true, false from call
+            )
+            insert into call_decisions (decided_at, channel_id, question, tenant_id, call_id, node,
+                document)
+            select started_at, call_id, 'q', tenant_id, call_id, 'fs1', '{}' from call
+            """,
+            {"days": days, "tenant": tenant.tenant_id},
+        )
+    assert await until_nothing(partial(retention.prune_cdrs_of_tenants, pool)) == [2, 1, 0]
+    for table in ("cdrs", "cdr_legs", "call_decisions"):
+        left = await pool.query(f"select tenant_id from {table}")  # noqa: S608
+        assert {it for (it,) in left} == {acme.tenant_id, rival.tenant_id}
+        assert len(left) == 2

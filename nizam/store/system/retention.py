@@ -43,6 +43,28 @@ select (select count(*) from deliveries) + (select count(*) from attempts)
 """
 
 
+# Legs and decisions go with the summary of their call, which is what lists show.
+_CDRS_OF_TENANTS = """
+with old as (
+    select c.* from tenants t, lateral (
+        select call_id, started_at, tenant_id from cdrs
+        where tenant_id = t.id
+          and started_at < now() - make_interval(days => (t.body ->> 'cdr_retention_days')::int)
+        order by started_at limit %(most)s) c
+    where (t.body ->> 'cdr_retention_days')::int > 0
+    limit %(most)s
+), legs as (
+    delete from cdr_legs l using old where l.call_id = old.call_id and l.tenant_id = old.tenant_id
+), decisions as (
+    delete from call_decisions d using old
+    where d.tenant_id = old.tenant_id and d.call_id = old.call_id
+)
+delete from cdrs c using old
+where c.call_id = old.call_id and c.started_at = old.started_at and c.tenant_id = old.tenant_id
+returning 1
+"""
+
+
 class Database(Protocol):
     """A transaction or a pool: what runs one statement."""
 
@@ -84,3 +106,9 @@ async def prune_replays(database: Database, days: int) -> int:
             {"days": days, "most": SLICE},
         )
     )
+
+
+async def prune_cdrs_of_tenants(database: Database) -> int:
+    """The records of calls, with their legs and decisions, of tenants that keep theirs for fewer
+    days than everybody; how many calls."""
+    return len(await database.query(_CDRS_OF_TENANTS, {"most": SLICE}))
