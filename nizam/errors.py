@@ -242,6 +242,30 @@ class MediaUnavailable(Conflict):
     title = "The media root is not available"
 
 
+class LegalHold(Conflict):
+    """The recording is under legal hold."""
+
+    code = "legal_hold"
+    title = "It is under legal hold"
+
+
+class LinkInvalid(NizamError):
+    """A signed link that was changed, or whose time is over."""
+
+    code = "link_invalid"
+    status = 403
+    title = "The link does not hold"
+
+
+class StorageUnavailable(NizamError):
+    """The object storage does not take, or give, what it should."""
+
+    code = "storage_unavailable"
+    status = 503
+    title = "The object storage is not available"
+    retryable = True
+
+
 class StorageFull(NizamError):
     """The file system of the media root has no room for the file."""
 

@@ -34,6 +34,7 @@ from nizam.kv.single import SingleRedis
 from nizam.mail.outbox import MailOutbox
 from nizam.mail.smtp import SmtpMailer
 from nizam.media.library import MediaLibrary
+from nizam.media.objects import ObjectStore
 from nizam.media.recordings import RecordingFolders
 from nizam.model.gateway import Gateway
 from nizam.model.identifiers import new_id
@@ -259,6 +260,7 @@ class _Parts:
         self._bell: Bell | None = None
         self._box: SecretBox | None = None
         self._peer_keys: tuple[bytes, ...] = ()
+        self._objects: ObjectStore | None = None
 
     async def connect(self) -> None:
         """Begin to connect to PostgreSQL and Redis; what is away is tried again by itself."""
@@ -285,6 +287,7 @@ class _Parts:
         environment = "live" if settings.production else "test"
         store = Store(self.api_pool, self.replicas, box, environment=environment)
         media = MediaLibrary(reactor, settings.media_root)
+        objects = self._objects = _object_store(reactor, settings)
         snapshot = Snapshot(settings.media_root, settings.speech, self._peer_keys)
         snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
         live = LiveState(reactor, self.key_value, most=Most.of(**attrs.asdict(settings.live)))
@@ -330,7 +333,15 @@ class _Parts:
         self._services = [media, snapshots, live, limits, *others, intake]
         nodes: SwitchNodes | None = None
         if Role.SCHEDULER in roles:
-            self._services.append(RecordingKeeper(reactor, self.primary, media, enqueue))
+            keeper = RecordingKeeper(
+                reactor,
+                self.primary,
+                media,
+                enqueue,
+                objects,
+                move=settings.recordings.storage == "s3",
+            )
+            self._services.append(keeper)
         if Role.INTAKE in roles:
             nodes = SwitchNodes(
                 reactor,
@@ -372,6 +383,7 @@ class _Parts:
             queue=queue,
             held=snapshots.holds,
             media=media,
+            objects=objects,
             counts=limits,
             links=links,
             tell=intake.tell,
@@ -479,6 +491,8 @@ class _Parts:
             self._bell.stop()
         if self._flow_requests is not None:
             await self._flow_requests.close()
+        if self._objects is not None:
+            self._objects.close()
         await self.key_value.stop()
         pools = (self.primary, self.api_pool, *self.replicas)
         await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
@@ -505,7 +519,7 @@ class _Parts:
         name = f"{socket.gethostname()}-{new_id()}"
         leader = Leader(self.reactor, self.primary, SCHEDULER_LEASE, name)
         end_sign_ins = api.signing_in.sign_ins.revoke_all
-        purge = Purge(store, api.media, self.key_value, end_sign_ins)
+        purge = Purge(store, api.media, self.key_value, end_sign_ins, api.objects)
         tasks = scheduled_tasks(self.settings.retention, purge, api.live)
         scheduler = Scheduler(self.reactor, self.primary, leader, tasks)
         self._services += [leader, scheduler]
@@ -558,6 +572,13 @@ class _Parts:
         if scheduler is not None:
             checks["scheduler"] = scheduler.finding
         return Health(self.reactor, checks, probes)
+
+
+def _object_store(reactor: Any, settings: Settings) -> ObjectStore | None:
+    """The object storage of the settings, which recordings may lie in although none are moved
+    there any more."""
+    found = settings.recordings
+    return None if found.s3_bucket is None else ObjectStore(reactor, found)
 
 
 class _Pusher:

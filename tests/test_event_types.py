@@ -45,6 +45,12 @@ ELSEWHERE = {
     "call.originate_failed": "tests.daemon.test_call_control:outcomes_are_told",
     "recording.completed": f"{KEEPER}:test_completed_is_told_when_the_file_is_whole",
     "recording.failed": f"{KEEPER}:{_MISSING}",
+    "recording.upload_failed": (
+        "tests.recorded.test_objects:test_a_storage_that_stays_away_is_told_of_once"
+    ),
+    "recording.deleted": (
+        "tests.recorded.test_retention:test_a_file_that_cannot_be_removed_is_tried_again"
+    ),
     "webhook.test": "tests.http.test_actions:test_a_test_event_makes_one_delivery",
     "webhook.disabled": (
         "tests.webhooks.test_worker:test_410_disables_the_webhook_and_tells_the_others"
@@ -52,8 +58,6 @@ ELSEWHERE = {
 }
 """Types that need more than a normaliser, and the tests that have them checked."""
 NOTHING_MAKES_THEM = {
-    "recording.upload_failed",
-    "recording.deleted",
     "voicemail.read",
     "voicemail.deleted",
 }

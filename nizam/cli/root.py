@@ -58,6 +58,10 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "registration": ("nizam.cli.live:registration", "Phones that are registered, or were."),
     "conference": ("nizam.cli.live:conference", "Conferences under way, and their members."),
     "parked-call": ("nizam.cli.live:parked_call", "Calls that wait in parking lots."),
+    "recordings": (
+        "nizam.cli.recordings:recordings",
+        "Recorded calls: list, download, hold, prune.",
+    ),
     "tail": ("nizam.cli.events:tail", "Follow what happens, live."),
     "events": ("nizam.cli.events:events", "What happens: list events, or follow them."),
     "explain": ("nizam.cli.explain:explain", "Where a call would go, and why."),

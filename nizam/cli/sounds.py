@@ -44,7 +44,7 @@ def upload_prompt(access: Access, as_json: bool, what: str, source: BinaryIO) ->
 @api_options(tenant=True)
 def download_prompt(access: Access, what: str, target: str) -> None:
     """Write the sound of one prompt, which is WAV, to a file (- is standard output)."""
-    with access.in_tenant() as tenant, _written(target) as file:
+    with access.in_tenant() as tenant, written(target) as file:
         tenant.prompts.download(tenant.prompts.find(what).id, file)
 
 
@@ -84,7 +84,7 @@ def download_music(access: Access, what: str, file: str, target: str) -> None:
     with access.in_tenant() as tenant:
         it = tenant.music_on_hold.find(what)
         file_id = _file_id(it, file)
-        with _written(target) as writer:
+        with written(target) as writer:
             tenant.music_on_hold.download(it.id, file_id, writer)
 
 
@@ -135,7 +135,7 @@ def _file_id(it: Object[MusicOnHold], name: str) -> str:
 
 
 @contextlib.contextmanager
-def _written(target: str) -> Iterator[BinaryIO]:
+def written(target: str) -> Iterator[BinaryIO]:
     """The file to write to, which is there once all of it is; standard output for `-`."""
     if target == "-":
         yield sys.stdout.buffer

@@ -28,6 +28,7 @@ from nizam.client.history import (
     Documents,
     Registrations,
 )
+from nizam.client.recordings import Recordings
 from nizam.client.sounds import Music, Prompts
 from nizam.client.transport import Transport
 from nizam.model import (
@@ -100,6 +101,8 @@ class TenantClient:
         self.parked_calls = Documents(*here, "parked-calls")
         self.call_events = CallEvents(*here, "call-events")
         self.cdrs = Cdrs(*here, "cdrs")
+        self.recordings = Recordings(*here, "recordings")
+        self.recording_receipts = Documents(*here, "recording-receipts")
         self.document = TenantDocument(*here)
         self.revisions = Revisions(*here, "revisions")
         self.audit_logs = AuditLogs(*here, "audit-logs")

@@ -39,6 +39,7 @@ from nizam.http.provision import Provisioning
 from nizam.http.queue_depth import QueueDepth
 from nizam.http.queueing import Queueing
 from nizam.http.realtime import Realtime, StreamAccess
+from nizam.http.recordings import Recordings
 from nizam.http.replays import Replays
 from nizam.http.resets import Resets
 from nizam.http.reveal import Reveal
@@ -56,10 +57,13 @@ from nizam.http.users import Users
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
 from nizam.media.library import MediaLibrary
+from nizam.media.objects import ObjectStore
 from nizam.model.events import Event
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.realtime.streams import Streams
+from nizam.recordings.files import RecordingFiles
+from nizam.recordings.links import RecordingLinks
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Settings
 from nizam.store.documents import Documents
@@ -94,6 +98,7 @@ class Api:
     preflight: Preflight
     tickets: StreamTickets
     streams: Streams | None
+    objects: ObjectStore | None = None
 
     @classmethod
     def over(
@@ -109,14 +114,16 @@ class Api:
         media: MediaLibrary,
         held: Callable[[UUID], Awaitable[bool]] | None = None,
         counts: CallLimits | None = None,
+        objects: ObjectStore | None = None,
         links: Links | None = None,
         tell: Callable[[Sequence[Event]], None] = lambda _events: None,
         streams: Streams | None = None,
     ) -> Api:
         """The API over these; it has nothing to start or stop. `held` waits until the snapshot
         holds a new tenant; None if nothing fills it. `counts` are the counters of calls; without
-        them those in Redis are read. `links` lead to the switches; `tell` stores events. `streams`
-        are those of an instance that has the role."""
+        them those in Redis are read. `objects` is the object storage, if there is one. `links`
+        lead to the switches; `tell` stores events. `streams` are those of an instance that has the
+        role."""
 
         async def filled_by_nobody(tenant_id: UUID) -> bool:
             return True
@@ -192,6 +199,9 @@ class Api:
         found += Replays(queueing).routes()
         found += QueueDepth(self.queue, self.store.primary).routes()
         found += History(self.store).routes()
+        files = RecordingFiles(self.media, self.objects)
+        links = RecordingLinks.of(self.store.secret_box)
+        found += Recordings(self.store, files, links, self.settings.app_url).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live, self.store).routes()
         found += self._call_control()

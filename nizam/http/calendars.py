@@ -23,11 +23,12 @@ from nizam.errors import (
 from nizam.http.changes import change_context
 from nizam.http.crud import Crud
 from nizam.http.etag import etag, if_match
+from nizam.http.files import disposition
 from nizam.http.query import Query, YesOrNo, read_query
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Parameter, Route
 from nizam.http.schema_parts import Schema, array, count, object_of, ref, text, yes_or_no
-from nizam.http.sounds import IF_MATCH, disposition
+from nizam.http.sounds import IF_MATCH
 from nizam.model.base import Body
 from nizam.model.calendar import Calendar, CalendarDay
 from nizam.model.registry import resource

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nizam.http.call_schemas import CALL_SCHEMAS
 from nizam.http.limits_in_use_schema import LIMITS_IN_USE
+from nizam.http.recording_schemas import RECORDING_SCHEMAS
 from nizam.http.schema_parts import (
     Schema,
     array,
@@ -212,5 +213,6 @@ SCHEMAS: Mapping[str, Schema] = {
     "LimitsInUse": LIMITS_IN_USE,
     "Usage": USAGE,
     **CALL_SCHEMAS,
+    **RECORDING_SCHEMAS,
 }
 """By their names in the document."""

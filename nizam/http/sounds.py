@@ -6,9 +6,8 @@ takes it away. What a crash leaves in between belongs to nobody, and `nizam.medi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import quote
 from uuid import UUID
 
 import attrs
@@ -24,29 +23,21 @@ from nizam.errors import (
     UnsupportedMediaType,
     VersionMismatch,
 )
-from nizam.http.etag import if_none_match
-from nizam.http.ranges import requested_range
+from nizam.http.files import BINARY, RANGE_HEADERS, RANGES, StoredFile, file_reply
 from nizam.http.reply import Reply
 from nizam.http.route import Call, Parameter, Route
-from nizam.http.stream import Stream
 from nizam.media.library import LIMITS, MediaLibrary
+from nizam.media.readable import LocalFile
 from nizam.media.upload import FORM_BYTES, FORM_TYPE, MP3_TYPES, WAV_TYPES, Upload, own
 from nizam.model.audio import AudioFile, Folder, media_path
 
 T = TypeVar("T")
-_PIECE = 64 * 1024
 AUDIO = WAV_TYPES[0]
-_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 _UPLOAD_COST = 10
 """How many requests an upload counts for: it takes a process of its own for a while."""
 
 IF_MATCH = Parameter(
     name="If-Match", about="Only if the object still has this ETag.", where="header"
-)
-_RANGES = (
-    Parameter(name="Range", about="One range of bytes, such as bytes=0-1023.", where="header"),
-    Parameter(name="If-Range", about="The range only if the file has this ETag.", where="header"),
-    Parameter(name="If-None-Match", about="304 if the file has this ETag.", where="header"),
 )
 
 
@@ -59,12 +50,12 @@ def upload_route(
     **more: Any,
 ) -> Route:
     """A route that takes a sound, as it is or in a form, which has `fields` beside its file."""
-    file = {**_BINARY, "description": "The WAV or MP3 file."}
+    file = {**BINARY, "description": "The WAV or MP3 file."}
     form = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
     return Route(
-        request=_BINARY,
+        request=BINARY,
         request_media_type=AUDIO,
-        also_takes={MP3_TYPES[0]: _BINARY, FORM_TYPE: form},
+        also_takes={MP3_TYPES[0]: BINARY, FORM_TYPE: form},
         takes_file=True,
         body_limit=body_limit(folder),
         parameters=(IF_MATCH, *parameters),
@@ -78,10 +69,10 @@ def download_route(**more: Any) -> Route:
     """A route that gives a sound, or a range of it."""
     return Route(
         method="GET",
-        response=_BINARY,
+        response=BINARY,
         media_type=AUDIO,
-        headers=("ETag", "Accept-Ranges", "Content-Disposition"),
-        parameters=_RANGES,
+        headers=RANGE_HEADERS,
+        parameters=RANGES,
         errors=(MediaUnavailable, RangeNotSatisfiable),
         **more,
     )
@@ -149,45 +140,12 @@ class Sounds:
     async def answer(
         self, call: Call, identifier: UUID, audio: Mapping[str, Any], name: str
     ) -> Reply:
-        """The file, or the range of it that is asked for (RFC 9110, sections 13 and 14)."""
-        tag, size = f'"{audio["sha256"]}"', int(audio["bytes"])
-        headers = [
-            ("ETag", tag),
-            ("Accept-Ranges", "bytes"),
-            ("Cache-Control", "private, no-cache"),
-            ("Content-Disposition", disposition(f"{name}.wav")),
-        ]
-        if if_none_match(call.header("if-none-match"), audio["sha256"]):
-            return Reply(None, 304, tuple(headers))
-        # A range is defined for GET alone.
-        wanted = None if call.is_head else call.header("range")
-        span = requested_range(wanted, call.header("if-range"), tag, size)
-        first, last = span or (0, size - 1)
-        file = await self.library.open(
-            media_path(call.tenant, self.folder, identifier, UUID(audio["id"]))
+        """The file, or the range of it that is asked for."""
+        file = StoredFile(
+            sha256=audio["sha256"],
+            size=int(audio["bytes"]),
+            name=f"{name}.wav",
+            media_type=AUDIO,
         )
-        if await self.library.size(file) != size:
-            file.close()
-            raise MediaUnavailable("the file is not as it was stored")
-        if span is not None:
-            headers.append(("Content-Range", f"bytes {first}-{last}/{size}"))
-        length = last - first + 1
-        stream = Stream(self._pieces(file, first, length), length, file.close)
-        return Reply(stream, 200 if span is None else 206, tuple(headers), AUDIO)
-
-    async def _pieces(self, file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]:
-        file.seek(first)
-        while length > 0:
-            piece = await self.library.read(file, min(length, _PIECE))
-            if not piece:
-                raise MediaUnavailable("the file has become shorter")
-            length -= len(piece)
-            yield piece
-
-
-def disposition(filename: str) -> str:
-    """Content-Disposition that saves the answer under this name (RFC 6266, appendix D)."""
-    plain = "".join(
-        it if it.isascii() and (it.isalnum() or it in " ._-") else "_" for it in filename
-    )
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+        path = media_path(call.tenant, self.folder, identifier, UUID(audio["id"]))
+        return await file_reply(call, file, lambda: LocalFile.open(self.library, path))

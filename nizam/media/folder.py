@@ -145,6 +145,8 @@ class MediaFolder:
 
         One that was written since `written_before`, in seconds since the epoch, stays.
         """
+        # Without the root nobody knows what is there.
+        os.close(self._root())
         directory, _, name = path.rpartition("/")
         try:
             with translated("the media root cannot be written to"):

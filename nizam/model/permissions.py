@@ -23,6 +23,7 @@ _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
     "deliveries": ("read", "write"),
     "routing": ("explain",),
     "audit_logs": ("read",),
+    "recordings": ("read", "download", "delete", "hold"),
     "stats": ("read",),
     "usage": ("read",),
     "document": ("read", "plan", "apply", "reveal"),
@@ -60,6 +61,9 @@ _SUPERVISED: Final = frozenset(
     }
 )
 """What a supervisor steers from day to day."""
+
+_BEYOND: Final = frozenset({"recordings:delete", "recordings:hold"})
+"""What a supervisor cannot do even there."""
 
 _SEEN_BY_AGENTS: Final = frozenset(
     {
@@ -114,7 +118,11 @@ def role_permissions(role: Role) -> frozenset[str]:
     if role == "read_only":
         return readable
     if role == "supervisor":
-        steered = {it for it in within if _area(it) in _SUPERVISED and not it.endswith(":reveal")}
+        steered = {
+            it
+            for it in within
+            if _area(it) in _SUPERVISED and it not in _BEYOND and not it.endswith(":reveal")
+        }
         return frozenset(it for it in readable if _area(it) not in _ADMINISTRATION) | steered
     return frozenset(it for it in readable if _area(it) in _SEEN_BY_AGENTS)
 

@@ -13,9 +13,10 @@ from uuid import UUID
 import attrs
 from twisted.logger import Logger
 
-from nizam.errors import DatabaseUnavailable, MediaUnavailable, NotFound
+from nizam.errors import DatabaseUnavailable, LegalHold, MediaUnavailable, NotFound
 from nizam.kv.interface import IKeyValue
 from nizam.media.library import MediaLibrary
+from nizam.media.objects import ObjectStore
 from nizam.ops.scheduler import Outcome, Turn
 from nizam.store.context import SYSTEM
 from nizam.store.pool import Transaction
@@ -38,6 +39,7 @@ class Purge:
     media: MediaLibrary
     key_value: IKeyValue
     end_sign_ins: Callable[[UUID], Awaitable[int]]
+    objects: ObjectStore | None = None
 
     _log = Logger()
 
@@ -77,7 +79,16 @@ class _TenantPurge:
     async def go_on(self) -> Outcome:
         """Do as much as there is time for."""
         await stored.begin_purge(self.turn, self.tenant_id)
-        steps = (self._webhooks, self._people, self._files, self._rows, self._audit, self._keys)
+        await self._no_holds()
+        steps = (
+            self._webhooks,
+            self._people,
+            self._objects,
+            self._files,
+            self._rows,
+            self._audit,
+            self._keys,
+        )
         for step in steps:
             await step()
             if self.turn.over:
@@ -114,6 +125,25 @@ class _TenantPurge:
         except NotFound:
             return
         self.removed += 1
+
+    async def _no_holds(self) -> None:
+        """Raise LegalHold while a hold keeps any recording of the tenant."""
+        held = await self.turn.query(
+            "select count(*) from recordings where tenant_id = %s and legal_hold",
+            (self.tenant_id,),
+        )
+        if held[0][0]:
+            raise LegalHold(f"{held[0][0]} recordings of the tenant are under legal hold")
+
+    async def _objects(self) -> None:
+        objects = self.task.objects
+        if objects is None:
+            return
+        while not self.turn.over:
+            some = await objects.remove_below(objects.key(self.tenant_id, ""), FILES_AT_ONCE)
+            await self._count("objects", some)
+            if not some:
+                return
 
     async def _files(self) -> None:
         try:

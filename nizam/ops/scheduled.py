@@ -22,6 +22,7 @@ from nizam.store.revisions import prune_revisions
 from nizam.store.system import partitions, retention
 from nizam.store.system.audit import prune_chains
 from nizam.store.system.mails import prune_mails
+from nizam.store.system.recordings import mark_old_recordings
 from nizam.switch.live import LiveState
 
 MINUTE, HOUR = 60, 3600
@@ -48,6 +49,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge, live: LiveState) -> S
         Task("usage-phones", 10 * MINUTE, usage.Devices(lambda: usage.registered(live))),
         Task("unheard-calls", MINUTE, unheard),
         Task("unheard-calls-late", HOUR, attrs.evolve(unheard, seconds=LATE_HOURS * HOUR)),
+        Task("recordings", HOUR, _old_recordings),
     ]
     if keep.event_days:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))
@@ -83,6 +85,11 @@ async def _cdrs_of_tenants(turn: Turn) -> Outcome:
 
 async def _idempotency_keys(turn: Turn) -> Outcome:
     return await turn.repeat(lambda: retention.prune_idempotency_keys(turn))
+
+
+async def _old_recordings(turn: Turn) -> Outcome:
+    # Their files are removed, each with a receipt, by the keeper of recordings.
+    return await turn.repeat(lambda: mark_old_recordings(turn, retention.SLICE))
 
 
 async def _sweep(media: MediaLibrary, turn: Turn) -> Outcome:

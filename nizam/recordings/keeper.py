@@ -8,7 +8,9 @@ that is left to do, and so does its reason.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
+from time import time
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,10 +21,13 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from nizam import metrics
-from nizam.errors import MediaUnavailable, NizamError
+from nizam.errors import MediaUnavailable, NizamError, StorageUnavailable
 from nizam.media.library import MediaLibrary
+from nizam.media.objects import ObjectStore
 from nizam.media.wav import WavFacts
 from nizam.model.events import Event
+from nizam.recordings.erasing import erase
+from nizam.recordings.files import Place, RecordingFiles
 from nizam.store.pool import Pool, Transaction
 from nizam.store.system import recordings as stored
 from nizam.store.system.events import WriteResult, write_events
@@ -35,6 +40,16 @@ AT_ONCE: Final = 4
 LEASE_SECONDS: Final = 120.0
 """When another instance takes what this one has not settled."""
 DEADLINE_SECONDS: Final = 5.0
+
+MOVE_SECONDS: Final = 3600.0
+"""Between looks for recordings that were left in the media root."""
+MOVED_AT_ONCE: Final = 500
+UPLOAD_SECONDS: Final = 1800.0
+"""When another instance tries to store what this one has not."""
+QUIET_SECONDS: Final = 2.0
+"""For how long nobody has written a file that is removed because it is elsewhere."""
+TOLD_ATTEMPT: Final = 5
+"""The attempt to store a file after which it is told that it fails."""
 
 FIRST_WAIT_SECONDS: Final = 1.0
 PATIENCE_ATTEMPTS: Final = 6
@@ -50,20 +65,33 @@ Told = Callable[[Iterable[tuple[UUID, UUID]]], None]
 class RecordingKeeper(Service):
     """Does what is left to do with recorded files. Any number of instances may do so.
 
-    `told` gets (delivery id, webhook id) of the webhook deliveries that were committed.
+    `told` gets (delivery id, webhook id) of the webhook deliveries that were committed. With `move`
+    complete files are moved on to `objects`.
     """
 
     _log = Logger(namespace="nizam.recordings")
 
-    def __init__(self, reactor: Any, pool: Pool, library: MediaLibrary, told: Told) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        pool: Pool,
+        library: MediaLibrary,
+        told: Told,
+        objects: ObjectStore | None = None,
+        *,
+        move: bool = False,
+    ) -> None:
         self._reactor = reactor
         self._pool = pool
         self._library = library
+        self._objects = objects
+        self._move = objects is not None and move
+        self._files = RecordingFiles(library, objects)
         self._told = told
         self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self.look()))
         self._loop.clock = reactor
         self._looping: Deferred[Any] | None = None
-        self._closed_at = float("-inf")
+        self._closed_at = self._moved_at = float("-inf")
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Begin to look."""
@@ -98,6 +126,18 @@ class RecordingKeeper(Service):
         if now - self._closed_at >= CLOSE_SECONDS:
             self._closed_at = now
             await stored.close_ended(self._pool)
+            await self._count()
+        # Those that were complete before there was an object storage.
+        due = self._move and now - self._moved_at >= MOVE_SECONDS
+        if due and await stored.have_moved(self._pool, MOVED_AT_ONCE) < MOVED_AT_ONCE:
+            self._moved_at = now
+
+    async def _count(self) -> None:
+        metrics.RECORDINGS_WAITING.clear()
+        waiting = await stored.waiting_recordings(self._pool)
+        for state, count, _ in waiting:
+            metrics.RECORDINGS_WAITING.labels(state).set(count)
+        metrics.RECORDINGS_OLDEST_SECONDS.set(max((it[2] for it in waiting), default=0.0))
 
     async def _attempt(self, it: RecordingWork) -> None:
         try:
@@ -113,6 +153,61 @@ class RecordingKeeper(Service):
     async def _do(self, it: RecordingWork) -> None:
         if it.state in ("checking", "missing"):
             await self._check(it)
+        elif it.state == "deleting":
+            await self._erase(it)
+        elif it.state in ("available", "damaged") and it.is_local:
+            await self._store(it)
+
+    async def _erase(self, it: RecordingWork) -> None:
+        place = Place(
+            path=it.path, storage=it.storage, is_local=it.is_local, object_key=it.object_key
+        )
+        try:
+            await erase(self._pool, self._files, it.id, place, self._told)
+        except (MediaUnavailable, StorageUnavailable) as error:
+            await self._wait(it, error.detail)
+
+    # -- moving on -----------------------------------------------------------------------------
+
+    async def _store(self, it: RecordingWork) -> None:
+        """Move a complete file on to the object storage. The one in the media root stays until
+        the storage has said, or shown, that what it has is the same."""
+        if it.storage == "s3":
+            await self._leave(it)
+            return
+        if self._objects is None or not self._move or it.sha256 is None:
+            await stored.note_settled(self._pool, it)
+            return
+        # Nobody else begins while this takes its time.
+        await stored.put_off(self._pool, it, it.problem, UPLOAD_SECONDS)
+        key = self._objects.key(it.tenant_id, f"{it.id}.wav")
+        try:
+            with await self._library.open(it.path) as file:
+                await self._objects.store(key, file, it.sha256)
+        except (MediaUnavailable, StorageUnavailable) as error:
+            await self._not_stored(it, error.detail)
+            return
+        await stored.note_stored(self._pool, it, key)
+        metrics.RECORDINGS_TOTAL.labels("stored").inc()
+
+    async def _leave(self, it: RecordingWork) -> None:
+        """Remove the file that the object storage has, unless somebody writes it again: another
+        leg of the call may be recorded into the same."""
+        before = time() - QUIET_SECONDS
+        if not await self._library.remove(it.path, written_before=before):
+            with contextlib.suppress(MediaUnavailable):
+                (await self._library.open(it.path)).close()
+                await stored.put_off(self._pool, it, None, 2 * QUIET_SECONDS)
+                return
+        await stored.note_moved(self._pool, it)
+
+    async def _not_stored(self, it: RecordingWork, problem: str) -> None:
+        metrics.RECORDINGS_TOTAL.labels("upload_failed").inc()
+        self._log.error("the recording {path} is not stored: {why}", path=it.path, why=problem)
+        await self._wait(it, problem)
+        if it.attempt_count == TOLD_ATTEMPT:
+            event = it.event("recording.upload_failed", detail=problem)
+            await self._tell(await write_events(self._pool, [event]))
 
     # -- checking -----------------------------------------------------------------------------
 
@@ -162,7 +257,7 @@ class RecordingKeeper(Service):
 
     async def _found(self, it: RecordingWork, facts: WavFacts) -> None:
         async def work(transaction: Transaction) -> WriteResult:
-            now = await stored.note_found(transaction, it, facts, more=False)
+            now = await stored.note_found(transaction, it, facts, more=self._move)
             return await write_events(transaction, [] if now is None else [_whole(now, facts)])
 
         written = await self._pool.transaction(work, DEADLINE_SECONDS)

@@ -32,6 +32,7 @@ from nizam.settings.values import (
     MailSettings,
     NodeSettings,
     RealtimeSettings,
+    RecordingSettings,
     RedisSettings,
     RetentionSettings,
     Settings,
@@ -312,6 +313,12 @@ class _Reader:
     ) -> None:
         if values["APP_DEBUG"] and values["APP_ENV"] == "production":
             self._problem("APP_DEBUG", "true in production", "false while APP_ENV is production")
+        if values["NIZAM_RECORDINGS_STORAGE"] == "s3" and not values["NIZAM_S3_BUCKET"]:
+            self._problem("NIZAM_S3_BUCKET", "not set", "the bucket that recordings are moved to")
+        if (values["NIZAM_S3_ACCESS_KEY_ID"] is None) != (
+            values["NIZAM_S3_SECRET_ACCESS_KEY"] is None
+        ):
+            self._problem("NIZAM_S3_SECRET_ACCESS_KEY", "one without the other", "both or neither")
         for name, _ in self._numbered(CLUSTER_SEED_PREFIX):
             self._problem(name, "Redis Cluster is not supported yet", "REDIS_HOST instead")
         if values["NIZAM_SIP_RTP_PORT_LAST"] - values["NIZAM_SIP_RTP_PORT_FIRST"] < MIN_RTP_PORTS:
@@ -361,6 +368,7 @@ def _settings(
         webhooks=WebhookSettings(**tables["webhooks"]),
         realtime=RealtimeSettings(**tables["realtime"]),
         mail=MailSettings(**tables["mail"]),
+        recordings=RecordingSettings(**tables["recordings"]),
         retention=RetentionSettings(**tables["retention"]),
         nodes=nodes,
         xml_clients=xml_clients,

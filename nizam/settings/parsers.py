@@ -138,6 +138,14 @@ def http_url(value: Any) -> str:
     return value.rstrip("/")  # type: ignore[no-any-return]
 
 
+def object_prefix(value: Any) -> str:
+    """What names of objects may begin with."""
+    found = text(value) if value != "" else ""
+    if re.fullmatch(r"(?:[A-Za-z0-9_.-]+/)*[A-Za-z0-9_.-]*", found) is None or ".." in found:
+        raise ValueError("is no beginning of a name")
+    return found
+
+
 def words(value: Any) -> tuple[str, ...]:
     """A TOML array of strings, or text with commas between the parts."""
     parts = value.split(",") if isinstance(value, str) else value

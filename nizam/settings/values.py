@@ -196,6 +196,20 @@ class MailSettings:
 
 
 @attrs.frozen
+class RecordingSettings:
+    """Where complete recordings lie: in the media root, or in object storage."""
+
+    storage: str
+    s3_bucket: str | None
+    s3_endpoint: str | None
+    s3_region: str
+    s3_prefix: str
+    s3_addressing: str
+    s3_access_key_id: str | None
+    s3_secret_access_key: Secret | None
+
+
+@attrs.frozen
 class RetentionSettings:
     """For how many days things are kept; 0 is for ever, and no grace for a terminated tenant."""
 
@@ -233,6 +247,7 @@ class Settings:
     webhooks: WebhookSettings
     realtime: RealtimeSettings
     mail: MailSettings
+    recordings: RecordingSettings
     retention: RetentionSettings
     nodes: tuple[NodeSettings, ...]
     xml_clients: tuple[XmlClient, ...]

@@ -63,6 +63,11 @@ class OpenUnit:
         self.tenant_id = tenant_id
         self.enter()
 
+    @property
+    def tenant_body(self) -> Mapping[str, Any]:
+        """The fields of the tenant, once something has waited for its other changes."""
+        return self._tenant
+
     async def lock(self) -> None:
         """Wait for other changes of the same owner to end, so that none comes in between from here
         on. Raises NotFound, and InvalidTransition for a tenant that is terminated."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from uuid import UUID
@@ -32,6 +33,11 @@ class SecretBox:
             raise ValueError("a SecretBox needs at least one key")
         self._first = given[0].id
         self._ciphers: Mapping[str, AESGCM] = {it.id: AESGCM(it.key) for it in given}
+        self._keys = tuple(it.key for it in given)
+
+    def signing_keys(self, purpose: str) -> tuple[bytes, ...]:
+        """Keys that sign what is for this purpose alone: the first signs, all are believed."""
+        return tuple(hmac.digest(it, f"nizam/{purpose}".encode(), "sha256") for it in self._keys)
 
     def encrypt(self, text: str, resource: str, identifier: UUID | str, field: str) -> str:
         """`text`, encrypted for this place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -195,6 +195,11 @@ class Store:
         for it in written:
             await self._tell(it.deliveries)
         return result
+
+    def tell_deliveries(self, deliveries: Iterable[tuple[UUID, UUID]]) -> None:
+        """Hand a few deliveries to the listeners that were committed elsewhere."""
+        for listener in self._on_deliveries:
+            listener(list(deliveries))
 
     async def _tell(self, deliveries: Sequence[tuple[UUID, UUID]]) -> None:
         """Hand deliveries to the listeners, some at a time: ten thousand would hold the thread."""

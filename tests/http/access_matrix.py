@@ -203,6 +203,18 @@ MATRIX: dict[str, Row] = {
     "trace_call": Row("call_events:read", LOOK),
     "list_cdrs": Row("cdrs:read", LOOK),
     "get_cdr": Row("cdrs:read", LOOK),
+    # -- recordings -----------------------------------------------------------------------------
+    "list_recordings": Row("recordings:read", LOOK),
+    "get_recording": Row("recordings:read", LOOK),
+    "list_recording_receipts": Row("recordings:read", LOOK),
+    "download_recording": Row("recordings:download", STEER),
+    "link_recording": Row("recordings:download", STEER),
+    # Whoever has the link; here nobody has one.
+    "open_recording_link": Row(None, place="open", answers=(403,)),
+    "hold_recording": Row("recordings:hold", ADMIN),
+    "release_recording": Row("recordings:hold", ADMIN),
+    "delete_recording": Row("recordings:delete", ADMIN),
+    "prune_recordings": Row("recordings:delete", ADMIN),
     "explain_routing": Row("routing:explain", LOOK),
     "explain_call": Row("routing:explain", LOOK),
     "list_audit_logs": Row("audit_logs:read", INSPECT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from nizam.http.reply import to_json
 from nizam.http.route import Route
 from nizam.http.sounds import AUDIO
 from nizam.model.events import Event
+from nizam.model.identifiers import new_id
 from nizam.model.permissions import permissions, tenant_permissions
 from nizam.model.registry import resource
 from nizam.routing.rows import Row as SnapshotRow
@@ -113,6 +115,7 @@ async def furnish(server: Server, database: str) -> Site:
     site.ids.update({"page": "auth", "type": "call.ended"})
     site.ids["revision"] = "1"
     site.ids["file_id"] = _NO_ID
+    site.ids["recordings"] = call_id
     live = sample_of("LiveCall") | {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2]}
     server.api.live.put("calls", "fs1", call_id, live)
     conference = sample_of("Conference") | {"tenant_id": tenant.rpartition("/")[2]}
@@ -292,7 +295,33 @@ async def _newest_revision(site: Site, who: str) -> Ask:
     return Ask({"revision": str(newest.json["data"][0]["revision"])})
 
 
+async def _recorded(site: Site, who: str) -> Ask:
+    """A recording that is there, with its file."""
+    tenant, identifier = site.server.tenant_id(site.tenant), new_id()
+    path = f"{tenant}/recordings/{identifier}.wav"
+    file = site.server.media_root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(_SOUND)
+    await site.server.pool.query(
+        "insert into recordings (id, tenant_id, path, state, started_at, told_at, core_id,"
+        " sequence, sha256, bytes) values (%s, %s, %s, 'available', now(), now(), 'core', 1, %s,"
+        " %s) returning 1",
+        (identifier, tenant, path, hashlib.sha256(_SOUND).hexdigest(), len(_SOUND)),
+    )
+    return Ask({"recordings": str(identifier)}, body={"reason": "Case 1"})
+
+
+async def _recorded_without_body(site: Site, who: str) -> Ask:
+    return attrs.evolve(await _recorded(site, who), body=None)
+
+
 ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
+    "get_recording": _recorded_without_body,
+    "download_recording": _recorded_without_body,
+    "link_recording": _recorded_without_body,
+    "hold_recording": _recorded,
+    "release_recording": _recorded_without_body,
+    "delete_recording": _recorded_without_body,
     "import_extensions": _file_of_extensions,
     "import_dids": _file_of_dids,
     "login": _no_body,

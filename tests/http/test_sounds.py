@@ -15,7 +15,8 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from nizam.errors import NizamError, StorageFull
-from nizam.http.sounds import body_limit, disposition
+from nizam.http.files import disposition
+from nizam.http.sounds import body_limit
 from nizam.media import library as library_module
 from nizam.media.converter import Limits
 from nizam.media.folder import Draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,7 +81,8 @@ class Studio:
         """A recording that is complete; its id."""
         call_id = data.setdefault("call_id", new_id())
         data.setdefault("leg_id", call_id)
-        self.put(path, content)
+        file = self.put(path, content)
+        os.utime(file, (0, 0))
         await self.hear(
             self.event("recording.started", path, 0.0, **data),
             self.event("recording.stopped", path, 2.0, **data),

@@ -34,6 +34,9 @@ ADVICE: Mapping[str, str] = {
     "every step.",
     "media_unavailable": "Mount the media root on this instance; `nizam doctor` says what is "
     "wrong.",
+    "legal_hold": "Have the hold released by whoever has `recordings:hold`.",
+    "link_invalid": "Ask for a new link: this one was changed, or its time is over.",
+    "storage_unavailable": "Send it again; `detail` is what the object storage said.",
     "invalid_transition": "Look at the tenant's status; the steps are in [tenants](/docs/tenants).",
     "version_mismatch": "Read the object again, apply your change to it, and send its new ETag. "
     "`changes` says what has changed meanwhile.",

@@ -62,6 +62,13 @@ _SPECIAL: Mapping[str, str] = {
     "download_music_on_hold_file": "acme.music_on_hold.download(ID, FILE_ID, FILE)",
     "change_music_on_hold_file": "acme.music_on_hold.change_file(ID, FILE_ID, position={position})",
     "delete_music_on_hold_file": "acme.music_on_hold.delete_file(ID, FILE_ID)",
+    "download_recording": "acme.recordings.download(ID, FILE)",
+    "link_recording": "acme.recordings.link(ID)",
+    "open_recording_link": "acme.recordings.download_link(LINK, FILE)",
+    "hold_recording": "acme.recordings.hold(ID, {reason})",
+    "prune_recordings": (
+        "acme.recordings.prune(older_than_days={older_than_days}, dry_run={dry_run})"
+    ),
     "import_calendar": "acme.calendars.import_ics(ID, FILE)",
     "export_calendar": "acme.calendars.export_ics(ID)",
     "get_document": "acme.document.get()",

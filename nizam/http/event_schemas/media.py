@@ -86,7 +86,16 @@ MEDIA: Final[Types] = {
     ),
     "recording.deleted": Told(
         "A recording was removed: by somebody, or because of its age.",
-        data(_FILE, {**_CONTENT, "reason": text("Why."), "deleted_by": maybe("By whom.")}),
+        data(
+            {
+                "recording_id": _FILE["recording_id"],
+                "receipt_id": identifier("The receipt."),
+                "reason": text("Why.", "retention"),
+                "deleted_by": text("By whom."),
+                "size_bytes": _CONTENT["size_bytes"],
+                "sha256": _CONTENT["sha256"],
+            }
+        ),
     ),
     "voicemail.read": Told("A message was listened to.", data(_MESSAGE, _MAILBOX)),
     "voicemail.deleted": Told("A message was removed.", data(_MESSAGE, _MAILBOX)),

@@ -22,6 +22,11 @@ _BESIDE: Mapping[str, tuple[str, str, str]] = {
         "Calls that are under way, phones that are registered, events, and the summaries of "
         "calls that have ended.",
     ),
+    "recordings": (
+        "Recordings",
+        "Calls",
+        "Recorded calls: listing and listening, links for others, legal hold, deleting.",
+    ),
     "routing": (
         "Routing",
         "Calls",
@@ -51,7 +56,7 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "Access": ("auth",),
     "Platform": ("tenants", "users", "api-keys", "switch-nodes", "sip-profiles", "acls"),
     "Numbers and people": ("extensions", "dids", "ring-groups", "conference-rooms"),
-    "Calls": ("calls", "routing"),
+    "Calls": ("calls", "recordings", "routing"),
     "Where calls go": (),
 }
 _REST = "Where calls go"

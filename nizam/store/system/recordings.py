@@ -139,6 +139,7 @@ class RecordingWork:
     core_id: str
     sequence: int
     attempt_count: int
+    problem: str | None
 
     def event(self, kind: str, **data: Any) -> Event:
         """What is told of it: once, however often it is found."""
@@ -282,3 +283,133 @@ async def put_off(
 async def forget_empty(database: Database, it: RecordingWork) -> None:
     """Nothing was recorded."""
     await database.query(_NOTHING, {"id": it.id, "sequence": it.sequence})
+
+
+_ERASED: Final = """
+with gone as (
+    delete from recordings where id = %s and state = 'deleting' and not legal_hold returning *
+)
+insert into recording_receipts (tenant_id, recording_id, call_id, started_at, duration_ms, bytes,
+    sha256, storage, reason, deleted_by)
+select tenant_id, id, call_id, started_at, duration_ms, bytes, sha256, storage,
+    coalesce(deletion_reason, 'asked for'), coalesce(deleted_by, 'system')
+from gone
+returning id, tenant_id, recording_id, call_id, started_at, duration_ms, bytes, sha256, storage,
+    reason, deleted_by, deleted_at
+"""
+_RECEIPT: Final = (
+    *("id", "tenant_id", "recording_id", "call_id", "started_at", "duration_ms", "bytes"),
+    *("sha256", "storage", "reason", "deleted_by", "deleted_at"),
+)
+
+
+async def note_erased(
+    database: Database, recording_id: UUID
+) -> tuple[dict[str, Any], Event] | None:
+    """The file is gone: the receipt in the place of the recording, and the event that tells of it,
+    to be written in the same transaction. None if somebody else has noted it."""
+    rows = await database.query(_ERASED, (recording_id,))
+    if not rows:
+        return None
+    receipt = dict(zip(_RECEIPT, rows[0], strict=True))
+    event = Event(
+        type="recording.deleted",
+        occurred_at=receipt["deleted_at"],
+        core_id=str(recording_id),
+        sequence=0,
+        tenant_id=receipt.pop("tenant_id"),
+        call_id=receipt["call_id"],
+        data={
+            "recording_id": str(recording_id),
+            "receipt_id": str(receipt["id"]),
+            "reason": receipt["reason"],
+            "deleted_by": receipt["deleted_by"],
+            "size_bytes": receipt["bytes"],
+            "sha256": receipt["sha256"],
+        },
+    )
+    return receipt, event
+
+
+_RETAIN: Final = """
+update recordings r set state = 'deleting', deleted_by = 'system', deletion_reason = 'retention',
+    next_attempt_at = now(), attempt_count = 0, updated_at = now()
+from (
+    select d.id from tenants t, lateral (
+        select o.id from recordings o
+        where o.tenant_id = t.id and o.state in ('available', 'missing', 'damaged')
+          and not o.legal_hold
+          and o.started_at < now()
+              - make_interval(days => (t.body ->> 'recording_retention_days')::integer)
+        limit %(most)s) d
+    where (t.body ->> 'recording_retention_days')::integer > 0
+    limit %(most)s) due
+where r.id = due.id and not r.legal_hold
+returning 1
+"""
+_WAITING: Final = """
+select state, count(*), extract(epoch from now() - min(coalesce(stopped_at, updated_at)))::float
+from recordings where next_attempt_at is not null group by state
+"""
+
+
+async def mark_old_recordings(database: Database, most: int) -> int:
+    """Mark recordings for deletion that are older than their tenants keep them, at most so many;
+    how many. Those under legal hold stay."""
+    return len(await database.query(_RETAIN, {"most": most}))
+
+
+async def waiting_recordings(database: Database) -> list[tuple[str, int, float]]:
+    """With how many recordings something is left to do, by state, and how long the oldest of them
+    has waited, in seconds."""
+    return [(row[0], row[1], row[2]) for row in await database.query(_WAITING)]
+
+
+_STORED: Final = """
+update recordings set storage = 's3', object_key = %(key)s, problem = null, updated_at = now(),
+    next_attempt_at = now(), attempt_count = 0
+where id = %(id)s and sequence = %(sequence)s and state in ('available', 'damaged')
+returning 1
+"""
+_MOVED: Final = """
+update recordings set is_local = false, next_attempt_at = null, attempt_count = 0, problem = null,
+    updated_at = now()
+where id = %(id)s and sequence = %(sequence)s and storage = 's3'
+returning 1
+"""
+_MOVE: Final = """
+update recordings set next_attempt_at = now(), attempt_count = 0, updated_at = now()
+where id in (
+    select id from recordings
+    where is_local and state in ('available', 'damaged') and next_attempt_at is null
+    limit %(most)s for update skip locked)
+returning 1
+"""
+
+
+async def note_stored(database: Database, it: RecordingWork, key: str) -> bool:
+    """The object storage has the file; False if the switch has gone on with it meanwhile."""
+    arguments = {"id": it.id, "sequence": it.sequence, "key": key}
+    return bool(await database.query(_STORED, arguments))
+
+
+async def note_moved(database: Database, it: RecordingWork) -> None:
+    """The media root does not have the file any more."""
+    await database.query(_MOVED, {"id": it.id, "sequence": it.sequence})
+
+
+async def have_moved(database: Database, most: int) -> int:
+    """Have complete recordings moved that were left in the media root, at most so many."""
+    return len(await database.query(_MOVE, {"most": most}))
+
+
+_SETTLED: Final = """
+update recordings set next_attempt_at = null, attempt_count = 0
+where id = %(id)s and sequence = %(sequence)s and state in ('available', 'damaged')
+returning 1
+"""
+
+
+async def note_settled(database: Database, it: RecordingWork) -> None:
+    """Nothing is left to do with a complete recording."""
+    await database.query(_SETTLED, {"id": it.id, "sequence": it.sequence})

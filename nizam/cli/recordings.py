@@ -1,0 +1,143 @@
+"""`nizam recordings`: listing, downloading, holding, deleting and pruning recorded calls."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from nizam.cli.access import Access, api_options
+from nizam.cli.output import json_option, print_json, print_object, print_rows
+from nizam.cli.resources import filter_option, parsed_filter
+from nizam.cli.sounds import written
+
+COLUMNS = ("started_at", "direction", "from", "to", "duration_ms", "state", "legal_hold", "id")
+RECEIPTS = ("deleted_at", "deleted_by", "reason", "size_bytes", "recording_id", "id")
+_ID = click.argument("recording_id", metavar="ID")
+
+
+@click.group()
+def recordings() -> None:
+    """Recorded calls."""
+
+
+def _list(name: str, part: str, columns: tuple[str, ...], text: str) -> None:
+    @recordings.command(name, help=text)
+    @filter_option
+    @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+    @api_options(tenant=True)
+    @json_option
+    def run(access: Access, as_json: bool, filters: tuple[str, ...], limit: int) -> None:
+        chosen: dict[str, Any] = dict(parsed_filter(it) for it in filters)
+        with access.in_tenant() as tenant:
+            found = getattr(tenant, part).list(page_size=min(limit, 200), **chosen)
+            rows = list(islice(found, limit))
+        print_rows(rows, columns, as_json=as_json)
+
+
+_list("list", "recordings", COLUMNS, "List recordings, the newest first.")
+_list(
+    "receipts",
+    "recording_receipts",
+    RECEIPTS,
+    "List the receipts of recordings that were deleted, the newest first.",
+)
+
+
+@recordings.command()
+@_ID
+@api_options(tenant=True)
+@json_option
+def get(access: Access, as_json: bool, recording_id: str) -> None:
+    """Show one recording."""
+    with access.in_tenant() as tenant:
+        print_object(tenant.recordings.get(recording_id), as_json=as_json)
+
+
+@recordings.command()
+@_ID
+@click.argument("target", metavar="FILE")
+@api_options(tenant=True)
+def download(access: Access, recording_id: str, target: str) -> None:
+    """Write the sound of one recording, which is WAV, to a file (- is standard output)."""
+    with access.in_tenant() as tenant, written(target) as file:
+        tenant.recordings.download(recording_id, file)
+
+
+@recordings.command()
+@_ID
+@click.option(
+    "--expires-in",
+    type=click.IntRange(10, 604800),
+    default=3600,
+    show_default=True,
+    help="For how many seconds it holds.",
+)
+@click.option("--inline", is_flag=True, help="For a browser to play in place.")
+@api_options(tenant=True)
+@json_option
+def link(access: Access, as_json: bool, recording_id: str, expires_in: int, inline: bool) -> None:
+    """Print a link that anybody can download the sound with, until it expires."""
+    with access.in_tenant() as tenant:
+        found = tenant.recordings.link(recording_id, expires_in_seconds=expires_in, inline=inline)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(found["url"])
+
+
+@recordings.command()
+@_ID
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@api_options(tenant=True)
+@json_option
+def hold(access: Access, as_json: bool, recording_id: str, reason: str) -> None:
+    """Put one recording under legal hold: nothing deletes it until the hold is released."""
+    with access.in_tenant() as tenant:
+        print_object(tenant.recordings.hold(recording_id, reason), as_json=as_json)
+
+
+@recordings.command()
+@_ID
+@api_options(tenant=True)
+@json_option
+def release(access: Access, as_json: bool, recording_id: str) -> None:
+    """End the legal hold of one recording."""
+    with access.in_tenant() as tenant:
+        print_object(tenant.recordings.release(recording_id), as_json=as_json)
+
+
+@recordings.command()
+@_ID
+@api_options(tenant=True)
+@json_option
+def delete(access: Access, as_json: bool, recording_id: str) -> None:
+    """Delete one recording and show the receipt."""
+    with access.in_tenant() as tenant:
+        print_object(tenant.recordings.delete(recording_id), as_json=as_json)
+
+
+@recordings.command()
+@click.option(
+    "--older-than",
+    type=click.IntRange(0, 36500),
+    metavar="DAYS",
+    help="Those that began so many days ago.  [default: as long as the tenant keeps them]",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@api_options(tenant=True)
+@json_option
+def prune(access: Access, as_json: bool, older_than: int | None, dry_run: bool) -> None:
+    """Delete recordings that are older than they are to be kept, now instead of on schedule."""
+    with access.in_tenant() as tenant:
+        found = tenant.recordings.prune(older_than_days=older_than, dry_run=dry_run)
+    if as_json:
+        print_json(found)
+        return
+    does = "would be deleted" if dry_run else "are being deleted"
+    click.echo(f"{found['recordings']} recordings, {found['size_bytes']} bytes, {does}")
+    if found["oldest_at"] is not None:
+        click.echo(f"the oldest began at {found['oldest_at']}")
+    if found["held"]:
+        click.echo(f"{found['held']} more are under legal hold and stay")
