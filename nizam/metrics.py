@@ -273,6 +273,12 @@ REALTIME_LAG_SECONDS = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+PUSHER_EVENTS_TOTAL = Counter(
+    "nizam_pusher_events_total",
+    "Events given to a Pusher-protocol service: published, or refused by it and given up.",
+    ("outcome",),
+    registry=REGISTRY,
+)
 REACTOR_STALL_SECONDS = Histogram(
     "nizam_reactor_stall_seconds",
     "How late a timer of the reactor fired: how long something held it.",

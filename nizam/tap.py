@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from ipaddress import ip_network
 from random import SystemRandom
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,7 @@ from nizam.options import Options
 from nizam.realtime.bell import Bell
 from nizam.realtime.catch_up import reading
 from nizam.realtime.hub import Hub
+from nizam.realtime.pusher.publisher import PusherApp, PusherPublisher
 from nizam.realtime.streams import Streams
 from nizam.realtime.tail import PAGE_EVENTS, Tail
 from nizam.recordings.keeper import RecordingKeeper
@@ -373,6 +375,7 @@ class _Parts:
         self._bell = bell
         if Role.REALTIME in roles:
             self.streams = self._open_streams(bell)
+            self._publish(bell)
         api = Api.over(
             reactor=reactor,
             settings=settings,
@@ -447,6 +450,23 @@ class _Parts:
         if Role.API not in roles:
             routes = [it for it in routes if it.tag == "realtime"]
         return build_root(api, reactor, mounted, routes)
+
+    def _publish(self, bell: Bell) -> None:
+        """The publisher to a Pusher-protocol service, among the services, where one is set."""
+        pusher = self.settings.pusher
+        if pusher.connection != "pusher":
+            return
+        # There with this connection: the settings are checked.
+        secret = pusher.app_secret.reveal() if pusher.app_secret else ""
+        types = frozenset(pusher.event_types)
+        app = PusherApp(pusher.url, pusher.app_id or "", pusher.app_key or "", secret, types)
+        # The operator chose the target, so any address may be one.
+        everywhere = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+        egress = EgressAgent(self.reactor, everywhere)
+        holder = f"{socket.gethostname()}-{new_id()}"
+        self._services.append(
+            PusherPublisher(self.reactor, self.primary, bell, egress, app, holder)
+        )
 
     def _open_streams(self, bell: Bell) -> Streams:
         """The streams, among the services."""

@@ -322,7 +322,8 @@ class Front:
             return await limiter.take(remote, meter)
         if route.own_limit is not None:
             name = f"{principal.kind}:{principal.id}:{route.operation}"
-            meter = Meter(name, route.own_limit, policy=route.operation)
+            most = max(route.own_limit, principal.rate_limit_per_minute or 0)
+            meter = Meter(name, most, policy=route.operation)
             return await limiter.take(str(principal.id), meter)
         limit = principal.rate_limit_per_minute or settings.api_rate_limit
         own = Meter(f"{principal.kind}:{principal.id}", limit, route.cost)

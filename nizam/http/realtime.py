@@ -40,7 +40,7 @@ from nizam.realtime.streams import Stream, Streams
 from nizam.routing.snapshot import Snapshot
 from nizam.store.following import FROM_END, FROM_START, place_of
 from nizam.store.store import Store
-from nizam.store.system.event_log import START, log_end, read_cursor
+from nizam.store.system.event_log import CURSOR_PREFIX, START, log_end, read_cursor
 
 if TYPE_CHECKING:
     from nizam.realtime.websocket import StreamProtocol
@@ -216,6 +216,11 @@ class Realtime:
         """The position that a client means; ValidationFailed for one that the log has not reached:
         it is of another installation."""
         pool = self.store.primary
+        if cursor.startswith(CURSOR_PREFIX):
+            position = read_cursor(cursor)
+            # Hundreds come back at once: most need not be looked up.
+            if self.streams is not None and position <= self.streams.reached:
+                return position
         end = await log_end(pool)
         if cursor == FROM_END:
             return end

@@ -99,10 +99,10 @@ class Route:
     `headers` are the fields that the answer has beside those of every answer. `body_limit` is the
     largest body in bytes, 1 MiB by default. `also_takes` has further media types of the body with
     their schemas, `also_gives` those of the answer. With `takes_file` the handler reads the body
-    from `Call.upload`, and `raw_body` is empty. `cost` is how many requests one of these counts
-    for in the rate limits; with `own_limit`, so many a minute of each key or user, these count
-    apart from all others. The answer is given within `seconds`. With `takes_ticket` a stream's
-    ticket in the query signs the request too.
+    from `Call.upload`, and `raw_body` is empty. `cost` is how many requests one of these counts for
+    in the rate limits; with `own_limit`, so many a minute of each key or user (or as many as the
+    key may make of all others), these count apart from all others. The answer is given within
+    `seconds`. With `takes_ticket` a stream's ticket in the query signs the request too.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -85,6 +85,11 @@ class Streams(Service):
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def reached(self) -> int:
+        """A position that the log has reached for certain; 0 while nobody follows it here."""
+        return self._hub.reached
+
     # -- life -----------------------------------------------------------------------------------
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name

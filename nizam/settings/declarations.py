@@ -48,6 +48,7 @@ TITLES: Mapping[str, str] = {
     "sip": "The SIP profiles that every node is given",
     "webhooks": "Webhooks",
     "realtime": "Streams of events: WebSocket and server-sent events",
+    "pusher": "Events for a Pusher-protocol service, such as Pusher, Ably or Soketi",
     "mail": "Email: who is to be told of emergency calls",
     "recordings": "Where complete recordings lie",
     "retention": "How long things are kept; the scheduler role removes what is older",
@@ -446,6 +447,66 @@ SETTINGS: tuple[Setting, ...] = (
         "Of those, streams that show one tenant.",
     ),
     Setting(
+        "BROADCAST_CONNECTION",
+        "pusher.connection",
+        p.word("reverb", "native", "pusher"),
+        "native",
+        "reverb or native, which both mean the built-in WebSocket, or pusher",
+        "With pusher, events are published to a service that speaks its protocol, too.",
+    ),
+    Setting(
+        "PUSHER_APP_ID",
+        "pusher.app_id",
+        p.text,
+        None,
+        _TEXT,
+        "The application's id; used with BROADCAST_CONNECTION=pusher.",
+    ),
+    Setting("PUSHER_APP_KEY", "pusher.app_key", p.text, None, _TEXT, "Its key."),
+    Setting(
+        "PUSHER_APP_SECRET",
+        "pusher.app_secret",
+        p.secret,
+        None,
+        _SECRET,
+        "Its secret, which signs requests.",
+        secret=True,
+    ),
+    Setting(
+        "PUSHER_APP_CLUSTER",
+        "pusher.app_cluster",
+        p.host,
+        "mt1",
+        "the name of a cluster of Pusher, such as us2",
+        "Where Pusher has the application.",
+    ),
+    Setting(
+        "PUSHER_HOST",
+        "pusher.host",
+        p.host,
+        None,
+        _HOST,
+        "Another service that speaks the protocol, instead of a cluster of Pusher.",
+        example="soketi.internal",
+    ),
+    Setting("PUSHER_PORT", "pusher.port", p.port, 443, _PORT, "The port of its API."),
+    Setting(
+        "PUSHER_SCHEME",
+        "pusher.scheme",
+        p.word("https", "http"),
+        "https",
+        "https or http",
+        "How its API is reached.",
+    ),
+    Setting(
+        "NIZAM_PUSHER_EVENT_TYPES",
+        "pusher.event_types",
+        p.words,
+        ("call.*",),
+        "types of events, and families such as call.*",
+        "What is published, on the channel private-tenant.{id}.calls of each tenant.",
+    ),
+    Setting(
         "MAIL_HOST",
         "mail.host",
         p.host,
@@ -609,14 +670,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SESSION_DRIVER", None, p.word("redis"), "redis", "redis", "Sessions are in Redis."),
     Setting("LOG_CHANNEL", None, p.word("stderr"), "stderr", "stderr", "Logs go to stderr."),
     Setting(
-        "BROADCAST_CONNECTION",
-        None,
-        p.word("reverb", "native"),
-        "native",
-        "reverb or native, which both mean the built-in WebSocket",
-        "Realtime events are built in.",
-    ),
-    Setting(
         "REDIS_CLIENT",
         None,
         p.word("phpredis", "predis", "txredisapi"),
@@ -639,7 +692,6 @@ READ_HOST_PREFIX = "DB_READ_HOST_"
 CLUSTER_SEED_PREFIX = "REDIS_CLUSTER_SEED_"
 NOT_NEEDED: Mapping[str, str] = {
     "REVERB_": "the WebSocket server is built in, so this is not needed",
-    "PUSHER_": "only a Pusher-protocol service needs this, which is not supported yet",
 }
 
 # The fields of one [[nodes]] table are those of [freeswitch].

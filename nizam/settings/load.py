@@ -31,6 +31,7 @@ from nizam.settings.values import (
     LiveSettings,
     MailSettings,
     NodeSettings,
+    PusherSettings,
     RealtimeSettings,
     RecordingSettings,
     RedisSettings,
@@ -319,6 +320,10 @@ class _Reader:
             values["NIZAM_S3_SECRET_ACCESS_KEY"] is None
         ):
             self._problem("NIZAM_S3_SECRET_ACCESS_KEY", "one without the other", "both or neither")
+        if values["BROADCAST_CONNECTION"] == "pusher":
+            for name in ("PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"):
+                if values[name] is None:
+                    self._problem(name, "missing", "what the Pusher-protocol service has given")
         for name, _ in self._numbered(CLUSTER_SEED_PREFIX):
             self._problem(name, "Redis Cluster is not supported yet", "REDIS_HOST instead")
         if values["NIZAM_SIP_RTP_PORT_LAST"] - values["NIZAM_SIP_RTP_PORT_FIRST"] < MIN_RTP_PORTS:
@@ -367,6 +372,7 @@ def _settings(
         sip=SipSettings(**tables["sip"]),
         webhooks=WebhookSettings(**tables["webhooks"]),
         realtime=RealtimeSettings(**tables["realtime"]),
+        pusher=PusherSettings(**tables["pusher"]),
         mail=MailSettings(**tables["mail"]),
         recordings=RecordingSettings(**tables["recordings"]),
         retention=RetentionSettings(**tables["retention"]),

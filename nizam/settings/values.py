@@ -176,6 +176,28 @@ class WebhookSettings:
 
 
 @attrs.frozen
+class PusherSettings:
+    """An application of a Pusher-protocol service; used where `connection` is `pusher`."""
+
+    connection: str
+    app_id: str | None
+    app_key: str | None
+    app_secret: Secret | None
+    app_cluster: str
+    host: str | None
+    port: int
+    scheme: str
+    event_types: tuple[str, ...]
+
+    @property
+    def url(self) -> str:
+        """The URL of its API, without a path."""
+        host = self.host or f"api-{self.app_cluster}.pusher.com"
+        usual = {"https": 443, "http": 80}[self.scheme] == self.port
+        return f"{self.scheme}://{host}" if usual else f"{self.scheme}://{host}:{self.port}"
+
+
+@attrs.frozen
 class RealtimeSettings:
     """How many streams of events one instance has open at a time, and how many of one tenant."""
 
@@ -246,6 +268,7 @@ class Settings:
     sip: SipSettings
     webhooks: WebhookSettings
     realtime: RealtimeSettings
+    pusher: PusherSettings
     mail: MailSettings
     recordings: RecordingSettings
     retention: RetentionSettings

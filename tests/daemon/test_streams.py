@@ -67,9 +67,11 @@ async def test_every_client_sees_every_event_once_while_instances_come_and_go(
 
         site.switch.calls.start(CALLS_PER_SECOND)
         await deferLater(site.reactor, 1.0)
+        there = [it for it in crowd.members if it.home % 2]
         await second.terminate()
-        ends = {end for it in crowd.members for end in it.ends}
-        assert {code for code, _ in ends} == {1012}, ends
+        assert len(there) >= stream_clients
+        for it in there:
+            assert 1012 in [code for code, _ in it.ends]
         assert await until(site.reactor, lambda: crowd.listening == everybody, seconds)
         second.start()
         await second.ready()

@@ -143,6 +143,7 @@ def test_every_table_belongs_to_tenants_or_is_known_not_to() -> None:
     assert without_tenant() == {
         "acls",
         "leases",
+        "log_readers",
         "platform_state",
         "scheduled_tasks",
         "secret_keys",

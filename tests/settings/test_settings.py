@@ -86,7 +86,19 @@ def test_the_deployment_guides_environment_is_accepted_as_it_is() -> None:
     assert (node.esl_host, node.esl_port) == ("freeswitch.internal", 8021)
     assert node.esl_password.reveal() == "esl-password"
     assert found.roles == set(Role)
-    assert {note.split(":")[0] for note in loaded.notes} >= {"REVERB_APP_ID", "PUSHER_APP_SECRET"}
+    assert {note.split(":")[0] for note in loaded.notes} >= {"REVERB_APP_ID"}
+    assert found.pusher.connection == "reverb"
+
+
+def test_a_pusher_service_is_a_cluster_of_pusher_or_a_host() -> None:
+    app = {"PUSHER_APP_ID": "7", "PUSHER_APP_KEY": "k", "PUSHER_APP_SECRET": "s"}
+    chosen = app | {"BROADCAST_CONNECTION": "pusher"}
+    us2 = settings(chosen | {"PUSHER_APP_CLUSTER": "us2"}).pusher
+    assert us2.url == "https://api-us2.pusher.com"
+    own = {"PUSHER_HOST": "soketi", "PUSHER_PORT": "6001", "PUSHER_SCHEME": "http"}
+    soketi = settings(chosen | own).pusher
+    assert soketi.url == "http://soketi:6001"
+    assert problems({"BROADCAST_CONNECTION": "pusher"}).keys() == app.keys()
 
 
 def test_dsns_are_read_by_libpq_as_they_were_meant() -> None:
@@ -133,7 +145,7 @@ def test_every_kind_of_host_survives_the_dsn(host: str) -> None:
         ("SESSION_DRIVER", "cookie", "'cookie' is not supported"),
         ("LOG_CHANNEL", "stack", "'stack' is not supported"),
         ("LOG_LEVEL", "loud", "'loud' is not supported"),
-        ("BROADCAST_CONNECTION", "pusher", "'pusher' is not supported"),
+        ("BROADCAST_CONNECTION", "ably", "'ably' is not supported"),
         ("API_RATE_LIMIT", "-1", "-1 is out of range"),
         ("NIZAM_ROLES", "xml,web", "'web' is no role"),
         ("NIZAM_ROLES", ",", "no role is named"),

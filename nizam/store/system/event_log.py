@@ -34,7 +34,7 @@ MOST: Final = 500
 START: Final = 0
 """Before the first event."""
 
-_PREFIX: Final = "pos_"
+CURSOR_PREFIX: Final = "pos_"
 _DIGITS: Final = 16
 _COLUMNS: Final = (
     "position, type, occurred_at, core_id, sequence, node, tenant_id, call_id, leg_id, data"
@@ -149,13 +149,13 @@ async def position_of_event(pool: Pool, tenant_id: UUID, event_id: str) -> int:
 
 def cursor_text(position: int) -> str:
     """A position as clients are given it; the texts sort as the positions do."""
-    return f"{_PREFIX}{position:0{_DIGITS}x}"
+    return f"{CURSOR_PREFIX}{position:0{_DIGITS}x}"
 
 
 def read_cursor(text: str) -> int:
     """The position of such a text; ValidationFailed for any other."""
-    digits = text.removeprefix(_PREFIX)
-    if not text.startswith(_PREFIX) or len(digits) != _DIGITS or set(digits) - _HEX:
+    digits = text.removeprefix(CURSOR_PREFIX)
+    if not text.startswith(CURSOR_PREFIX) or len(digits) != _DIGITS or set(digits) - _HEX:
         message = f"is no cursor of the event log, as {cursor_text(4711)}"
         raise ValidationFailed("not a cursor", errors=[FieldError("after", "invalid", message)])
     return int(digits, 16)

@@ -1,0 +1,1 @@
+"""Events for services that speak the Pusher protocol, such as Pusher, Ably and Soketi."""
