@@ -18,7 +18,7 @@ from uuid import UUID
 import attrs
 
 from nizam.esl.event import SwitchEvent
-from nizam.events.fields import channel_id, destination, identifier, integer, moment
+from nizam.events.fields import channel_id, identifier, integer, moment, number_of
 from nizam.events.legs import LINKS, Leg
 from nizam.fsxml.originate import CALLER_NAME, CALLER_NUMBER, DIALLED
 from nizam.model.events import Event
@@ -319,7 +319,7 @@ def _channel(event: SwitchEvent, leg_id: UUID, call_id: UUID) -> Channel:
         call_id=call_id,
         core_id=get("Core-UUID") or "",
         direction=direction,
-        number=asked or destination(get("Caller-Destination-Number")),
+        number=number_of(asked or get("Caller-Destination-Number"), get("Caller-Callee-ID-Number")),
         caller_number=get("Caller-Caller-ID-Number") or get("Caller-ANI"),
         caller_name=get("Caller-Caller-ID-Name"),
         context=get("Caller-Context"),

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+RING_HERE: Final = "ring-"
+"""How the tokens begin by which one switch has another ring phones (nizam.routing.tokens)."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # datetime's own end; FreeSWITCH writes 0 for never and sometimes nonsense after a clock jump.
 _LAST_MICROSECOND: Final = 253_402_300_799_999_999
@@ -45,6 +47,13 @@ def identifier(text: str | None) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def number_of(dialled: str | None, callee: str | None = None) -> str | None:
+    """The number that was dialled, as people know it: of a leg between two switches of ours, which
+    is dialled by a token, the number of the `callee`."""
+    number = destination(dialled)
+    return callee if number and number.startswith(RING_HERE) else number
 
 
 def destination(text: str | None) -> str | None:

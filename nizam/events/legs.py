@@ -20,12 +20,12 @@ from nizam.errors import ValidationFailed
 from nizam.esl.event import SwitchEvent
 from nizam.events.fields import (
     channel_id,
-    destination,
     identifier,
     integer,
     milliseconds,
     moment,
     number,
+    number_of,
 )
 from nizam.fsxml.originate import CALLER_NAME, CALLER_NUMBER, DIALLED
 
@@ -144,7 +144,7 @@ def leg_from_event(event: SwitchEvent, node: str | None) -> Leg | None:
         context=get("Caller-Context"),
         caller_number=_text(caller_number),
         caller_name=_text(caller_name),
-        number=_text(destination(get("Caller-Destination-Number"))),
+        number=_text(number_of(get("Caller-Destination-Number"), get("Caller-Callee-ID-Number"))),
         other_leg_id=identifier(get("Other-Leg-Unique-ID")),
         originator_id=identifier(get("Other-Leg-Unique-ID"))
         if get("Other-Type") == "originator"
@@ -205,7 +205,9 @@ def leg_from_json_cdr(record: Mapping[str, Any], node: str | None) -> Leg:
         context=_string(_part(callflow[-1], "caller_profile"), "context"),
         caller_number=_text(caller_number),
         caller_name=_text(caller_name),
-        number=_text(destination(_string(profile, "destination_number"))),
+        number=_text(
+            number_of(_string(profile, "destination_number"), _string(profile, "callee_id_number"))
+        ),
         other_leg_id=identifier(_string(originator, "uuid") or _string(originatee, "uuid")),
         originator_id=identifier(_string(originator, "uuid")),
         ringing_at=moment(_string(times, "progress_time"))
@@ -251,7 +253,9 @@ def _with_variables(leg: Leg, get: Callable[[str], str | None]) -> Leg:
         # Of a call that the API has placed: who is rung for whom, also before it is answered.
         caller_number=_text(get(CALLER_NUMBER)) or leg.caller_number,
         caller_name=_text(get(CALLER_NAME)) or leg.caller_name,
-        number=_text(get(DIALLED) or (get("sip_req_user") if inbound else None) or leg.number),
+        number=_text(
+            get(DIALLED) or (number_of(get("sip_req_user")) if inbound else None) or leg.number
+        ),
         originator_id=next(filter(None, (identifier(get(it)) for it in LINKS)), leg.originator_id)
         or (part_of if inbound else None),
         answered_at=leg.answered_at or moment(get("answer_uepoch")),

@@ -16,11 +16,13 @@ from nizam.events.legs import Leg, leg_from_json_cdr
 from nizam.events.normalise import Normaliser
 from nizam.events.told import Output
 from nizam.model.events import Event
+from nizam.routing.tokens import RingHere, write_token
 from nizam.switch.call_states import state_of
 from nizam.switch.calls_shown import call_document, one_call
 
 ACME = UUID("0198aaaa-0000-7000-8000-000000000001")
 BEN = UUID("0198aaaa-0000-7000-8000-0000000000b0")
+TOKEN = write_token(RingHere(ACME, BEN))
 START = 1_795_475_334_000_000
 
 
@@ -30,6 +32,7 @@ class Leg_:  # noqa: N801
 
     direction: str
     own: dict[str, str] = attrs.field(factory=dict)
+    dialled: str = "1002"
     id: UUID = attrs.field(factory=uuid4)
 
 
@@ -52,7 +55,8 @@ class Switches:
             "Event-Date-Timestamp": str(START + self.time * 1_000_000),
             "Caller-Channel-Created-Time": str(START),
             "Call-Direction": leg.direction,
-            "Caller-Destination-Number": "1002",
+            "Caller-Destination-Number": leg.dialled,
+            "Caller-Callee-ID-Number": "1002",
             "Caller-Caller-ID-Number": "1001",
             "Caller-Profile-Index": "1",
             **{f"variable_{key}": value for key, value in leg.own.items()},
@@ -90,8 +94,8 @@ class Course:
 
     switches: Switches = attrs.field(factory=Switches)
     anna: Leg_ = attrs.field(factory=lambda: Leg_("inbound"))
-    across: Leg_ = attrs.field(factory=lambda: Leg_("outbound"))
-    arrives: Leg_ = attrs.field(factory=lambda: Leg_("inbound"))
+    across: Leg_ = attrs.field(factory=lambda: Leg_("outbound", dialled=TOKEN))
+    arrives: Leg_ = attrs.field(factory=lambda: Leg_("inbound", dialled=TOKEN))
     ben: Leg_ = attrs.field(factory=lambda: Leg_("outbound"))
 
     @property
@@ -203,6 +207,7 @@ def test_it_has_one_cdr_with_the_legs_of_both(how: Mapping[str, str], by: str) -
         course.arrives.id: course.anna.id,
         course.ben.id: course.arrives.id,
     }
+    assert {it.number for it in legs} == {"1002"}
     summary = summarise(course.call_id, legs)
     assert (summary.node, summary.direction, summary.result) == ("fs1", "internal", "answered")
     assert (summary.hangup_by, summary.extension_ids) == (by, (BEN,))
@@ -238,6 +243,8 @@ def test_it_is_shown_once_with_the_legs_of_both_and_counted_once() -> None:
     shown = one_call(parts)
     assert (shown["call_id"], shown["node"]) == (str(course.call_id), "fs1")
     assert [it["node"] for it in shown["legs"]] == ["fs1", "fs1", "fs2", "fs2"]
+    # Not what the switches dial between them.
+    assert {it["number"] for it in shown["legs"]} == {"1002"}
     now = datetime.now(UTC)
     assert state_of(calls["fs2"], now, lambda *_: True) is None
     counted = state_of(calls["fs1"], now, lambda *_: True)
