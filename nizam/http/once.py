@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import orjson
 
-from nizam.errors import Conflict, IdempotencyMismatch, NizamError, TimeoutExceeded
+from nizam.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    KeyValueUnavailable,
+    NizamError,
+    TimeoutExceeded,
+)
 from nizam.http.changes import change_context, restore_reply, save_reply
 from nizam.http.reply import Reply
 from nizam.http.route import Call
@@ -46,8 +53,11 @@ async def once(key_value: IKeyValue, call: Call, work: Callable[[], Awaitable[Re
         reply = await work()
     except NizamError as error:
         if not (isinstance(error, TimeoutExceeded) or error.extra.get("maybe_executed")):
-            await key_value.delete(name)
+            # Should Redis be gone by now, the key stays taken: nothing is sent twice.
+            with suppress(KeyValueUnavailable):
+                await key_value.delete(name)
         raise
     answer = {"request": request, "answer": save_reply(reply).decode()}
-    await key_value.set(name, orjson.dumps(answer), seconds=KEPT_SECONDS)
+    with suppress(KeyValueUnavailable):
+        await key_value.set(name, orjson.dumps(answer), seconds=KEPT_SECONDS)
     return reply

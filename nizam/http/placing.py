@@ -162,7 +162,9 @@ class Placing:
         if REPLAYED in reply.headers or not prepared:
             placed = await originations.find(_call_id(reply))
             if placed is None:
-                return reply
+                # Written down, and nobody knows more: whoever was to place it has died.
+                document = {**orjson.loads(reply.payload()), "state": "unknown"}
+                return Reply(document, 202, (REPLAYED,))
             placed = await originations.settled(placed, seconds)
             return Reply(placed.document(), 202, (REPLAYED,))
         placed, line, ring_seconds = prepared[0]

@@ -41,6 +41,8 @@ LOOK_SECONDS: Final = 0.5
 """Between looks at what the switch has, when its answer was lost."""
 LOST_SECONDS: Final = 180.0
 """How long it is looked for."""
+ORPHANED_SECONDS: Final = 150.0
+"""After how long whoever has placed a call must have been told how it went: it is dead."""
 FAILED: Final = "call.originate_failed"
 
 State = Literal["dialling", "answered", "failed", "unknown"]
@@ -142,7 +144,19 @@ class Originations:
             stored = await self._key_value.get(_key(call_id))
         except KeyValueUnavailable:
             return None
-        return None if stored is None else Placed.restored(stored)
+        return None if stored is None else await self._reviewed(Placed.restored(stored))
+
+    async def _reviewed(self, it: Placed) -> Placed:
+        """The record of another instance, which may have died before it was told the outcome."""
+        age = (self._now() - it.requested_at).total_seconds()
+        if it.state in ("answered", "failed") or age < ORPHANED_SECONDS:
+            return it
+        call = self._live.call(it.call_id)
+        if call is not None and call["state"] in ("answered", "held"):
+            return await self._settle(it, state="answered", leg_id=it.call_id)
+        if call is None and await self._is_there(it) is False:
+            return await self._settle(it, state="failed", cause="ENDED_UNHEARD")
+        return attrs.evolve(it, state="unknown")
 
     async def settled(self, it: Placed, seconds: float) -> Placed:
         """What is known once the phones were answered or not, or after so many seconds."""

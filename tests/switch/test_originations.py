@@ -13,6 +13,7 @@ import attrs
 import pytest
 from twisted.internet.defer import Deferred
 
+from nizam.errors import SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
 from nizam.esl.link import EslLink
 from nizam.esl.subscription import CALL_CONTROL
@@ -199,7 +200,7 @@ async def test_another_instance_knows_what_became_of_it(redis_url: str) -> None:
 
     class Links:
         def command_link(self, name: str | None = None) -> ISwitchLink:
-            raise AssertionError("nothing is sent here")
+            raise SwitchUnavailable("fs1 is not connected")
 
     live = LiveState(clock)
     one, other = (Originations(clock, key_value, Links(), live) for _ in range(2))
@@ -207,5 +208,10 @@ async def test_another_instance_knows_what_became_of_it(redis_url: str) -> None:
         await one._keep(attrs.evolve(PLACED, state="answered", leg_id=CALL))
         assert await other.find(CALL) == attrs.evolve(PLACED, state="answered", leg_id=CALL)
         assert await other.find(TENANT) is None
+        # Its instance has died; the switch, which cannot be asked here, may know.
+        await one._keep(PLACED)
+        found = await other.find(CALL)
+        assert found is not None
+        assert found.state == "unknown"
     finally:
         await key_value.stop()
