@@ -41,7 +41,7 @@ from nizam.routing.rows import Entry
 from nizam.routing.snapshot import TenantView
 from nizam.store.store import Store
 from nizam.store.unit_of_work import UnitOfWork
-from nizam.switch.call_legs import choose_leg, live_legs
+from nizam.switch.call_legs import choose_leg, live_legs, node_of
 from nizam.switch.control import CallControl
 from nizam.switch.live_facts import LiveFacts
 from nizam.switch.live_index import Document
@@ -117,7 +117,7 @@ class Placing:
             target = choose_leg(found, wanted.leg_id, "phone")
             supervisor = _extension(view, wanted.by, "/by")
             _check_is_not_in(found, supervisor)
-            node = str(found["node"])
+            node = node_of(found, target)
             self.control.links.command_link(node)
             watched = _number_of(view, found, target)
             it = self._origination(

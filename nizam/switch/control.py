@@ -17,6 +17,7 @@ from nizam.errors import (
     SwitchUnavailable,
     TimeoutExceeded,
 )
+from nizam.switch.calls_shown import one_call
 from nizam.switch.command_links import Links
 from nizam.switch.live import LiveState
 from nizam.switch.live_index import Document
@@ -40,8 +41,12 @@ class CallControl:
 
     async def call(self, tenant_id: UUID, call_id: UUID) -> Document:
         """The tenant's call under way; NotFound for every other."""
-        found = await self.live.look_up(call_id)
-        if found is None:
+        known = self.live.named("calls", "call", str(call_id))
+        own = [it for it in known if it.get("tenant_id") == str(tenant_id)]
+        if own:
+            return one_call(own)
+        found = None if known else await self.live.look_up(call_id)
+        if found is None and not known:
             placed = await self.originations.find(call_id)
             found = None if placed is None else placed.as_call()
         if found is None or found.get("tenant_id") != str(tenant_id):

@@ -26,7 +26,7 @@ from nizam.routing.facts import Limit
 from nizam.routing.limits import LIMIT_REACHED, WHAT, of_tenant
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.time import day_of
-from nizam.switch.call_legs import live_legs
+from nizam.switch.call_legs import live_legs, node_of
 from nizam.switch.call_limits import CallLimits
 from nizam.switch.call_states import is_counted
 from nizam.switch.command_links import Links
@@ -121,9 +121,11 @@ class SpentMinutes(Service):
     async def _end(self, view: TenantView, call: Document, limit: Limit, count: int) -> None:
         ended = False
         for leg in live_legs(call):
-            line = call_commands.kill(UUID(leg["leg_id"]), CAUSE)
+            one = UUID(leg["leg_id"])
+            line = call_commands.kill(one, CAUSE)
             try:
-                await self._links.command_link(call["node"]).bgapi(line, COMMAND_SECONDS)
+                link = self._links.command_link(node_of(call, one))
+                await link.bgapi(line, COMMAND_SECONDS)
                 ended = True
             except NizamError as error:
                 # A leg that has gone with the one before is no longer there.

@@ -190,6 +190,15 @@ async def test_a_command_that_was_refused_may_be_tried_again(server: Server) -> 
     assert (refused.status, again.status) == (502, 200)
 
 
+async def test_a_part_that_is_another_tenants_is_no_part_of_the_call(server: Server) -> None:
+    site = await _site(server)
+    other = await server.make_tenant("other")
+    show(server, server.tenant_id(other), CALL, "fs2")
+    answer = await server.request("POST", f"{site.tenant}/calls/{CALL}/hangup")
+    assert answer.status == 200
+    assert site.link.sent == [f"uuid_kill {it} NORMAL_CLEARING" for it in (CALL, LEG)]
+
+
 async def test_calls_on_two_switches_are_not_connected(server: Server) -> None:
     site = await _site(server)
     elsewhere = str(new_id())
