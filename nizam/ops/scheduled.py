@@ -32,8 +32,8 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge, live: LiveState) -> S
     """Every task; what `keep` says to keep for ever has none. `live` shows what the switch nodes
     have now."""
 
-    def is_live(node: str, call_id: UUID) -> bool:
-        return live.get("calls", node, str(call_id)) is not None
+    def is_live(call_id: UUID) -> bool:
+        return live.call(call_id) is not None
 
     unheard = UnheardCalls(live.links, is_live)
     found = [

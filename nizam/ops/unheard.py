@@ -29,11 +29,11 @@ _MOST: Final = 200
 
 @attrs.frozen
 class UnheardCalls:
-    """The task. `links` are the nodes' links as they are shown, `is_live` whether a node has the
-    call now, `seconds` how far back it looks."""
+    """The task. `links` are the nodes' links as they are shown, `is_live` whether any node has
+    the call now, `seconds` how far back it looks."""
 
     links: Callable[[], Mapping[str, Mapping[str, Any]]]
-    is_live: Callable[[str, UUID], bool]
+    is_live: Callable[[UUID], bool]
     seconds: float = SOON_SECONDS
 
     async def __call__(self, turn: Turn) -> Outcome:
@@ -55,7 +55,7 @@ class UnheardCalls:
         """Whether the node can be asked, and no longer has the call."""
         if it.node is None or not self.links().get(it.node, {}).get("connected"):
             return False
-        return not self.is_live(it.node, it.call_id)
+        return not self.is_live(it.call_id)
 
 
 async def _tell(transaction: Transaction, *, over: Sequence[Unheard]) -> None:

@@ -60,10 +60,7 @@ _TEXTS: Final = (
 _TIMES: Final = ("started_at", "answered_at", "ended_at")
 QUALITY: Final = ("mos", "packet_loss_percent", "jitter_ms")
 RECORDING_IDS: Final = func.array(
-    select(cast(RECORDINGS.c.id, Text))
-    .where(_RECORDINGS)
-    .order_by(RECORDINGS.c.started_at, RECORDINGS.c.id)
-    .scalar_subquery()
+    select(cast(RECORDINGS.c.id, Text)).where(_RECORDINGS).scalar_subquery()
 ).label("recording_ids")
 SUMMARY: Final[tuple[ColumnElement[Any], ...]] = (
     id_text(_IT.call_id),
@@ -91,5 +88,7 @@ async def list_cdrs(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     """A summary as the API shows it, from its columns by their names."""
+    # Their ids are in the order of time; a sort in each subquery costs ten times the search.
+    row["recording_ids"].sort()
     row["quality"] = {name: row.pop(name) for name in QUALITY}
     return row

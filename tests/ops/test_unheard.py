@@ -38,7 +38,7 @@ class Switchboard:
 
     async def look(self, seconds: float = SOON_SECONDS) -> list[tuple[str, UUID]]:
         """Give the task a turn; every end that is told by now."""
-        task = UnheardCalls(lambda: self.links, lambda _node, it: it in self.live, seconds)
+        task = UnheardCalls(lambda: self.links, lambda it: it in self.live, seconds)
         await task(turn_of(self.pool, self.lease))
         return [
             (row[0], row[1])
