@@ -1,6 +1,6 @@
 """From an event to the webhook's bytes on the wire, and how many deliveries a worker sustains.
 
-    python -m benchmarks.webhooks [--seconds 20]
+    python -m benchmarks.webhooks [--seconds 20] [--black-holes]
 
 The endpoint is a process of its own. PostgreSQL commits to disk and Redis keeps its append-only
 file. Latency is open-loop: counted from the moment at which an event was due to be written, at a
@@ -37,6 +37,8 @@ SATURATED = 10_000
 ENDPOINTS = 8
 BLACK_HOLES = 5
 BLACK_HOLE_PATH = "?black-hole"
+BLACK_HOLE_RATE = 10
+"""Events a second, each to all of these endpoints."""
 ROUNDS = 3
 _CHUNK = 500
 
@@ -173,7 +175,7 @@ class Bench:
 
 
 async def measure(bench: Bench, result: report.Report, seconds: float) -> None:
-    """Both figures."""
+    """All figures."""
     await bench.add_webhook("call.started")
     await latency(bench, 2.0)
     late = [1000 * it for it in await latency(bench, seconds)]
@@ -238,7 +240,7 @@ async def black_holes(bench: Bench, result: report.Report, seconds: float) -> No
     for turn in range(2 * ROUNDS):
         black = turn % 2 == 1
         await bench.point(holes, BLACK_HOLE_PATH if black else "")
-        late = await latency(bench, seconds / ROUNDS, kind, RATE // (2 * BLACK_HOLES), healthy)
+        late = await latency(bench, seconds / ROUNDS, kind, BLACK_HOLE_RATE, healthy)
         (beside if black else alone).extend(1000 * it for it in late)
     await bench.give_up(holes)
     what = f"{BLACK_HOLES} healthy endpoints"
@@ -283,13 +285,15 @@ async def latency(
     return bench.latencies()
 
 
-async def run(reactor: Any, dsn: str, redis: PrivateRedis, endpoint: Any, seconds: float) -> None:
+async def run(
+    reactor: Any, dsn: str, redis: PrivateRedis, endpoint: Any, seconds: float, work: Any
+) -> None:
     """Worker and figures."""
     result = report.Report("webhooks")
     bench = Bench(reactor, endpoint)
     await bench.start(dsn, redis)
     try:
-        await measure(bench, result, seconds)
+        await work(bench, result, seconds)
     finally:
         await bench.stop()
     result.publish()
@@ -299,7 +303,9 @@ def main() -> None:
     """The command: servers, then the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--black-holes", action="store_true", help="only these")
+    options = parser.parse_args()
+    seconds, work = options.seconds, black_holes if options.black_holes else measure
     with tempfile.TemporaryDirectory(prefix="nizam-benchmark-") as name:
         folder = Path(name)
         with (
@@ -315,7 +321,9 @@ def main() -> None:
             dsn = postgres.dsn("postgres")
             upgrade(dsn)
             react(
-                lambda reactor: Deferred.fromCoroutine(run(reactor, dsn, redis, endpoint, seconds))
+                lambda reactor: Deferred.fromCoroutine(
+                    run(reactor, dsn, redis, endpoint, seconds, work)
+                )
             )
 
 

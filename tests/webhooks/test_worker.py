@@ -219,7 +219,8 @@ async def test_an_endpoints_rate_is_kept(bench: Bench) -> None:
     worker.enqueue((await bench.write(*(bench.event() for _ in range(21)))).deliveries)
     await bench.until_statuses(webhook, *["succeeded"] * 21)
     times = [it.at for it in bench.receiver.received]
-    assert times[-1] - times[0] >= 0.95
+    # Moments are reserved a quarter of a second ahead: the first may be late by that.
+    assert times[-1] - times[0] >= 0.75
 
 
 async def test_an_ordered_webhook_gets_the_events_of_a_call_in_order(bench: Bench) -> None:
@@ -418,7 +419,8 @@ async def test_a_rate_holds_over_several_workers(bench: Bench) -> None:
         worker.enqueue(pairs[number::3])
     await bench.until_statuses(webhook, *["succeeded"] * 41)
     times = [it.at for it in bench.receiver.received]
-    assert times[-1] - times[0] >= 0.9
+    # A rate for each by itself would take a third of a second.
+    assert times[-1] - times[0] >= 0.75
 
 
 async def test_the_backlog_of_one_endpoint_delays_no_other_of_its_partition(bench: Bench) -> None:
