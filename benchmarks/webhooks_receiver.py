@@ -1,5 +1,5 @@
 """A webhook endpoint that costs little: answers 204, keeps how late each first request came.
-What is sent to a path with ?black-hole is never answered, and not kept.
+What is sent to a path with ?black-hole is never answered, and with ?not-kept not kept.
 
     python -m benchmarks.webhooks_receiver
 
@@ -40,9 +40,10 @@ class Endpoint(Protocol):
             self._data = self._data[end + 4 + length :]
             if b"?black-hole " in head:
                 continue
-            _late.setdefault(
-                (event["id"], head.split(b" ", 2)[1]), time.time() - event["data"]["due"]
-            )
+            if b"?not-kept " not in head:
+                _late.setdefault(
+                    (event["id"], head.split(b" ", 2)[1]), time.time() - event["data"]["due"]
+                )
             assert self.transport is not None
             self.transport.write(_ANSWER)
 
