@@ -80,8 +80,8 @@ async def instances(database: str, redis_url: str, tmp_path: Path) -> AsyncItera
             await second.ready()
             yield Instances(town, second, redis)
         finally:
-            await redis.stop()
             second.kill()
+            await redis.stop()
         assert not second.logged("error", "critical")
 
 
