@@ -17,7 +17,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from nizam.errors import Conflict, MediaUnavailable, ValidationFailed
+from nizam.errors import Conflict, LegalHold, MediaUnavailable, ValidationFailed
 from nizam.http.reply import to_json
 from nizam.http.sign_ins import SignIns
 from nizam.kv.single import SingleRedis
@@ -399,3 +399,18 @@ async def test_what_comes_of_a_purged_tenant_later_goes_too(
     assert await rows_of(yard.pool, rival.tenant_id) == others
     assert await yard.receipt(acme) == receipt
     assert await remove_strays(await yard.turn()) == Outcome()
+
+
+async def test_a_tenant_with_recordings_under_legal_hold_waits(yard: Yard, acme: Workshop) -> None:
+    await yard.pool.execute(
+        "insert into recordings (tenant_id, path, state, legal_hold, started_at, told_at, core_id,"
+        " sequence) values (%s, 'x', 'available', true, now(), now(), 'core', 1)",
+        (acme.tenant_id,),
+    )
+    await yard.terminate(acme)
+    with pytest.raises(LegalHold, match="1 recordings"):
+        await yard.run()
+    assert await yard.receipt(acme) is None
+    await yard.pool.execute("update recordings set legal_hold = false")
+    await yard.run()
+    assert await yard.receipt(acme) is not None
