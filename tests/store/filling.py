@@ -91,5 +91,11 @@ def _value(column: Column[Any], tenant_id: UUID, known: dict[str, Any]) -> Any:
     if kind in ("json", "jsonb"):
         # Some columns are computed from the body.
         return Json({"tenant_id": str(tenant_id)})
-    values = {"boolean": True, "largebinary": b"bytes", "biginteger": number, "integer": number}
+    values: dict[str, Any] = {
+        "array": [],
+        "boolean": True,
+        "largebinary": b"bytes",
+        "biginteger": number,
+        "integer": number,
+    }
     return values[kind]
