@@ -407,6 +407,9 @@ async def redis_values(redis_url: str) -> Any:
     await redis.start()
     for key in await redis.scan("*"):
         kind = str(await redis.command("TYPE", key))
+        if "none" in kind:
+            # Lists of what workers hold come and go.
+            continue
         if "hash" in kind:
             parts = [it for pair in (await redis.hgetall(key)).items() for it in pair]
         elif "list" in kind:
@@ -417,7 +420,7 @@ async def redis_values(redis_url: str) -> Any:
             parts = list(await redis.smembers(key))
         else:
             assert "string" in kind, (key, kind)
-            parts = [await redis.get(key)]
+            parts = [await redis.get(key) or b""]
         yield key.decode(), b"\n".join([key, *map(unpacked, parts)])
     await redis.stop()
 
