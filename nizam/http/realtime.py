@@ -45,7 +45,7 @@ from nizam.store.system.event_log import CURSOR_PREFIX, START, log_end, read_cur
 if TYPE_CHECKING:
     from nizam.realtime.websocket import StreamProtocol
 
-OPENED_PER_MINUTE: Final = 1200
+OPENED_PER_MINUTE: Final = 6000
 """By each key or user: all of its clients come back when an instance restarts."""
 LISTENING: Final = ("trial", "active")
 """The states of a tenant in which its streams are open."""

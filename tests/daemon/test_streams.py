@@ -54,7 +54,12 @@ async def test_every_client_sees_every_event_once_while_instances_come_and_go(
     made = await site.api.request(
         "POST",
         "/api/v1/api-keys",
-        {"name": "crowd", "scopes": ["call_events:read"], "tenant_id": site.tenant_id},
+        {
+            "name": "crowd",
+            "scopes": ["call_events:read"],
+            "tenant_id": site.tenant_id,
+            "rate_limit_per_minute": 60_000,
+        },
     )
     crowd = Crowd(site.reactor, (site.daemon.base, second.base), made["key"])
     try:
