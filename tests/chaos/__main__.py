@@ -87,6 +87,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         pause=(low, high),
         stretch=given.stretch,
         most=given.most,
+        lasting=tuple(given.lasting) if given.lasting else None,
     )
     return Plan(
         given.seed,
@@ -94,6 +95,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         steps,
         calls_per_second=given.calls,
         instances=given.instances,
+        keys_per_second=given.keys,
         pace=given.pace,
         durations=DURATIONS,
     )
@@ -128,6 +130,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds between faults, from and to (2 8)",
     )
+    add(
+        "--lasting",
+        type=float,
+        nargs=2,
+        metavar="S",
+        help="let each fault last so long, from and to",
+    )
+    add("--keys", type=float, default=0.0, help="keys a second that people press in calls (0)")
     add("--stretch", type=float, default=1.0, help="let faults last so many times as long (1)")
     add("--calls", type=float, default=10.0, help="calls a second (10)")
     add("--pace", type=float, default=0.25, help="real seconds for a second of a call (0.25)")

@@ -17,6 +17,8 @@ import treq
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 
+from nizam.sim.keypad import press
+from tests.chaos.checkers.calls import KEY
 from tests.chaos.history import Operation, Outcome, Probe, Sample
 from tests.chaos.tenants import NUMBERS, Tenant
 from tests.chaos.world import World
@@ -27,6 +29,7 @@ BETWEEN_SECONDS: Final = (0.1, 0.4)
 RETRY_SECONDS: Final = 0.3
 MOST_OBJECTS: Final = 20
 CLOCK_SECONDS: Final = 0.02
+KEYS_SECONDS: Final = 0.05
 NO_ANSWER: Final = 0
 
 
@@ -76,8 +79,11 @@ async def ask(world: World, method: str, path: str, body: Any = None, **headers:
 class Workload:
     """All that goes on beside the calls, from start() to stop()."""
 
-    def __init__(self, world: World, seed: int, clients_per_tenant: int = 2) -> None:
+    def __init__(
+        self, world: World, seed: int, clients_per_tenant: int = 2, keys_per_second: float = 0.0
+    ) -> None:
         self._world = world
+        self._keys_per_second = keys_per_second
         self._stopped = False
         self._held_up: list[tuple[float, float]] = []
         self._running: set[Deferred[None]] = set()
@@ -103,6 +109,8 @@ class Workload:
         for writer in self._writers:
             self._spawn(writer.run(self))
         self._spawn(self._watch_clock())
+        if self._keys_per_second:
+            self._spawn(self._press())
         self._spawn(self._probe())
         for tenant in self._world.tenants:
             self._spawn(self._look(tenant))
@@ -126,6 +134,21 @@ class Workload:
     async def pause(self, seconds: float) -> None:
         """Sleep."""
         await deferLater(self._world.reactor, seconds)
+
+    async def _press(self) -> None:
+        """Press keys in the calls that are connected, so many a second over all of them."""
+        due = 0.0
+        before = self._world.reactor.seconds()
+        while not self._stopped:
+            await self.pause(KEYS_SECONDS)
+            now = self._world.reactor.seconds()
+            due += (now - before) * self._keys_per_second
+            before = now
+            exchange = self._world.switch.exchange
+            bridged = [it for it in exchange.core.channels.values() if it.bridged]
+            for number in range(int(due) if bridged else 0):
+                press(exchange, bridged[number % len(bridged)], KEY)
+            due -= int(due)
 
     async def _watch_clock(self) -> None:
         """Notice when this process does not get its turn: then nobody else's answer is late."""

@@ -32,7 +32,8 @@ def _strings(them: Iterable[str]) -> tuple[str, ...]:
 @attrs.frozen
 class Setting:
     """What the run was made of. `tenants` maps SIP domains and DIDs to tenant ids, `endpoints`
-    the last segment of each webhook's address to its tenant and to whether it is ordered."""
+    the last segment of each webhook's address to its tenant and to whether it is ordered; they are
+    told of every event but those of `untold` types."""
 
     kind: ClassVar[str] = "setting"
     seed: int
@@ -40,6 +41,7 @@ class Setting:
     tenants: Mapping[str, str]
     endpoints: Mapping[str, tuple[str, bool]] = attrs.field(converter=_endpoints)
     instances: int = 1
+    untold: tuple[str, ...] = attrs.field(default=(), converter=_strings)
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 import psycopg2
 from twisted.internet.task import deferLater
+from twisted.web.client import ResponseNeverReceived
 
 from nizam.sim.settings import Durations
 from tests.chaos.checkers import check
@@ -28,13 +29,15 @@ RECORDS_SECONDS: Final = 5.0
 """Within so long after recovery every call has a right summary and legs."""
 DELIVERIES_SECONDS: Final = 90.0
 """A dead worker's deliveries go on when it has been silent for 15 s; then there are retries."""
+POSTS_SECONDS: Final = 15.0
 Say = Callable[[str], None]
 
 
 @attrs.frozen
 class Plan:
     """What is to be run. `seed` decides everything that is drawn by lot; `steps` are the faults;
-    a simulated second takes `pace` real ones."""
+    a simulated second takes `pace` real ones. With `keys_per_second` people press keys while they
+    talk, which is stored and told to nobody: events of which there are many."""
 
     seed: int
     seconds: float
@@ -42,8 +45,14 @@ class Plan:
     calls_per_second: float = 5.0
     instances: int = 1
     clients: int = 2
+    keys_per_second: float = 0.0
     pace: float = 0.1
     durations: Durations = DURATIONS
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Types of events that the webhooks are not told of."""
+        return ("call.dtmf",) if self.keys_per_second else ()
 
 
 @attrs.frozen
@@ -79,6 +88,7 @@ async def run(
         instances=plan.instances,
         pace=plan.pace,
         durations=plan.durations,
+        untold=plan.untold,
     )
     try:
         figures = await _Run(world, plan, say)()
@@ -100,7 +110,7 @@ class _Run:
         world, plan = self._world, self._plan
         self._begin = world.reactor.seconds()
         self._history.add(_setting(world, plan, self._begin))
-        workload = Workload(world, plan.seed, plan.clients)
+        workload = Workload(world, plan.seed, plan.clients, plan.keys_per_second)
         workload.start()
         world.switch.calls.start(plan.calls_per_second)
         events_before, cpu_before = world.switch.faults.seen, _cpu(world)
@@ -190,22 +200,25 @@ class _Run:
         """Post the records that FreeSWITCH could not, as its operator does."""
         self._spooled = 0
         for path in sorted((self._world.folder / "refused").glob("*.cdr.json")):
-            status = 0
-            for daemon in self._world.daemons:
-                status, _ = await daemon.request(
-                    "POST",
-                    "/freeswitch/cdr",
-                    data=path.read_bytes(),
-                    headers={"Content-Type": "application/json"},
-                    auth=(XML_USERNAME, XML_PASSWORD),
-                )
-                if status == 200:
-                    self._history.add(Posted(path.name.partition(".")[0]))
-                    self._spooled += 1
-                    break
-            if status != 200:
-                text = f"a record of the spool was answered {status}"
+            if await until(self._world.reactor, lambda: self._post(path), POSTS_SECONDS, 0.5):  # noqa: B023
+                self._history.add(Posted(path.name.partition(".")[0]))
+                self._spooled += 1
+            else:
+                text = f"a record of the spool was not taken within {POSTS_SECONDS:g} s"
                 self._history.add(Trouble(text, self._world.reactor.seconds()))
+
+    async def _post(self, path: Path) -> bool:
+        try:
+            status, _ = await self._world.daemons[0].request(
+                "POST",
+                "/freeswitch/cdr",
+                data=path.read_bytes(),
+                headers={"Content-Type": "application/json"},
+                auth=(XML_USERNAME, XML_PASSWORD),
+            )
+        except ResponseNeverReceived:
+            return False
+        return status == 200
 
 
 _SUMMARIES: Final = "select count(*) from cdrs"
@@ -230,7 +243,7 @@ def _setting(world: World, plan: Plan, started: float) -> Setting:
         for it in world.tenants
         for name, is_ordered in it.endpoints.items()
     }
-    return Setting(plan.seed, started, owners, endpoints, plan.instances)
+    return Setting(plan.seed, started, owners, endpoints, plan.instances, plan.untold)
 
 
 def _figures(history: History) -> dict[str, float]:

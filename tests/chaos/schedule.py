@@ -156,9 +156,11 @@ def draw(
     pause: tuple[float, float] = (0.5, 2.5),
     stretch: float = 1.0,
     most: int | None = None,
+    lasting: tuple[float, float] | None = None,
 ) -> tuple[Step, ...]:
     """The faults of a run of so many seconds: one at a time, `pause` apart, each kind once before
-    any comes again. `stretch` makes them last longer."""
+    any comes again. `stretch` makes them last longer, `lasting`
+    says from and to how many seconds whatever the kind."""
     random = Random(seed)
     steps: list[Step] = []
     at = FIRST_SECONDS
@@ -166,7 +168,7 @@ def draw(
     while kinds and (most is None or len(steps) < most):
         bag = bag or random.sample(kinds, len(kinds))
         kind = bag.pop()
-        low, high = kind.seconds
+        low, high = lasting or kind.seconds
         lasts = random.uniform(low, high * stretch)
         if at + lasts > seconds:
             break

@@ -9,7 +9,7 @@ Every connection between them goes through a proxy with faults:
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
@@ -125,6 +125,7 @@ async def build(
     instances: int = 1,
     pace: float = 0.1,
     durations: Durations = DURATIONS,
+    untold: Collection[str] = (),
 ) -> World:
     """Start everything; calls are not placed yet. Blocks the reactor at no point."""
     random = Random(f"world {seed}")
@@ -193,7 +194,7 @@ async def build(
         pool,
     )
     try:
-        await _bring_up(world, made)
+        await _bring_up(world, made, untold)
     except BaseException:
         await tear_down(world)
         raise
@@ -218,7 +219,7 @@ def in_thread(work: Callable[[], T]) -> Awaitable[T]:
     return running
 
 
-async def _bring_up(world: World, tenants: Sequence[Tenant]) -> None:
+async def _bring_up(world: World, tenants: Sequence[Tenant], untold: Collection[str]) -> None:
     world.aim()
     for daemon in world.daemons:
         daemon.start()
@@ -228,7 +229,8 @@ async def _bring_up(world: World, tenants: Sequence[Tenant]) -> None:
     world.api = Api(world.agent, world.reactor, world.base, key)
     made = []
     for it in tenants:
-        made.append(await tenants_module.make(world.api, it, world.receiver.url, WEBHOOK_SECRET))
+        address = world.receiver.url
+        made.append(await tenants_module.make(world.api, it, address, WEBHOOK_SECRET, untold))
     world.tenants = tuple(made)
     await world.switch.start()
     assert await world.connected(), world.daemons[0].log_tail()

@@ -10,6 +10,8 @@ from tests.chaos.schedule import FAULTS
 
 REFUSAL_SECONDS: Final = 1.2
 WELL_AGAIN_SECONDS: Final = 2.0
+REDIS_SECONDS: Final = 2.5
+"""An answer may wait for a Redis that hangs, until that is noticed."""
 BUSY_SECONDS: Final = 0.3
 """What a machine that others use adds to an answer, beside what the asker notes of that."""
 
@@ -24,11 +26,13 @@ def probe_problems(probes: Iterable[Probe], faults: Iterable[Fault]) -> list[str
     faults = list(faults)
     away = [it for it in faults if FAULTS[it.name].group == "daemon"]
     storage = [it for it in faults if FAULTS[it.name].storage == "postgres"]
+    redis = [it for it in faults if FAULTS[it.name].storage == "redis"]
     slow = [it for it in faults if FAULTS[it.name].action in ("slow", "slice")]
     found = []
     for it in probes:
         end = it.began + it.seconds
-        late = it.seconds - it.lag > REFUSAL_SECONDS + BUSY_SECONDS
+        most = REDIS_SECONDS if any(overlapping(redis, it.began, end)) else REFUSAL_SECONDS
+        late = it.seconds - it.lag > most + BUSY_SECONDS
         late = late and not any(overlapping(slow, it.began, end))
         if any(overlapping(away, it.began, end)):
             continue
