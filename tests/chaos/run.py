@@ -17,7 +17,8 @@ from nizam.sim.settings import Durations
 from tests.chaos.checkers import check
 from tests.chaos.checkers.calls import call_problems
 from tests.chaos.clients import Workload, final_objects, look
-from tests.chaos.history import Fault, History, Posted, Probe, Setting, Trouble
+from tests.chaos.figures import figures as figures_of
+from tests.chaos.history import History, Posted, Setting, Trouble
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.schedule import Step
 from tests.chaos.stored import read, read_tables
@@ -126,7 +127,7 @@ class _Run:
         figures = {"seconds of load": seconds, "events of the switch per second": events / seconds}
         figures |= {"CPU seconds of the daemon": _cpu(world) - cpu_before}
         figures |= await self._settle()
-        return figures | _figures(self._history)
+        return figures | figures_of(self._history)
 
     async def _break(self, steps: Sequence[Step]) -> None:
         nemesis = Nemesis(self._world)
@@ -198,21 +199,22 @@ class _Run:
 
     async def _post_spooled(self) -> None:
         """Post the records that FreeSWITCH could not, as its operator does."""
-        self._spooled = 0
-        for path in sorted((self._world.folder / "refused").glob("*.cdr.json")):
-            if await until(self._world.reactor, lambda: self._post(path), POSTS_SECONDS, 0.5):  # noqa: B023
+        world, files = self._world, sorted((self._world.folder / "refused").glob("*.cdr.json"))
+        for path in files:
+            record = path.read_bytes()
+            if await until(world.reactor, lambda: self._post(record), POSTS_SECONDS, 0.5):  # noqa: B023
                 self._history.add(Posted(path.name.partition(".")[0]))
-                self._spooled += 1
             else:
                 text = f"a record of the spool was not taken within {POSTS_SECONDS:g} s"
-                self._history.add(Trouble(text, self._world.reactor.seconds()))
+                self._history.add(Trouble(text, world.reactor.seconds()))
+        self._spooled = len(files)
 
-    async def _post(self, path: Path) -> bool:
+    async def _post(self, record: bytes) -> bool:
         try:
             status, _ = await self._world.daemons[0].request(
                 "POST",
                 "/freeswitch/cdr",
-                data=path.read_bytes(),
+                data=record,
                 headers={"Content-Type": "application/json"},
                 auth=(XML_USERNAME, XML_PASSWORD),
             )
@@ -244,30 +246,6 @@ def _setting(world: World, plan: Plan, started: float) -> Setting:
         for name, is_ordered in it.endpoints.items()
     }
     return Setting(plan.seed, started, owners, endpoints, plan.instances, plan.untold)
-
-
-def _figures(history: History) -> dict[str, float]:
-    stored = history.stored
-    arrivals = {(it.endpoint, it.event_id) for it in history.arrivals}
-    api = [it for it in history.of(Probe) if it.what == "api"]
-    answers = Counter(it.status for it in api)
-    faults = history.of(Fault)
-    return {
-        "calls": len(history.calls),
-        "events stored": len(stored.all_events),
-        "legs": sum(map(len, stored.legs.values())),
-        "deliveries": len(stored.deliveries),
-        "webhooks that came again": len(history.arrivals) - len(arrivals),
-        "writes acknowledged": sum(it.outcome == "done" for it in history.operations),
-        "writes without an answer": sum(it.outcome == "unknown" for it in history.operations),
-        "gaps": sum(it["type"] == "node.gap" for it in stored.node_events),
-        "faults": len(faults),
-        "longest recovery, s": max((it.recovered - it.ended for it in faults), default=0.0),
-        "slowest answer of the API, s": max((it.seconds for it in api), default=0.0),
-        "API probes answered 200": answers[200],
-        "API probes answered 503": answers[503],
-        "API probes without an answer": answers[0],
-    }
 
 
 def _cpu(world: World) -> float:

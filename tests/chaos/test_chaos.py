@@ -15,8 +15,8 @@ import pytest
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import FAULTS, Step, chosen, draw
 
-SEEDS: Final = (11, 4, 9)
-SECONDS: Final = 18.0
+SEEDS: Final = (27, 43, 42)
+SECONDS: Final = 16.0
 
 
 def steps() -> Iterator[Step]:
