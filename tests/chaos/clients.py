@@ -6,6 +6,7 @@ Each notes in the history what was asked and what came of it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Coroutine, Iterator, Mapping
 from itertools import count
 from random import Random
@@ -19,7 +20,7 @@ from twisted.internet.task import deferLater
 
 from nizam.sim.keypad import press
 from tests.chaos.checkers.calls import KEY
-from tests.chaos.history import Operation, Outcome, Probe, Sample
+from tests.chaos.history import Load, Operation, Outcome, Probe, Sample
 from tests.chaos.tenants import NUMBERS, Tenant
 from tests.chaos.world import World
 from tests.daemon.site import XML_PASSWORD, XML_USERNAME
@@ -30,6 +31,7 @@ RETRY_SECONDS: Final = 0.3
 MOST_OBJECTS: Final = 20
 CLOCK_SECONDS: Final = 0.02
 KEYS_SECONDS: Final = 0.05
+LOAD_SECONDS: Final = 1.0
 NO_ANSWER: Final = 0
 
 
@@ -109,6 +111,7 @@ class Workload:
         for writer in self._writers:
             self._spawn(writer.run(self))
         self._spawn(self._watch_clock())
+        self._spawn(self._note_load())
         if self._keys_per_second:
             self._spawn(self._press())
         self._spawn(self._probe())
@@ -134,6 +137,11 @@ class Workload:
     async def pause(self, seconds: float) -> None:
         """Sleep."""
         await deferLater(self._world.reactor, seconds)
+
+    async def _note_load(self) -> None:
+        while not self._stopped:
+            note_load(self._world)
+            await self.pause(LOAD_SECONDS)
 
     async def _press(self) -> None:
         """Press keys in the calls that are connected, so many a second over all of them."""
@@ -209,6 +217,12 @@ class Workload:
         while not self._stopped:
             await look(self._world, tenant)
             await self.pause(0.5)
+
+
+def note_load(world: World) -> None:
+    """Note how busy the machine is."""
+    per_core = os.getloadavg()[0] / (os.cpu_count() or 1)
+    world.history.add(Load(per_core, world.reactor.seconds()))
 
 
 async def look(world: World, tenant: Tenant) -> Sample | None:

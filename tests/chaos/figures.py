@@ -29,6 +29,7 @@ def figures(history: History) -> dict[str, float]:
         "writes without an answer": sum(it.outcome == "unknown" for it in history.operations),
         "gaps": sum(it["type"] == "node.gap" for it in stored.node_events),
         "faults": len(faults),
+        "seconds stretched by": history.patience,
         "longest recovery, s": max((it.recovered - it.ended for it in faults), default=0.0),
         "slowest answer of the API, s": max((it.seconds for it in api), default=0.0),
         "API probes answered 200": answers[200],

@@ -133,6 +133,15 @@ class Posted:
 
 
 @attrs.frozen
+class Load:
+    """How many processes wanted to run for each core (the load average of the last minute)."""
+
+    kind: ClassVar[str] = "load"
+    per_core: float
+    at: float
+
+
+@attrs.frozen
 class Trouble:
     """Something that no fault excuses, such as a program that ended."""
 
@@ -142,12 +151,22 @@ class Trouble:
 
 
 Record = (
-    Setting | Fault | Operation | Arrival | Refusal | Sample | Probe | Posted | Trouble | CallTruth
+    Setting
+    | Fault
+    | Operation
+    | Arrival
+    | Refusal
+    | Sample
+    | Probe
+    | Posted
+    | Load
+    | Trouble
+    | CallTruth
 )
 R = TypeVar("R")
 _KINDS: Mapping[str, type[Any]] = {
     it.kind: it
-    for it in (Setting, Fault, Operation, Arrival, Refusal, Sample, Probe, Posted, Trouble)
+    for it in (Setting, Fault, Operation, Arrival, Refusal, Sample, Probe, Posted, Load, Trouble)
 }
 
 
@@ -189,6 +208,11 @@ class History:
     def operations(self) -> list[Operation]:
         """All that clients did, without what was looked up at the end."""
         return [it for it in self.of(Operation) if it.action != "final"]
+
+    @property
+    def patience(self) -> float:
+        """How many times longer than on a machine with nothing else to do things may take."""
+        return max([1.0, *(it.per_core for it in self.of(Load))])
 
     @property
     def calls(self) -> list[CallTruth]:

@@ -16,7 +16,7 @@ from twisted.web.client import ResponseNeverReceived
 from nizam.sim.settings import Durations
 from tests.chaos.checkers import check
 from tests.chaos.checkers.calls import call_problems
-from tests.chaos.clients import Workload, final_objects, look
+from tests.chaos.clients import Workload, final_objects, look, note_load
 from tests.chaos.figures import figures as figures_of
 from tests.chaos.history import History, Posted, Setting, Trouble
 from tests.chaos.nemesis import Nemesis
@@ -158,9 +158,12 @@ class _Run:
             stored = await in_thread(lambda: read(world.dsn))
             return not call_problems(truth, stored, whole=False)
 
-        if not await until(world.reactor, recorded, RECORDS_SECONDS, pause=0.25):
-            text = f"summaries and legs are not right {RECORDS_SECONDS:g} s after recovery"
+        note_load(world)
+        seconds = RECORDS_SECONDS * history.patience
+        if not await until(world.reactor, recorded, seconds, pause=0.25):
+            text = f"summaries and legs are not right {seconds:g} s after recovery"
             history.add(Trouble(text, world.reactor.seconds()))
+            await until(world.reactor, recorded, DELIVERIES_SECONDS, pause=1.0)
         records = world.reactor.seconds() - begin
 
         async def told() -> bool:

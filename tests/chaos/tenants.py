@@ -127,12 +127,15 @@ async def make(
 
 async def _post(api: Api, path: str, body: Mapping[str, Any] | None = None) -> str:
     """Have something made, once, however busy the machine is; its id."""
-    key = str(uuid4())
+    headers: dict[bytes | str, bytes | str] = {
+        "Authorization": f"Bearer {api.key}",
+        "Idempotency-Key": str(uuid4()),
+    }
     for last in (False,) * PATIENCE + (True,):
         response = await treq.post(
             api.base + path,
             json=body or {},
-            headers={"Authorization": f"Bearer {api.key}", "Idempotency-Key": key},
+            headers=headers,
             agent=api.agent,
             timeout=10,
         )

@@ -17,7 +17,11 @@ LAG_SECONDS: Final = 2.0
 def check(history: History) -> list[str]:
     """Everything that is wrong."""
     return live_problems(
-        history.calls, history.of(Sample), history.of(Fault), history.setting.tenants
+        history.calls,
+        history.of(Sample),
+        history.of(Fault),
+        history.setting.tenants,
+        history.patience,
     )
 
 
@@ -26,23 +30,28 @@ def live_problems(
     samples: Iterable[Sample],
     faults: Iterable[Fault],
     tenants: Mapping[str, str],
+    patience: float = 1.0,
 ) -> list[str]:
-    """Ghosts: calls that are shown and are over, or never were. And calls that are not shown."""
+    """Ghosts: calls that are shown and are over, or never were. And calls that are not shown.
+
+    All seconds are `patience` times longer.
+    """
     faults = list(faults)
+    recovery, lag = RECOVERY_SECONDS * patience, LAG_SECONDS * patience
     known = {it.call_id: it for it in calls}
     found = []
     for sample in samples:
-        if any(overlapping(faults, sample.began - RECOVERY_SECONDS, sample.ended)):
+        if any(overlapping(faults, sample.began - recovery, sample.ended)):
             continue
         for call_id in sample.shown:
             call = known.get(call_id)
             if call is None:
                 found.append(f"call {call_id} is shown and never was")
-            elif _end(call) < sample.began - LAG_SECONDS:
+            elif _end(call) < sample.began - lag:
                 late = sample.began - _end(call)
                 found.append(f"call {call_id} is shown {late:.1f} s after its end")
         for call in known.values():
-            due = call.answered and call.answered / 1e6 + LAG_SECONDS < sample.began
+            due = call.answered and call.answered / 1e6 + lag < sample.began
             if (
                 due
                 and call.ended / 1e6 > sample.ended

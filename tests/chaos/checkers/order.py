@@ -21,7 +21,7 @@ def check(history: History) -> list[str]:
     stored = history.stored
     ordered = {name for name, (_, is_ordered) in history.setting.endpoints.items() if is_ordered}
     arrivals = [it for it in history.of(Arrival) if it.endpoint in ordered]
-    return disorder(stored) + overtaken(stored, arrivals, history.of(Fault))
+    return disorder(stored) + overtaken(stored, arrivals, history.of(Fault), history.patience)
 
 
 def disorder(stored: Stored) -> list[str]:
@@ -43,7 +43,7 @@ def disorder(stored: Stored) -> list[str]:
 
 
 def overtaken(
-    stored: Stored, arrivals: Iterable[Arrival], faults: Iterable[Fault] = ()
+    stored: Stored, arrivals: Iterable[Arrival], faults: Iterable[Fault] = (), patience: float = 1.0
 ) -> list[str]:
     """Webhooks of a call that came before one of an earlier event which had to come first.
 
@@ -57,16 +57,17 @@ def overtaken(
         if it.call_id is not None and it.event_id in rows:
             first[it.endpoint, it.call_id].setdefault(it.event_id, it.at)
     found = []
+    commit = COMMIT_SECONDS * patience
     for (where, call_id), came in first.items():
         by_time = sorted(came, key=lambda it: (rows[it]["occurred_at"], rows[it]["sequence"]))
         for index, later in enumerate(by_time):
             for earlier in by_time[:index]:
                 if rows[earlier]["occurred_at"] == rows[later]["occurred_at"]:
                     continue
-                known = promised.get((where, earlier), float("inf")) + COMMIT_SECONDS
+                known = promised.get((where, earlier), float("inf")) + commit
                 if came[earlier] <= came[later] or known > came[later]:
                     continue
-                if any(overlapping(storage, known - COMMIT_SECONDS, came[later])):
+                if any(overlapping(storage, known - commit, came[later])):
                     continue
                 found.append(
                     f"call {call_id} at {where}: {rows[later]['type']} came"

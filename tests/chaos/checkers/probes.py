@@ -18,11 +18,16 @@ BUSY_SECONDS: Final = 0.3
 
 def check(history: History) -> list[str]:
     """Everything that is wrong."""
-    return probe_problems(history.of(Probe), history.of(Fault))
+    return probe_problems(history.of(Probe), history.of(Fault), history.patience)
 
 
-def probe_problems(probes: Iterable[Probe], faults: Iterable[Fault]) -> list[str]:
-    """Answers that are wrong or late. While an instance is killed or frozen none is expected."""
+def probe_problems(
+    probes: Iterable[Probe], faults: Iterable[Fault], patience: float = 1.0
+) -> list[str]:
+    """Answers that are wrong or late. While an instance is killed or frozen none is expected.
+
+    All seconds are `patience` times longer.
+    """
     faults = list(faults)
     away = [it for it in faults if FAULTS[it.name].group == "daemon"]
     storage = [it for it in faults if FAULTS[it.name].storage == "postgres"]
@@ -32,7 +37,7 @@ def probe_problems(probes: Iterable[Probe], faults: Iterable[Fault]) -> list[str
     for it in probes:
         end = it.began + it.seconds
         most = REDIS_SECONDS if any(overlapping(redis, it.began, end)) else REFUSAL_SECONDS
-        late = it.seconds - it.lag > most + BUSY_SECONDS
+        late = it.seconds - it.lag > (most + BUSY_SECONDS) * patience
         late = late and not any(overlapping(slow, it.began, end))
         if any(overlapping(away, it.began, end)):
             continue
@@ -42,7 +47,7 @@ def probe_problems(probes: Iterable[Probe], faults: Iterable[Fault]) -> list[str
             elif late:
                 found.append(f"a question of the switch waited {it.seconds:.2f} s")
             continue
-        without_storage = any(overlapping(storage, it.began - WELL_AGAIN_SECONDS, end))
+        without_storage = any(overlapping(storage, it.began - WELL_AGAIN_SECONDS * patience, end))
         if it.status not in ((200, 503) if without_storage else (200,)):
             found.append(f"the API answered {it.status} at {it.began:.3f}")
         elif late:
