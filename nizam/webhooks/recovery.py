@@ -6,6 +6,7 @@ id that is in the queue twice is sent once.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,7 +20,7 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.model.identifiers import new_id
 from nizam.store.pool import Pool
 from nizam.store.system import deliveries
-from nizam.webhooks.queue import PARTITIONS, DeliveryQueue
+from nizam.webhooks.queue import PARTITIONS, DeliveryQueue, partition_of
 
 CHECK_SECONDS = 5.0
 SILENT_SECONDS = 15.0
@@ -52,6 +53,7 @@ class Recovery:
         self._queue = queue
         self._worker = worker
         self._wake = wake
+        self._unknown: set[str] = set()
         self._rebuild: set[int] = set()
         self._running: Deferred[None] | None = None
         self._sleeping: Deferred[None] | None = None
@@ -155,6 +157,7 @@ class Recovery:
             count = sum(getattr(depth, state) for depth in depths)
             metrics.WEBHOOK_QUEUE_DEPTH.labels(state=state).set(count)
         await self._reap({p: d.silent for p, d in enumerate(depths) if d.silent}, spared_since)
+        await self._release_unknown()
         stale = await deliveries.release_stale(self._database, STALE_SECONDS)
         await self._queue.push(stale)
         while await deliveries.end_of_disabled(self._database, _PAGE) == _PAGE:
@@ -169,6 +172,24 @@ class Recovery:
         self._untouched_seconds = UNTOUCHED_SECONDS
         oldest = await deliveries.oldest_pending_seconds(self._database)
         metrics.WEBHOOK_OLDEST_SECONDS.set(oldest)
+
+    async def _release_unknown(self) -> None:
+        """Give back what a worker holds that Redis has forgotten: it died before Redis lost its
+        data, so that nobody is found silent. One that lives is known again at its next claim."""
+        holders = await deliveries.holders(self._database, SILENT_SECONDS) - {self._worker}
+        if holders:
+            holders -= set((await self._queue.depth(0, math.inf)).silent)
+        # Twice in a row, since Redis may have lost its data this very moment.
+        for worker in sorted(holders & self._unknown):
+            released = await deliveries.release_worker(self._database, worker)
+            await self._queue.push(released)
+            self._log.warn(
+                "webhook worker {worker} is gone; {count} of its deliveries go on",
+                worker=worker,
+                count=len(released),
+            )
+            self._wake({partition_of(webhook_id) for _, webhook_id in released})
+        self._unknown = holders
 
     async def _reap(self, silent: dict[int, tuple[str, ...]], spared_since: float) -> None:
         by_worker: dict[str, list[int]] = defaultdict(list)

@@ -58,9 +58,11 @@ async def test_what_never_reached_the_queue_is_swept_up(
     await bench.until_statuses(webhook, "succeeded", "succeeded", "succeeded")
 
 
+@pytest.mark.parametrize("flushed", [False, True])
 async def test_what_a_killed_worker_held_is_delivered_by_another(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, flushed: bool
 ) -> None:
+    """Also when Redis has lost its data meanwhile, and with it the name of the dead one."""
     monkeypatch.setattr(recovery, "CHECK_SECONDS", 0.2)
     monkeypatch.setattr(recovery, "SILENT_SECONDS", 1.0)
     answered: list[bool] = []
@@ -73,6 +75,8 @@ async def test_what_a_killed_worker_held_is_delivered_by_another(
     assert set(await bench.statuses(webhook)) == {"delivering"}
     await bench.die(killed)
     assert set(await bench.statuses(webhook)) == {"delivering"}
+    if flushed:
+        await bench.key_value.command("FLUSHALL")
     answered.append(True)
     bench.start("another")
     await bench.until_statuses(webhook, *["succeeded"] * 20)

@@ -346,6 +346,16 @@ async def count_pending(database: Queries, partitions: int) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
+async def holders(database: Queries, seconds: float) -> set[str]:
+    """The workers that hold deliveries which they claimed longer ago than this."""
+    rows = await database.query(
+        "select distinct claimed_by from webhook_deliveries where status = 'delivering'"
+        " and claimed_by is not null and updated_at < now() - make_interval(secs => %(seconds)s)",
+        {"seconds": seconds},
+    )
+    return {row[0] for row in rows}
+
+
 async def release_stale(database: Queries, seconds: float) -> list[tuple[UUID, UUID]]:
     """Give back deliveries that a worker has held for longer than any attempt may take."""
     rows = await database.query(
