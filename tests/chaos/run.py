@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import attrs
 import psycopg2
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.task import deferLater
 from twisted.web.client import ResponseNeverReceived
 
@@ -31,6 +33,8 @@ RECORDS_SECONDS: Final = 5.0
 DELIVERIES_SECONDS: Final = 90.0
 """A dead worker's deliveries go on when it has been silent for 15 s; then there are retries."""
 POSTS_SECONDS: Final = 15.0
+DRAIN_SECONDS: Final = 30.0
+"""What calls that were placed last need to end, with all that they post."""
 Say = Callable[[str], None]
 
 
@@ -147,7 +151,13 @@ class _Run:
     async def _settle(self) -> dict[str, float]:
         """Let all calls end and everything be stored and told; note what there is then."""
         world, history = self._world, self._history
-        await world.switch.drain()
+        draining = Deferred.fromCoroutine(world.switch.drain())
+        try:
+            await draining.addTimeout(DRAIN_SECONDS * history.patience, world.reactor)
+        except DeferredTimeoutError:
+            running = sorted(world.switch.core.channels)
+            text = f"calls of the simulated switch do not end: channels {running}"
+            history.add(Trouble(text, world.reactor.seconds()))
         await self._post_spooled()
         truth = world.switch.truth.calls
         begin = world.reactor.seconds()

@@ -1,4 +1,4 @@
-"""The daemon ends on request and begins again while calls go on; tests/chaos kills it."""
+"""The daemon ends, by kill -9 or on request, and begins again while calls go on."""
 
 from __future__ import annotations
 
@@ -17,6 +17,33 @@ from tests.daemon.process import frozen, until
 from tests.daemon.site import XML_PASSWORD, XML_USERNAME, Site, connected
 
 pytestmark = pytest.mark.time_limit(75)
+
+RECOVERY_SECONDS = 5.0
+"""Within so long after recovery every call has a right summary and legs."""
+DELIVERY_SECONDS = 30.0
+"""What a dead worker held goes on when it has been silent for 15 s; others look every 5 s."""
+
+
+async def test_kill_9_loses_no_promised_delivery_and_no_record_of_a_call(
+    site: Site, tmp_path: Path
+) -> None:
+    site.switch.calls.start(20.0)
+    for _ in range(3):
+        await deferLater(site.reactor, 1.5)
+        site.daemon.kill()
+        site.daemon.start()
+        await site.daemon.ready()
+    site.switch.stop_calls()
+    await connected(site)
+    await site.switch.drain()
+    await site.post_spooled_cdrs(tmp_path / "refused")
+    assert await until(site.reactor, lambda: not site.call_problems(), RECOVERY_SECONDS), (
+        site.call_problems()
+    )
+    wrong = await site.settled(whole=False, seconds=DELIVERY_SECONDS)
+    assert not wrong, "\n".join([*wrong[:20], *site.daemon.logged("error", "warning")[-10:]])
+    assert len(site.switch.truth.calls) > 60
+    assert not await site.unmarked()
 
 
 async def test_a_graceful_stop_loses_nothing_and_a_start_needs_no_postgresql(
