@@ -127,6 +127,8 @@ async def test_what_goes_on_is_right_on_every_instance_after_every_gap(
     town.site.daemon.start()
     await town.site.daemon.ready()
     await instances.shows(**less)
+    # What the switch asked while nobody was there to answer.
+    town.site.switch.truth.problems.clear()
     town.anna.hangs_up()
     await anna.ended()
     await instances.shows(calls=[], phones=three, rooms=[], parked=[])
