@@ -74,7 +74,8 @@ async def test_every_client_sees_every_event_once_while_instances_come_and_go(
         await deferLater(site.reactor, 1.0)
         there = [it for it in crowd.members if it.home % 2]
         await second.terminate()
-        assert len(there) >= stream_clients
+        # Whoever was not let in at once tries the other instance.
+        assert there
         for it in there:
             assert 1012 in [code for code, _ in it.ends]
         assert await until(site.reactor, lambda: crowd.listening == everybody, seconds)
