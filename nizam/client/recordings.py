@@ -35,9 +35,9 @@ class Recordings(Documents):
         body = {"expires_in_seconds": expires_in_seconds, "disposition": how}
         return self._post(recording_id, "link", body=body)
 
-    def download_link(self, url: str, target: BinaryIO) -> int:
+    def download_link(self, link: str, target: BinaryIO) -> int:
         """Write what a link of this server is for to an open file; its length in bytes."""
-        parts = urlsplit(url)
+        parts = urlsplit(link)
         return self._write(f"{parts.path}?{parts.query}", target)
 
     def hold(self, recording_id: Id, reason: str) -> Document:
