@@ -83,13 +83,14 @@ class Hub:
 
         Not to be called again before it has returned.
         """
+        before = self.reached
         # Before anything else: who joins from now on must have this part already.
         self.reached = position
         if logged and self._of_tenant:
-            await in_slices(self._reactor, self._give(logged, position), SLICE_SECONDS)
+            await in_slices(self._reactor, self._give(logged, before, position), SLICE_SECONDS)
         self.settled = position
 
-    def _give(self, logged: Sequence[Logged], position: int) -> Sliced[None]:
+    def _give(self, logged: Sequence[Logged], before: int, position: int) -> Sliced[None]:
         messages = [Message.of(it) for it in logged]
         parts: dict[UUID | None, list[Message]] = {None: messages}
         for it in messages:
@@ -101,7 +102,9 @@ class Hub:
             # Copied: clients come and go in the pauses.
             for subscriber in list(self._of_tenant.get(tenant_id, ())):
                 if subscriber.live and subscriber.position < position:
-                    payload, count = batch.part(subscriber.filters, subscriber.codec)
+                    # Whoever caught up has read further than this instance had: not again.
+                    after = subscriber.position if subscriber.position > before else 0
+                    payload, count = batch.part(subscriber.filters, subscriber.codec, after)
                     subscriber.take(payload, count, position)
                     yield
 

@@ -171,17 +171,19 @@ class Batch:
     """Messages in order, and what each set of filters wants of them, found and joined once."""
 
     messages: Sequence[Message]
-    _joined: dict[tuple[Filters, str], tuple[bytes, int]] = attrs.field(factory=dict)
+    _joined: dict[tuple[Filters, str, int], tuple[bytes, int]] = attrs.field(factory=dict)
 
-    def part(self, filters: Filters, codec: Codec) -> tuple[bytes, int]:
-        """The bytes of those that are wanted, and how many they are."""
-        key = (filters, codec.name)
+    def part(self, filters: Filters, codec: Codec, after: int = 0) -> tuple[bytes, int]:
+        """The bytes of those that are wanted, and how many they are. `after` leaves out those up to
+        this position, which somebody has read from the log already."""
+        key = (filters, codec.name, after)
         found = self._joined.get(key)
         if found is None:
             wanted = [
                 it.form(codec)
                 for it in self.messages
-                if any(filter_.wants(it.subject) for filter_ in filters)
+                if it.logged.position > after
+                and any(filter_.wants(it.subject) for filter_ in filters)
             ]
             found = self._joined[key] = (b"".join(wanted), len(wanted))
         return found
