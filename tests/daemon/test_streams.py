@@ -24,6 +24,9 @@ from tests.daemon.site import Site
 from tests.realtime.crowd import Crowd, problems
 
 CALLS_PER_SECOND = 10.0
+MESSAGES_PER_SECOND = 4000.0
+"""The clients are in this process, which has to read it all: of many, each is sent less."""
+EVENTS_OF_CALL = 9
 
 
 async def happened(site: Site) -> list[dict[str, Any]]:
@@ -70,7 +73,8 @@ async def test_every_client_sees_every_event_once_while_instances_come_and_go(
         assert await until(site.reactor, lambda: crowd.listening == everybody, seconds)
         before = len(await happened(site))
 
-        site.switch.calls.start(CALLS_PER_SECOND)
+        rate = min(CALLS_PER_SECOND, MESSAGES_PER_SECOND / EVENTS_OF_CALL / everybody)
+        site.switch.calls.start(rate)
         await deferLater(site.reactor, 1.0)
         there = [it for it in crowd.members if it.home % 2]
         await second.terminate()
@@ -91,7 +95,7 @@ async def test_every_client_sees_every_event_once_while_instances_come_and_go(
         await site.settled(whole=False)
 
         expected = (await happened(site))[before:]
-        assert len(expected) > 100
+        assert len(expected) > 50
         assert await until(
             site.reactor,
             lambda: all(len(it.seen) >= len(expected) for it in crowd.members),
