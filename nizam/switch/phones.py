@@ -73,15 +73,7 @@ class Phones:
             "expires_at": _expiry(event.occurred_at, data.get("expires_seconds")),
         }
         replaced = [] if known is None or same else [known]
-        for other in self._live.named("registrations", str(tenant), str(data.get("user"))):
-            if (
-                other.get("contact") == data.get("contact")
-                and other.get("domain") == data.get("domain")
-                and other["node"] == node
-                and registration_key(other) != key
-            ):
-                replaced.append(other)
-                self._live.remove("registrations", node, registration_key(other))
+        replaced += self._drop_others(event, node, key)
         self._live.put("registrations", node, key, document)
         lost = [
             _lost(it, "replaced", event.occurred_at, event.core_id, event.sequence)
@@ -97,8 +89,26 @@ class Phones:
         if expired and (known is None or (contact and known.get("contact") not in (None, contact))):
             return []  # told already: when it was replaced, or when its time was over
         self._live.remove("registrations", node, key)
+        if not expired:
+            # A phone that signs out by a REGISTER of another Call-ID is gone all the same.
+            self._drop_others(event, node, key)
         reason = "expired" if expired else "unregistered"
         return [attrs.evolve(event, data=dict(event.data) | {"reason": reason})]
+
+    def _drop_others(self, event: Event, node: str, key: str) -> list[Document]:
+        """Show no more the other registrations of the same contact; those that were shown."""
+        data, tenant = event.data, str(event.tenant_id) if event.tenant_id else None
+        found = [
+            it
+            for it in self._live.named("registrations", str(tenant), str(data.get("user")))
+            if it.get("contact") == data.get("contact")
+            and it.get("domain") == data.get("domain")
+            and it["node"] == node
+            and registration_key(it) != key
+        ]
+        for it in found:
+            self._live.remove("registrations", node, registration_key(it))
+        return found
 
     def shown(self, node: str) -> dict[str, Document]:
         """The phones of a node, before it is asked which it has."""

@@ -70,6 +70,10 @@ async def make_tenant(api: Api, slug: str, did: str, receiver_url: str) -> str:
     return tenant_id
 
 
+EXPIRED = 4
+"""The phones that were still registered at the end of the recordings, which is long ago."""
+
+
 @attrs.define
 class Replayed:
     """What came of the recordings."""
@@ -126,7 +130,12 @@ async def replayed(database: str, redis_url: str, tmp_path: Path) -> AsyncIterat
 
     def told() -> bool:
         stored = read(database)
-        return all_events <= stored.event_ids and not told_wrongly(receiver, stored)
+        expired = [it for it in receiver.events.values() if it["type"] == "registration.expired"]
+        return (
+            all_events <= stored.event_ids
+            and len(expired) == EXPIRED
+            and not told_wrongly(receiver, stored)
+        )
 
     if not await until(reactor, told, 15.0, pause=0.3):
         stored = read(database)
@@ -202,6 +211,7 @@ async def test_the_recordings_give_the_expected_answers_events_cdrs_and_webhooks
         "registration.registered": 6,
         "registration.unregistered": 2,
         "registration.failed": 2,
+        "registration.expired": EXPIRED,
     }
     strangers = Counter(
         event["type"]

@@ -30,6 +30,7 @@ OPEN = {
 """Objects whose members nobody knows beforehand, and why."""
 
 
+@pytest.mark.time_limit(90)
 async def test_the_document_is_valid_openapi_and_has_every_route(server: Server) -> None:
     answer = await server.request("GET", "/api/v1/openapi.json", key=None)
     assert answer.status == 200

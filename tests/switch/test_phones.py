@@ -96,6 +96,13 @@ def test_signing_out_is_told_with_its_reason(desk: Desk) -> None:
     assert desk.shown == {}
 
 
+def test_a_phone_that_signs_out_by_another_call_id_is_gone(desk: Desk) -> None:
+    desk.hear("registered")
+    desk.hear("registered", call_id="b", contact="sip:1001@192.0.2.2")
+    assert desk.hear("unregistered", call_id="c") == [("unregistered", "unregistered")]
+    assert desk.shown == {"b": "sip:1001@192.0.2.2"}
+
+
 def test_a_phone_that_starts_anew_at_the_same_contact_replaces_itself(desk: Desk) -> None:
     desk.hear("registered")
     assert desk.hear("registered", call_id="b") == [
