@@ -169,6 +169,11 @@ def _audit(shell: Shell, home: Path) -> None:
     shell.run(again.command.replace("heads-2026-11-24.json", heads.name))
 
 
+def _happens(printed: str) -> None:
+    assert '"type":"call.' in printed
+    assert printed.count("\nid: ") >= 1
+
+
 def _is_well(printed: str) -> None:
     assert json.loads(printed)["status"] == "healthy"
 
@@ -207,6 +212,7 @@ def _makes_a_tenant(printed: str) -> None:
 _PROMISED: dict[str, Callable[[str], None]] = {
     "Is it well?": _is_well,
     "The calls of the last minute": _tells_of_calls,
+    "What happens from now on": _happens,
     "Make an extension; its SIP password is shown this once": _shows_the_password,
     "Why would this call go where it goes?": _explains,
     "What FreeSWITCH gets when that phone registers": _lets_the_phone_register,
