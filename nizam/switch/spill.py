@@ -7,7 +7,9 @@ process or another instance left is in the list only.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from nizam.kv.interface import IKeyValue
@@ -48,23 +50,22 @@ class Spill:
         while self._bytes > self._most_bytes:
             self._bytes -= len(self._copies.popleft())
 
-    async def first(self) -> bytes | None:
-        """The next one to store, None when there is none. Raises KeyValueUnavailable."""
+    async def first(self, most: int = 1) -> list[bytes]:
+        """The next ones to store, none when there are none. Raises KeyValueUnavailable."""
         if self._copies:
-            return self._copies[0]
+            return list(itertools.islice(self._copies, most))
         await self._remove_stored()
-        found = await self._key_value.lrange(SPILL_KEY, 0, 0)
-        if found:
-            return found[0]
-        self.left = False
-        return None
+        found = await self._key_value.lrange(SPILL_KEY, 0, most - 1)
+        self.left = bool(found)
+        return found
 
-    def done(self, document: bytes) -> None:
+    def done(self, documents: Iterable[bytes]) -> None:
         """What first() gave is stored, or set aside: it need not be kept."""
-        if self._copies and self._copies[0] is document:
-            self._copies.popleft()
-            self._bytes -= len(document)
-        self._stored.append(document)
+        for document in documents:
+            if self._copies and self._copies[0] is document:
+                self._copies.popleft()
+                self._bytes -= len(document)
+            self._stored.append(document)
 
     async def set_aside(self, document: bytes) -> None:
         """Keep what nobody can store for a person to see. Raises KeyValueUnavailable."""

@@ -38,6 +38,8 @@ BATCH_ITEMS: Final = 500
 CAPACITY: Final = 200_000
 STORE_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.25
+MOST_AT_ONCE: Final = 64
+"""Spilled batches stored together: each transaction costs time, however little is in it."""
 LEFT_SECONDS: Final = 2.0
 """Between looks at what was left in Redis while Redis is away and PostgreSQL is not."""
 # SQLSTATE classes that blame the values: cardinality, data exceptions, integrity, program limits.
@@ -90,6 +92,7 @@ class Writer:
         self._pending = Batch()
         self._spilled = False
         self._look_at = 0.0
+        self._at_once = 1
         self._later: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
         self._idle_waiters: list[Deferred[None]] = []
@@ -222,24 +225,40 @@ class Writer:
         """
         while self._spill is not None:
             try:
-                document = await self._spill.first()
-                if document is None:
+                documents = await self._spill.first(self._at_once)
+                if not documents:
                     break
+                batch = await self._read(self._spill, documents)
                 try:
-                    await self._store(decode(document))
+                    await self._store(batch)
                 except DatabaseUnavailable:
+                    self._at_once = max(1, self._at_once // 2)
                     return False
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    # Of another version, perhaps; those behind it must not wait for ever.
-                    self._log.error("a batch in Redis cannot be read: {error}", error=str(error))
-                    await self._spill.set_aside(document)
-                self._spill.done(document)
+                self._at_once = min(MOST_AT_ONCE, self._at_once * 2)
+                self._spill.done(documents)
             except KeyValueUnavailable:
                 self._look_at = self._clock.seconds() + LEFT_SECONDS
                 break
-            if len(self._pending) > self._batch_items:
+            if self._spill.copied or len(self._pending) > self._batch_items:
+                # Who posted a CDR waits until it is safe, which storing all this would delay.
                 await self._spill_pending()
         return True
+
+    async def _read(self, spill: Spill, documents: Sequence[bytes]) -> Batch:
+        """All of these batches as one; what cannot be read is kept for a person to see."""
+        whole = Batch()
+        for document in documents:
+            try:
+                batch = decode(document)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                # Of another version, perhaps; those behind it must not wait for ever.
+                self._log.error("a batch in Redis cannot be read: {error}", error=str(error))
+                await spill.set_aside(document)
+                continue
+            whole.events += batch.events
+            whole.legs += batch.legs
+            whole.decisions += batch.decisions
+        return whole
 
     async def _store(self, batch: Batch) -> None:
         """One transaction. Raises DatabaseUnavailable; what PostgreSQL refuses is set aside.

@@ -22,7 +22,7 @@ from nizam.model.events import Event
 from nizam.store.pool import Pool, Transaction
 from nizam.switch.batch import Batch, encode
 from nizam.switch.spill import REJECTED_KEY, SPILL_KEY, Spill
-from nizam.switch.writer import Writer
+from nizam.switch.writer import Transactions, Writer
 
 T = TypeVar("T")
 
@@ -43,6 +43,20 @@ class Switchable:
 
 
 @attrs.define
+class Counted:
+    """A database that counts."""
+
+    inner: Switchable
+    transactions: int = 0
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        self.transactions += 1
+        return await self.inner.transaction(work, deadline)
+
+
+@attrs.define
 class Bench:
     """A pool that can be away, Redis, and what a writer needs besides."""
 
@@ -50,11 +64,16 @@ class Bench:
     database: Switchable
     key_value: SingleRedis
 
-    def writer(self, key_value: SingleRedis | None, **changes: Any) -> Writer:
+    def writer(
+        self,
+        key_value: SingleRedis | None,
+        database: Transactions | None = None,
+        **changes: Any,
+    ) -> Writer:
         async def keep(_deliveries: Any) -> None:
             return
 
-        return Writer(self.reactor, self.database, key_value, keep, **changes)
+        return Writer(self.reactor, database or self.database, key_value, keep, **changes)
 
     async def stored(self) -> list[int]:
         rows = await self.database.pool.query("select sequence from call_events order by sequence")
@@ -126,6 +145,24 @@ async def test_a_redis_that_forgets_what_waits_in_it_costs_nothing(bench: Bench)
     await writer.stop()
 
 
+async def test_what_waits_in_many_small_batches_is_stored_in_few_transactions(
+    bench: Bench,
+) -> None:
+    """Each takes its time: one for each batch would never catch up with what comes meanwhile."""
+    for it in range(200):
+        await bench.key_value.rpush(SPILL_KEY, encode(events(it, 1)))
+    counted = Counted(bench.database)
+    writer = bench.writer(bench.key_value, database=counted)
+    writer.start()
+
+    async def all_there() -> bool:
+        return await bench.stored() == list(range(200))
+
+    await bench.until(all_there)
+    await writer.stop()
+    assert counted.transactions <= 12
+
+
 async def test_copies_of_what_waits_in_redis_are_bounded_and_nothing_is_taken_twice(
     bench: Bench,
 ) -> None:
@@ -133,9 +170,9 @@ async def test_copies_of_what_waits_in_redis_are_bounded_and_nothing_is_taken_tw
     for it in (b"first", b"second", b"third"):
         await spill.append(it)
     taken = []
-    while (document := await spill.first()) is not None:
-        taken.append(document)
-        spill.done(document)
+    while documents := await spill.first(most=2):
+        taken += documents
+        spill.done(documents)
     assert taken == [b"third", b"first", b"second"]
     assert not spill.left
     assert await bench.key_value.llen(SPILL_KEY) == 0
