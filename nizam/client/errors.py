@@ -308,6 +308,25 @@ class StreamsFull(ApiError):
     retryable = True
 
 
+class StorageUnavailable(ApiError):
+    """Where recordings are kept cannot be reached now."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class LinkInvalid(ApiError):
+    """A link to a recording does not hold: it has expired, or was changed."""
+
+    code = "link_invalid"
+
+
+class LegalHold(Conflict):
+    """The recording is under legal hold: nothing deletes it."""
+
+    code = "legal_hold"
+
+
 class StorageFull(ApiError):
     """The file system of the media root has no room for the file."""
 

@@ -122,7 +122,7 @@ async def test_a_row_says_who_from_where_by_which_request_and_what(server: Serve
             {"name": "Carrier", "host": "sip.example.com", "password": "gateway-secret"},
             {"password": "gateway-secret"},
         ),
-        ("{tenant}/webhooks", HOOK, {"secret": None}),
+        ("{tenant}/webhooks", HOOK, {"secret": None, "authentication": {"value": None}}),
         (
             "{tenant}/conference_rooms",
             {"number": "3000", "name": "Board", "member_pin": "1111", "moderator_pin": "2222"},
@@ -183,7 +183,8 @@ async def test_what_is_done_with_webhooks_and_events_is_recorded(server: Server)
     )
     assert [it["action"] for it in found] == ["tested", "replayed", "redispatched", "rotated"]
     assert found[0]["after"] == {"event_id": tested.json["event_id"]}
-    assert found[1]["after"] == {"statuses": ["dead"], "deliveries": 2}
+    asked = {"statuses": ["dead"], "rate_per_second": 100}
+    assert found[1]["after"] == {**asked, "deliveries": 2}
     assert found[2]["after"]["event_id"] == event["id"]
     assert {it["resource_id"] for it in found} == {hook["id"], None}
 

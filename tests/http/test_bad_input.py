@@ -352,7 +352,9 @@ async def test_what_is_no_id_of_anything_is_not_found(there: Furnished, unchange
         path = there.path_of(it, **{last: identifier})
         body = it.request_media[JSON]["example"] if JSON in it.request_media else None
         answer = await there.ask(it, path, body)
-        if answer.status not in (404, 405, 415, 400):
+        # A link without its signature is none, whatever it would lead to.
+        refused = (403,) if it.name == "open_recording_link" else ()
+        if answer.status not in (404, 405, 415, 400, *refused):
             found.append((it.name, answer.status, answer.body[:200]))
     assert not found, "\n".join(map(str, found))
 

@@ -192,7 +192,7 @@ async def test_a_success_ends_the_count_of_days(bench: Bench) -> None:
 
 async def test_an_endpoint_that_never_answers_delays_no_other(bench: Bench) -> None:
     bench.receiver.behave["slow"] = lambda _: Answer(seconds=None)
-    await bench.add_webhook("slow", timeout_seconds=30)
+    await bench.add_webhook("slow", timeout_seconds=5)
     healthy = await bench.add_webhook("healthy")
     worker = bench.start(concurrency=4)
     for _ in range(10):

@@ -115,7 +115,7 @@ def python_example(operation: str, method: str, path: str, body: Any) -> str | N
     return _with_tenant(f"{collection}.{_VERBS[method]}({', '.join(arguments)})")
 
 
-_TENANT_STEPS = frozenset({"activate", "suspend", "stats", "limits", "purge-receipt"})
+_TENANT_STEPS = frozenset({"activate", "suspend", "stats", "limits", "usage", "purge-receipt"})
 """What is below a tenant and is no list of its own."""
 
 
