@@ -111,7 +111,7 @@ def asking(port: int) -> MakeAsk:
 
 
 def one_after_another(port: int, asked: list[bytes], seconds: float) -> list[float]:
-    """Milliseconds of each lookup, as a profile looks up REGISTERs."""
+    """Milliseconds of each two lookups, one of each kind, as a profile looks up REGISTERs."""
     samples = []
     end = time.perf_counter() + seconds
     for index in count():
@@ -120,7 +120,8 @@ def one_after_another(port: int, asked: list[bytes], seconds: float) -> list[flo
             break
         ask(port, asked[index % len(asked)])
         samples.append((time.perf_counter() - started) * 1000)
-    return samples
+    # One of each kind together: the middle of two kinds that differ says nothing of either.
+    return [first + second for first, second in zip(samples[::2], samples[1::2], strict=False)]
 
 
 @contextmanager
@@ -271,7 +272,10 @@ def main() -> None:
         percentile(peer_latencies, 0.5),
         percentile(peer_latencies, 0.99),
     ]
-    report.notes["one lookup after another, p50 ms"] = {"10": median(small), "1000": median(large)}
+    report.notes["two lookups one after the other, p50 ms"] = {
+        "10": median(small),
+        "1000": median(large),
+    }
     report.notes["memory before the first lookup, MB"] = empty
     report.publish()
 

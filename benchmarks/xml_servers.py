@@ -9,6 +9,7 @@ Resource of twisted.web that returns documents of the same bytes without looking
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from random import SystemRandom
@@ -162,6 +163,9 @@ def main() -> None:
         site = _bare(list(questions(0, 1001)))
     else:
         site = _nizam(tenants, extensions, reactor, limited=kind == "limited")
+    # As the daemon does when it has loaded what stays.
+    gc.collect()
+    gc.freeze()
     reactor.listenTCP(port, site, interface="127.0.0.1", backlog=1024)
     reactor.callWhenRunning(lambda: print("ready", flush=True))
     reactor.run()

@@ -43,6 +43,9 @@ def leg(it: Leg) -> str:
 
 def _user(it: UserLeg) -> str:
     variables = list(_variables(it))
+    user = f"user/{values.word(it.number)}@{values.domain(it.domain)}"
+    if it.elsewhere is None and it.phones is None:
+        return f"[{','.join(variables)}]{user}" if variables else user
     away = list(_elsewhere(it, variables))
     if it.elsewhere is not None and not it.elsewhere.here:
         return ",".join(away)
@@ -54,7 +57,6 @@ def _user(it: UserLeg) -> str:
     if it.phones is not None and known:
         variables.extend(_as_the_directory(it.phones, it))
     written = f"[{','.join(variables)}]" if variables else ""
-    user = f"user/{values.word(it.number)}@{values.domain(it.domain)}"
     return ",".join([*(f"{written}{one}" for one in known or [user]), *away])
 
 
