@@ -32,5 +32,7 @@ def test_every_operation_keeps_its_promises_alone_and_in_chains(
     tested = re.search(r"Tested: (\d+)", alone.text)
     assert selected is not None
     assert tested is not None
-    assert selected[1] == selected[2] == tested[1]
+    # All but the two that schemathesis.toml names.
+    assert int(selected[2]) - int(selected[1]) == 2
+    assert selected[1] == tested[1]
     assert int(tested[1]) > 200

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -350,6 +351,8 @@ async def test_the_published_library_verifies_every_delivery_also_during_a_rotat
     for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
         for value in _with_one_bit_changed(seen.headers[name].encode()):
             headers = {**seen.headers, name: value.decode("latin-1")}
+            if _signatures(headers) == _signatures(seen.headers):
+                continue  # two bits of the last letter of base64 mean nothing
             both = name == "webhook-signature"
             # Of two signatures one may be spoilt: the other one is for the other secret.
             assert not all(_verifies(it, seen.body, headers) for it in (old, new)) or not both
@@ -362,6 +365,17 @@ def _verifies(secret: str, body: bytes, headers: dict[str, str]) -> bool:
     except (standardwebhooks.WebhookVerificationError, ValueError):
         return False
     return True
+
+
+def _signatures(headers: Mapping[str, str]) -> tuple[str, list[bytes]]:
+    """What the headers say apart from the signatures, and those as the bytes that they are."""
+    rest = {name: it for name, it in headers.items() if name != "webhook-signature"}
+    parts = [it.partition(",") for it in headers["webhook-signature"].split(" ")]
+    try:
+        found = [base64.b64decode(value, validate=True) for _, _, value in parts]
+    except ValueError:
+        found = []
+    return f"{rest} {[it for it, _, _ in parts]}", found
 
 
 def _with_one_bit_changed(data: bytes) -> Iterator[bytes]:
