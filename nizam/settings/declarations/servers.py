@@ -1,0 +1,82 @@
+"""PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+from nizam.settings import parsers as p
+from nizam.settings.declarations.setting import HOST, PORT, SECRET, TEXT, Setting
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("DB_HOST", "database.host", p.host, "127.0.0.1", HOST, "The primary."),
+    Setting("DB_PORT", "database.port", p.port, 5432, PORT, "Its port."),
+    Setting("DB_DATABASE", "database.name", p.text, "nizam", TEXT, "The database's name."),
+    Setting("DB_USERNAME", "database.username", p.text, "nizam", TEXT, "The role to log in as."),
+    Setting(
+        "DB_PASSWORD", "database.password", p.secret, None, SECRET, "Its password.", secret=True
+    ),
+    Setting(
+        "DB_SSLMODE",
+        "database.sslmode",
+        p.word("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+        "prefer",
+        "disable, allow, prefer, require, verify-ca or verify-full",
+        "libpq's sslmode.",
+    ),
+    Setting(
+        "DB_SSLROOTCERT",
+        "database.sslrootcert",
+        p.text,
+        None,
+        "the path of a file, or system",
+        "The certificate authorities to trust, for verify-ca and verify-full.",
+        example="/etc/ssl/certs/ca-certificates.crt",
+    ),
+    Setting(
+        "DB_READ_HOST",
+        "database.read_hosts",
+        p.words,
+        (),
+        f"{HOST}, each with an optional :port",
+        "Read replicas, which list queries go to. In the environment: DB_READ_HOST_1, _2 ...",
+        example=["replica-1.example.com"],
+    ),
+    Setting(
+        "NIZAM_DB_POOL_SIZE",
+        "database.pool_size",
+        p.integer(2, 200),
+        8,
+        "a whole number from 2 to 200",
+        "Connections of this process to the primary.",
+    ),
+    Setting(
+        "NIZAM_DB_READ_POOL_SIZE",
+        "database.read_pool_size",
+        p.integer(1, 200),
+        4,
+        "a whole number from 1 to 200",
+        "Connections of this process to each read replica.",
+    ),
+    Setting("REDIS_HOST", "redis.host", p.host, "127.0.0.1", HOST, "The server."),
+    Setting("REDIS_PORT", "redis.port", p.port, 6379, PORT, "Its port."),
+    Setting(
+        "REDIS_USERNAME", "redis.username", p.text, None, TEXT, "The ACL user, if not the default."
+    ),
+    Setting(
+        "REDIS_PASSWORD", "redis.password", p.secret, None, SECRET, "Its password.", secret=True
+    ),
+    Setting(
+        "REDIS_DB",
+        "redis.database",
+        p.integer(0, 1023),
+        0,
+        "a whole number from 0 to 1023",
+        "The number of the database.",
+    ),
+    Setting(
+        "NIZAM_LIMITS_TIMEOUT_MS",
+        "redis.limits_timeout_ms",
+        p.integer(1, 5000),
+        20,
+        "a whole number from 1 to 5000",
+        "How long a call with limits waits for Redis before this instance counts by itself.",
+    ),
+)
