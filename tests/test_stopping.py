@@ -7,8 +7,8 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
 
+from nizam.parts import Parts
 from nizam.settings import load
-from nizam.tap import _Parts
 
 
 class Part(Service):
@@ -28,7 +28,7 @@ async def test_a_part_that_cannot_stop_keeps_no_other_from_stopping() -> None:
     from twisted.internet import reactor
 
     clock: Any = reactor
-    parts = _Parts(load(None, {"APP_ENV": "testing"}).settings, clock)
+    parts = Parts(load(None, {"APP_ENV": "testing"}).settings, clock)
     stopped: list[str] = []
     parts._services = [
         Part("worker", stopped),

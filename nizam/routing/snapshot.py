@@ -199,6 +199,13 @@ class Snapshot:
         entry = None if tenant is None else tenant.get(Did, found[1])
         return None if tenant is None or entry is None else (tenant, entry)
 
+    def owner_of(self, resource_name: str, identifier: UUID) -> TenantView | None:
+        """The tenant that has the object of this resource and id, or None."""
+        for tenant_id, held in self._tenants.items():
+            if identifier in held.rows.get(resource_name, ()):
+                return self.tenant(tenant_id)
+        return None
+
     def tenants(self) -> Iterator[TenantView]:
         """Every tenant."""
         for tenant_id in list(self._tenants):

@@ -1,4 +1,4 @@
-"""FreeSWITCH: its nodes, the SIP profiles that they are given, and how much of what goes on there is held."""
+"""FreeSWITCH: its nodes, their SIP profiles, and how much of what goes on there is held."""
 
 from __future__ import annotations
 
