@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Any
-
 import click
 
 from nizam.cli.access import Access, api_options
@@ -12,8 +9,8 @@ from nizam.cli.call_control import add_call_commands
 from nizam.cli.cdr_text import cdr_text
 from nizam.cli.events import line
 from nizam.cli.explain import print_decision
-from nizam.cli.output import json_option, print_json, print_object, print_rows
-from nizam.cli.resources import filter_option, parsed_filter
+from nizam.cli.lists import add_list
+from nizam.cli.output import json_option, print_json, print_object
 from nizam.cli.tables import add_export
 
 CALLS = ("call_id", "state", "direction", "from", "to", "started_at", "node")
@@ -28,22 +25,6 @@ def call() -> None:
 @click.group()
 def cdr() -> None:
     """Calls that have ended: who, how long, how."""
-
-
-def add_list(group: click.Group, part: str, columns: tuple[str, ...], text: str) -> None:
-    """Add the command `list` of a part of the tenant to a group."""
-
-    @group.command("list", help=text)
-    @filter_option
-    @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
-    @api_options(tenant=True)
-    @json_option
-    def run(access: Access, as_json: bool, filters: tuple[str, ...], limit: int) -> None:
-        chosen: dict[str, Any] = dict(parsed_filter(it) for it in filters)
-        with access.in_tenant() as tenant:
-            found = getattr(tenant, part).list(page_size=min(limit, 200), **chosen)
-            rows = list(islice(found, limit))
-        print_rows(rows, columns, as_json=as_json)
 
 
 add_list(call, "calls", CALLS, "List the calls that are under way.")

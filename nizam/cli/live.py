@@ -7,7 +7,7 @@ from itertools import islice
 import click
 
 from nizam.cli.access import Access, api_options
-from nizam.cli.calls import add_list
+from nizam.cli.lists import add_list
 from nizam.cli.output import json_option, print_object, print_rows
 
 REGISTRATIONS = (

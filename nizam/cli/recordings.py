@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Any
-
 import click
 
 from nizam.cli.access import Access, api_options
-from nizam.cli.output import json_option, print_json, print_object, print_rows
-from nizam.cli.resources import filter_option, parsed_filter
+from nizam.cli.lists import add_list
+from nizam.cli.output import json_option, print_json, print_object
 from nizam.cli.sounds import written
 
 COLUMNS = ("started_at", "direction", "from", "to", "duration_ms", "state", "legal_hold", "id")
@@ -22,26 +19,13 @@ def recordings() -> None:
     """Recorded calls."""
 
 
-def _list(name: str, part: str, columns: tuple[str, ...], text: str) -> None:
-    @recordings.command(name, help=text)
-    @filter_option
-    @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
-    @api_options(tenant=True)
-    @json_option
-    def run(access: Access, as_json: bool, filters: tuple[str, ...], limit: int) -> None:
-        chosen: dict[str, Any] = dict(parsed_filter(it) for it in filters)
-        with access.in_tenant() as tenant:
-            found = getattr(tenant, part).list(page_size=min(limit, 200), **chosen)
-            rows = list(islice(found, limit))
-        print_rows(rows, columns, as_json=as_json)
-
-
-_list("list", "recordings", COLUMNS, "List recordings, the newest first.")
-_list(
-    "receipts",
+add_list(recordings, "recordings", COLUMNS, "List recordings, the newest first.")
+add_list(
+    recordings,
     "recording_receipts",
     RECEIPTS,
     "List the receipts of recordings that were deleted, the newest first.",
+    name="receipts",
 )
 
 

@@ -7,9 +7,7 @@ from email.errors import MessageError
 from typing import Any
 
 import psycopg2
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from nizam import metrics
@@ -17,6 +15,7 @@ from nizam.errors import NizamError
 from nizam.mail.interface import Mailer, MailNotSentError
 from nizam.mail.message import emergency_message
 from nizam.mail.smtp import DEADLINE_SECONDS
+from nizam.ops.looking import Looking
 from nizam.store.pool import Pool
 from nizam.store.system.mails import Mail, note_failed, note_sent, take_mails
 
@@ -29,31 +28,16 @@ FIRST_WAIT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 900.0
 
 
-class MailOutbox(Service):
+class MailOutbox(Looking):
     """Looks every two seconds for emails that are due. Any number of instances may do so."""
 
     _log = Logger(namespace="nizam.mail")
 
     def __init__(self, reactor: Any, pool: Pool, mailer: Mailer) -> None:
+        super().__init__(reactor, LOOK_SECONDS)
         self._reactor = reactor
         self._pool = pool
         self._mailer = mailer
-        self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self.look()))
-        self._loop.clock = reactor
-        self._looping: Deferred[Any] | None = None
-
-    def startService(self) -> None:  # noqa: N802 - Twisted's name
-        """Begin to look."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._looping = self._loop.start(LOOK_SECONDS)
-
-    def stopService(self) -> Deferred[Any] | None:  # noqa: N802 - Twisted's name
-        """Look no more; what is being sent is sent to the end."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        looping, self._looping = self._looping, None
-        if looping is not None and self._loop.running:
-            self._loop.stop()
-        return looping
 
     async def look(self) -> None:
         """Send what is due, once."""

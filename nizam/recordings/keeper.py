@@ -15,9 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg2
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from nizam import metrics
@@ -26,6 +24,7 @@ from nizam.media.library import MediaLibrary
 from nizam.media.objects import ObjectStore
 from nizam.media.wav import WavFacts
 from nizam.model.events import Event
+from nizam.ops.looking import Looking
 from nizam.recordings.erasing import erase
 from nizam.recordings.files import Place, RecordingFiles
 from nizam.store.pool import Pool, Transaction
@@ -62,7 +61,7 @@ LATER_ATTEMPTS: Final = PATIENCE_ATTEMPTS + 7 * 24
 Told = Callable[[Iterable[tuple[UUID, UUID]]], None]
 
 
-class RecordingKeeper(Service):
+class RecordingKeeper(Looking):
     """Does what is left to do with recorded files. Any number of instances may do so.
 
     `told` gets (delivery id, webhook id) of the webhook deliveries that were committed. With `move`
@@ -81,6 +80,7 @@ class RecordingKeeper(Service):
         *,
         move: bool = False,
     ) -> None:
+        super().__init__(reactor, LOOK_SECONDS)
         self._reactor = reactor
         self._pool = pool
         self._library = library
@@ -88,23 +88,7 @@ class RecordingKeeper(Service):
         self._move = objects is not None and move
         self._files = RecordingFiles(library, objects)
         self._told = told
-        self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self.look()))
-        self._loop.clock = reactor
-        self._looping: Deferred[Any] | None = None
         self._closed_at = self._moved_at = float("-inf")
-
-    def startService(self) -> None:  # noqa: N802 - Twisted's name
-        """Begin to look."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._looping = self._loop.start(LOOK_SECONDS)
-
-    def stopService(self) -> Deferred[Any] | None:  # noqa: N802 - Twisted's name
-        """Look no more; what is under way is done to the end."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        looping, self._looping = self._looping, None
-        if looping is not None and self._loop.running:
-            self._loop.stop()
-        return looping
 
     async def look(self) -> None:
         """Do what is due, once."""

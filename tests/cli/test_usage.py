@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg2
@@ -15,6 +14,7 @@ from nizam.cli.root import commands
 from nizam.client import Client
 from tests.cli.conftest import Run
 from tests.client.conftest import threaded
+from tests.database_settings import database_settings
 
 TENANT = UUID(int=7)
 _CALL = """
@@ -45,15 +45,7 @@ def injected(database: str, call: int, *, cdr: bool = True, booked: Any = ()) ->
 
 
 def reconcile(database: str, *more: str) -> Result:
-    it = urlsplit(database)
-    environment = {
-        "DB_HOST": it.hostname,
-        "DB_PORT": str(it.port or 5432),
-        "DB_DATABASE": it.path[1:],
-        "DB_USERNAME": it.username,
-        "DB_PASSWORD": it.password,
-        "DB_SSLMODE": "disable",
-    }
+    environment = database_settings(database)
     days = ("--first", "2026-11-20", "--last", "2026-11-20")
     return CliRunner().invoke(commands, ["usage", "reconcile", *days, *more], env=environment)
 

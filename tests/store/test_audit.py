@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg2
@@ -27,6 +26,7 @@ from nizam.store.store import Store
 from nizam.store.system.api_keys import create_platform_key
 from nizam.store.system.audit import forget_chain, prune_chains
 from nizam.webhooks.disabling import disable_webhook
+from tests.database_settings import database_settings
 from tests.store.conftest import WHO, Workshop
 
 ROWS = "select * from audit_logs where tenant_id = %s order by sequence"
@@ -34,15 +34,7 @@ ROWS = "select * from audit_logs where tenant_id = %s order by sequence"
 
 async def verify(database: str, *arguments: str) -> Result:
     """What `nizam audit verify` does; in a thread, since it is no part of the daemon."""
-    it = urlsplit(database)
-    environment = {
-        "DB_HOST": it.hostname,
-        "DB_PORT": str(it.port or 5432),
-        "DB_DATABASE": it.path[1:],
-        "DB_USERNAME": it.username,
-        "DB_PASSWORD": it.password,
-        "DB_SSLMODE": "disable",
-    }
+    environment = database_settings(database)
     call = ["audit", "verify", *arguments]
     return await deferToThread(CliRunner().invoke, commands, call, env=environment)
 

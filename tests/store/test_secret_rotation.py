@@ -6,7 +6,6 @@ import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -23,6 +22,7 @@ from nizam.store.pool import Pool
 from nizam.store.secret_rotation import counts, rotate
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
+from tests.database_settings import database_settings
 from tests.store.conftest import WHO, Workshop, make_tenant
 
 OLD = SecretKey("k1", bytes(range(32)))
@@ -40,14 +40,8 @@ async def turn(database: str) -> secret_rotation.Outcome:
 
 
 async def nizam(database: str, *arguments: str, keys: tuple[SecretKey, ...]) -> Result:
-    it = urlsplit(database)
     environment = {
-        "DB_HOST": it.hostname,
-        "DB_PORT": str(it.port or 5432),
-        "DB_DATABASE": it.path[1:],
-        "DB_USERNAME": it.username,
-        "DB_PASSWORD": it.password,
-        "DB_SSLMODE": "disable",
+        **database_settings(database),
         "NIZAM_SECRET_KEYS": ",".join(
             f"{key.id}:{base64.b64encode(key.key).decode()}" for key in keys
         ),
