@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg2
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from nizam import metrics
@@ -37,6 +38,10 @@ LINGER_SECONDS: Final = 0.004
 BATCH_ITEMS: Final = 500
 CAPACITY: Final = 200_000
 STORE_SECONDS: Final = 2.0
+"""How long a transaction may take before batches go to Redis."""
+MOST_STORE_SECONDS: Final = 8.0
+"""How long one may take in the end: each that took too long gives the next one twice the time, as a
+busy machine would otherwise never store anything again."""
 RETRY_SECONDS: Final = 0.25
 MOST_AT_ONCE: Final = 64
 """Spilled batches stored together: each transaction costs time, however little is in it."""
@@ -93,6 +98,7 @@ class Writer:
         self._spilled = False
         self._look_at = 0.0
         self._at_once = 1
+        self._seconds = STORE_SECONDS
         self._later: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
         self._idle_waiters: list[Deferred[None]] = []
@@ -204,6 +210,7 @@ class Writer:
                 self._log.warn("PostgreSQL is away: {error}", error=str(error))
                 await self._spill_pending()
                 return
+            self._seconds = STORE_SECONDS
             batch.safe()
 
     async def _spill_pending(self) -> None:
@@ -217,6 +224,8 @@ class Writer:
                 self._log.warn("Redis is away too: {error}", error=str(error))
                 return
             batch.safe()
+        if not len(self._pending):
+            self._pending.safe()
 
     async def _drain(self) -> bool:
         """Store what was spilled, oldest first; False when PostgreSQL does not take it.
@@ -227,14 +236,13 @@ class Writer:
             try:
                 documents = await self._spill.first(self._at_once)
                 if not documents:
+                    self._seconds = STORE_SECONDS
                     break
-                batch = await self._read(self._spill, documents)
-                try:
-                    await self._store(batch)
-                except DatabaseUnavailable:
-                    self._at_once = max(1, self._at_once // 2)
+                batch, unreadable = self._read(documents)
+                if not await self._store_spilled(batch):
                     return False
-                self._at_once = min(MOST_AT_ONCE, self._at_once * 2)
+                for document in unreadable:
+                    await self._spill.set_aside(document)
                 self._spill.done(documents)
             except KeyValueUnavailable:
                 self._look_at = self._clock.seconds() + LEFT_SECONDS
@@ -244,21 +252,39 @@ class Writer:
                 await self._spill_pending()
         return True
 
-    async def _read(self, spill: Spill, documents: Sequence[bytes]) -> Batch:
-        """All of these batches as one; what cannot be read is kept for a person to see."""
-        whole = Batch()
+    async def _store_spilled(self, batch: Batch) -> bool:
+        """Store what was spilled; False when PostgreSQL does not take it. What comes while that
+        takes long is spilled, so that nobody waits for it."""
+        spilling = LoopingCall(lambda: Deferred.fromCoroutine(self._spill_pending()))
+        spilling.clock = self._clock
+        ended = spilling.start(RETRY_SECONDS, now=False)
+        try:
+            await self._store(batch)
+        except DatabaseUnavailable:
+            self._at_once = max(1, self._at_once // 2)
+            return False
+        finally:
+            if spilling.running:
+                spilling.stop()
+            await ended
+        self._at_once = min(MOST_AT_ONCE, self._at_once * 2)
+        return True
+
+    def _read(self, documents: Sequence[bytes]) -> tuple[Batch, list[bytes]]:
+        """All of these batches as one, and those that cannot be read."""
+        whole, unreadable = Batch(), []
         for document in documents:
             try:
                 batch = decode(document)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 # Of another version, perhaps; those behind it must not wait for ever.
                 self._log.error("a batch in Redis cannot be read: {error}", error=str(error))
-                await spill.set_aside(document)
+                unreadable.append(document)
                 continue
             whole.events += batch.events
             whole.legs += batch.legs
             whole.decisions += batch.decisions
-        return whole
+        return whole, unreadable
 
     async def _store(self, batch: Batch) -> None:
         """One transaction. Raises DatabaseUnavailable; what PostgreSQL refuses is set aside.
@@ -270,8 +296,11 @@ class Writer:
             return
         try:
             result = await self._database.transaction(
-                lambda transaction: _write(transaction, batch), STORE_SECONDS
+                lambda transaction: _write(transaction, batch), self._seconds
             )
+        except DatabaseUnavailable:
+            self._seconds = min(MOST_STORE_SECONDS, 2 * self._seconds)
+            raise
         except (psycopg2.Error, TypeError, ValueError) as error:
             state = getattr(error, "pgcode", None)
             if state is not None and not state.startswith(_REFUSALS):

@@ -57,6 +57,31 @@ class Counted:
 
 
 @attrs.define
+class Slow:
+    """A database whose transactions take so many seconds; under way are those that will succeed."""
+
+    inner: Switchable
+    seconds: float
+    deadlines: list[float] = attrs.field(factory=list)
+    under_way: int = 0
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        from twisted.internet import reactor
+
+        assert deadline is not None
+        self.deadlines.append(deadline)
+        if deadline < self.seconds:
+            await deferLater(reactor, deadline)
+            raise DatabaseUnavailable("too late")
+        self.under_way += 1
+        await deferLater(reactor, self.seconds)
+        self.under_way -= 1
+        return await self.inner.transaction(work)
+
+
+@attrs.define
 class Bench:
     """A pool that can be away, Redis, and what a writer needs besides."""
 
@@ -163,6 +188,61 @@ async def test_what_waits_in_many_small_batches_is_stored_in_few_transactions(
     assert counted.transactions <= 12
 
 
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"STORE": 0.05, "MOST_STORE": 0.4, "RETRY": 0.02}.items():
+        monkeypatch.setattr(f"nizam.switch.writer.{name}_SECONDS", seconds)
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+@pytest.mark.parametrize("redis", [True, False])
+async def test_what_takes_postgresql_too_long_is_tried_with_twice_the_time_each_time(
+    bench: Bench, redis: bool
+) -> None:
+    slow = Slow(bench.database, 0.15)
+    writer = bench.writer(bench.key_value if redis else None, database=slow)
+    writer.start()
+    writer.add(events(0, 3))
+
+    async def all_there() -> bool:
+        return await bench.stored() == [0, 1, 2] and not writer.spilling
+
+    await bench.until(all_there)
+    slow.seconds = 0
+    writer.add(events(3, 1))
+    await writer.settled()
+    await writer.stop()
+    assert slow.deadlines == [0.05, 0.1, 0.2, 0.05]
+    assert await bench.stored() == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+async def test_what_comes_while_postgresql_takes_long_over_what_was_spilled_is_safe_soon(
+    bench: Bench,
+) -> None:
+    slow = Slow(bench.database, 0.35)
+    writer = bench.writer(bench.key_value, database=slow)
+    writer.start()
+    writer.add(events(0, 3))
+
+    async def storing() -> bool:
+        return slow.under_way > 0
+
+    await bench.until(storing)
+    safe: Deferred[None] = Deferred()
+    writer.add(Batch(events(3, 1).events, waiters=[safe]))
+    await safe
+    await writer.settled()
+    assert slow.under_way == 1
+    slow.seconds = 0
+
+    async def all_there() -> bool:
+        return await bench.stored() == [0, 1, 2, 3]
+
+    await bench.until(all_there)
+    await writer.stop()
+
+
 async def test_copies_of_what_waits_in_redis_are_bounded_and_nothing_is_taken_twice(
     bench: Bench,
 ) -> None:
@@ -246,6 +326,32 @@ async def test_a_batch_in_redis_that_nobody_can_read_does_not_hold_up_those_behi
     await bench.until(all_there)
     await writer.stop()
     assert await bench.key_value.lrange(REJECTED_KEY, 0, -1) == [b'{"of": "another version"}']
+
+
+async def test_a_batch_that_nobody_can_read_is_kept_once_however_often_its_neighbours_are_tried(
+    bench: Bench,
+) -> None:
+    await bench.key_value.rpush(SPILL_KEY, encode(events(0, 3)))
+    await bench.key_value.rpush(SPILL_KEY, b"unreadable")
+    await bench.key_value.rpush(SPILL_KEY, encode(events(3, 3)))
+    counted = Counted(bench.database)
+    writer = bench.writer(bench.key_value, database=counted)
+    writer._at_once = 3
+    bench.database.away = True
+    writer.start()
+
+    async def tried() -> bool:
+        return counted.transactions >= 2
+
+    await bench.until(tried)
+    bench.database.away = False
+
+    async def all_there() -> bool:
+        return await bench.stored() == list(range(6))
+
+    await bench.until(all_there)
+    await writer.stop()
+    assert await bench.key_value.lrange(REJECTED_KEY, 0, -1) == [b"unreadable"]
 
 
 async def test_what_is_left_in_redis_is_stored_when_redis_is_back_after_postgresql(
