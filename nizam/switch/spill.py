@@ -43,6 +43,8 @@ class Spill:
 
     async def append(self, document: bytes) -> None:
         """Add one; it is safe when this returns. Raises KeyValueUnavailable."""
+        # What is stored goes here too: while copies are always waiting, first() never comes to it.
+        await self._remove_stored()
         await self._key_value.rpush(SPILL_KEY, document)
         self.left = True
         self._copies.append(document)

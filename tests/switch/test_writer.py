@@ -258,6 +258,15 @@ async def test_copies_of_what_waits_in_redis_are_bounded_and_nothing_is_taken_tw
     assert await bench.key_value.llen(SPILL_KEY) == 0
 
 
+async def test_what_is_stored_leaves_redis_although_more_always_waits(bench: Bench) -> None:
+    spill = Spill(bench.key_value)
+    await spill.append(b"0")
+    for it in range(1, 5):
+        await spill.append(f"{it}".encode())
+        spill.done(await spill.first())
+        assert await bench.key_value.llen(SPILL_KEY) == 2
+
+
 async def test_a_stopping_process_leaves_in_redis_what_the_next_one_stores(bench: Bench) -> None:
     bench.database.away = True
     writer = bench.writer(bench.key_value)
