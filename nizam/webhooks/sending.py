@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -92,8 +92,8 @@ class Sender:
             self._time(turn.lane)
         if not self._stopping:
             for lane in self._lanes.take_unreserved():
-                lane.reserving = True
-                Deferred.fromCoroutine(self._reserve(lane, lane.endpoint.rate)).addErrback(
+                count, lane.reserving = lane.unreserved, True
+                Deferred.fromCoroutine(self._reserve(lane, lane.endpoint.rate, count)).addErrback(
                     lambda it: self._log.failure("no rate was reserved", it)
                 )
 
@@ -102,8 +102,7 @@ class Sender:
 
     # -- rates ----------------------------------------------------------------------------------
 
-    async def _reserve(self, lane: Lane, rate: int) -> None:
-        count = min(len(lane.waiting), max(1, rate // 4)) - len(lane.slots)
+    async def _reserve(self, lane: Lane, rate: int, count: int) -> None:
         now = self._clock.seconds()
         try:
             first = now + await self._queue.reserve(lane.endpoint.id, rate, count)
@@ -148,8 +147,10 @@ class Sender:
         timer = self._clock.callLater(SLOW_SECONDS, is_slow)
         reply: Reply | None = None
         error: str | None = None
+        authentication: Mapping[str, str] = {}
         try:
-            reply = await self._request(endpoint, turn.delivery)
+            authentication = self._authentication(endpoint)
+            reply = await self._request(endpoint, turn.delivery, authentication)
         except EgressError as problem:
             error = problem.reason
         except Exception as problem:
@@ -159,7 +160,7 @@ class Sender:
             timer.cancel()
         exchange = Exchange(began, self._clock.seconds(), reply, error)
         self._lanes.finish(turn, exchange.ended, exchange.ended - began, alive=exchange.alive)
-        hidden = self._authentication(endpoint).values()
+        hidden = authentication.values()
         self._recorder.add(conclude(endpoint, turn.delivery, exchange, self._random, hidden))
         self._turn_away(lane)
         self.go_on()
@@ -172,20 +173,22 @@ class Sender:
         if waiting:
             self._turned_away(waiting)
 
-    async def _request(self, endpoint: Endpoint, delivery: Delivery) -> Reply:
+    async def _request(
+        self, endpoint: Endpoint, delivery: Delivery, authentication: Mapping[str, str]
+    ) -> Reply:
         assert delivery.event is not None  # noqa: S101 - whoever accepted it saw to it
         body = envelope_bytes(delivery.event)
         keys = [key_of(self._secret(endpoint.id, "secret", it)) for it in endpoint.secrets]
         headers = {
             **endpoint.headers,
-            **self._authentication(endpoint),
+            **authentication,
             "Content-Type": "application/json",
             "User-Agent": f"NIZAM/{__version__}",
             **signed_headers(keys, delivery.event.id, int(self._clock.seconds()), body),
         }
         return await self._egress.post(endpoint.url, headers, body, endpoint.timeout)
 
-    def _authentication(self, endpoint: Endpoint) -> dict[str, str]:
+    def _authentication(self, endpoint: Endpoint) -> Mapping[str, str]:
         if endpoint.authentication is None:
             return {}
         name, sealed = endpoint.authentication

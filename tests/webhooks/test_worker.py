@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 import standardwebhooks
 
-from nizam.errors import KeyValueUnavailable
+from nizam.errors import InternalError, KeyValueUnavailable
 from nizam.model.events import envelope_bytes
 from nizam.model.identifiers import new_id
 from nizam.store import deliveries as tenant_deliveries
@@ -472,3 +472,29 @@ async def test_a_secret_header_is_sent_and_cut_out_of_what_is_kept_of_the_answer
     await bench.until_statuses(webhook, "succeeded")
     assert bench.receiver.received[0].headers["x-key"] == "Bearer abc-123"
     assert (await bench.attempts(webhook))[0].response_head == "you said *** and ***"
+
+
+async def test_a_secret_that_cannot_be_read_fails_the_attempt_and_leaves_nothing_behind(
+    bench: Bench,
+) -> None:
+    def reveal(_webhook_id: UUID, field: str, stored: str) -> str:
+        if field == "authentication.value":
+            raise InternalError("a stored secret needs the key '1', which is not configured")
+        return stored
+
+    webhook = await bench.add_webhook(
+        "a", authentication={"header": "X-Key"}, retry_schedule_seconds=[]
+    )
+    await bench.database.execute(
+        "update webhooks set secrets = secrets || "
+        "jsonb_build_object('authentication.value', 'sealed') where id = %s",
+        (webhook,),
+    )
+    worker = bench.worker()
+    worker._sender._reveal = reveal
+    worker.startService()
+    worker.enqueue((await bench.write(bench.event())).deliveries)
+    await bench.until_statuses(webhook, "dead")
+    (attempt,) = await bench.attempts(webhook)
+    assert attempt.error == "the request could not be made: InternalError"
+    assert bench.receiver.received == []
