@@ -13,7 +13,13 @@ from uuid import UUID
 import attrs
 from twisted.logger import Logger
 
-from nizam.errors import DatabaseUnavailable, LegalHold, MediaUnavailable, NotFound
+from nizam.errors import (
+    DatabaseUnavailable,
+    LegalHold,
+    MediaUnavailable,
+    NotFound,
+    StorageUnavailable,
+)
 from nizam.kv.interface import IKeyValue
 from nizam.media.library import MediaLibrary
 from nizam.media.objects import ObjectStore
@@ -138,6 +144,10 @@ class _TenantPurge:
     async def _objects(self) -> None:
         objects = self.task.objects
         if objects is None:
+            if await stored.owns_stored_objects(self.turn, self.tenant_id):
+                raise StorageUnavailable(
+                    "recordings of it lie in an object storage that the settings do not name"
+                )
             return
         while not self.turn.over:
             some = await objects.remove_below(objects.key(self.tenant_id, ""), FILES_AT_ONCE)

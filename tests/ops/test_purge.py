@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,13 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
-from nizam.errors import Conflict, LegalHold, MediaUnavailable, ValidationFailed
+from nizam.errors import (
+    Conflict,
+    LegalHold,
+    MediaUnavailable,
+    StorageUnavailable,
+    ValidationFailed,
+)
 from nizam.http.reply import to_json
 from nizam.http.sign_ins import SignIns
 from nizam.kv.single import SingleRedis
@@ -359,14 +365,43 @@ async def test_a_slice_and_its_count_are_there_together_or_not_at_all(
     assert receipt["counts"]["call_events"] == len(left["call_events"])
 
 
-async def test_a_tenant_whose_files_cannot_be_reached_waits_and_the_others_do_not(
-    yard: Yard, acme: Workshop, rival: Workshop, media_root: Path
-) -> None:
-    prompt = await acme.create("prompt", name="Welcome")
+async def prompt(yard: Yard, tenant: Workshop) -> str:
+    made = await tenant.create("prompt", name="Welcome")
     await yard.pool.execute(
         "update prompts set body = body || jsonb_build_object('audio', %s::jsonb) where id = %s",
-        (json.dumps(AUDIO), prompt.id),
+        (json.dumps(AUDIO), made.id),
     )
+    return "prompts"
+
+
+async def music_on_hold(yard: Yard, tenant: Workshop) -> str:
+    made = await tenant.create("music_on_hold", name="Piano")
+    await yard.pool.execute(
+        "update music_on_hold set body = body || jsonb_build_object('files', %s::jsonb)"
+        " where id = %s",
+        (json.dumps([AUDIO | {"id": str(new_id()), "name": "a.wav"}]), made.id),
+    )
+    return "music_on_hold"
+
+
+async def recording(yard: Yard, tenant: Workshop, object_key: str | None = None) -> str:
+    await yard.pool.execute(
+        "insert into recordings (tenant_id, path, started_at, told_at, core_id, sequence,"
+        " object_key, is_local) values (%s, 'a.wav', now(), now(), 'core', 1, %s, %s)",
+        (tenant.tenant_id, object_key, object_key is None),
+    )
+    return "recordings"
+
+
+@pytest.mark.parametrize("furnish", [prompt, music_on_hold, recording])
+async def test_a_tenant_whose_files_cannot_be_reached_waits_and_the_others_do_not(
+    yard: Yard,
+    acme: Workshop,
+    rival: Workshop,
+    media_root: Path,
+    furnish: Callable[[Yard, Workshop], Awaitable[str]],
+) -> None:
+    table = await furnish(yard, acme)
     for tenant in (acme, rival):
         await yard.terminate(tenant)
     await deferToThread(media_root.rmdir)
@@ -374,10 +409,23 @@ async def test_a_tenant_whose_files_cannot_be_reached_waits_and_the_others_do_no
         await yard.run()
     assert await yard.receipt(acme) is None
     assert await yard.receipt(rival) is not None
-    assert await yard.pool.query("select count(*) from prompts") == [(1,)]
+    assert len((await rows_of(yard.pool, acme.tenant_id))[table]) == 1
     await deferToThread(media_root.mkdir)
     await yard.run()
     assert await yard.receipt(acme) is not None
+
+
+async def test_recordings_in_an_object_storage_that_nobody_names_any_more_are_not_forgotten(
+    yard: Yard, acme: Workshop, rival: Workshop
+) -> None:
+    await recording(yard, acme, object_key="acme/a.wav")
+    for tenant in (acme, rival):
+        await yard.terminate(tenant)
+    with pytest.raises(StorageUnavailable):
+        await yard.run()
+    assert await yard.receipt(acme) is None
+    assert await yard.receipt(rival) is not None
+    assert len((await rows_of(yard.pool, acme.tenant_id))["recordings"]) == 1
 
 
 # -- afterwards -----------------------------------------------------------------------------------

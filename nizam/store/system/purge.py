@@ -69,6 +69,11 @@ set purged_at = %(purged_at)s, purged_by = %(purged_by)s, counts = %(counts)s,
     audit_head = %(audit_head)s, hash = %(hash)s
 where id = %(id)s
 """
+_IN_FIELD = "tenant_id = %(tenant)s and coalesce(body ->> %(field)s, '[]') <> '[]' limit 1"
+_LOCAL_RECORDING = "select from recordings where tenant_id = %(tenant)s and is_local limit 1"
+_STORED_RECORDING = (
+    "select from recordings where tenant_id = %(tenant)s and object_key is not null limit 1"
+)
 _STRAYS = """
 select tenant_id from purge_receipts r
 where purged_at is not null and exists (select from {table} it where it.tenant_id = r.tenant_id)
@@ -120,17 +125,22 @@ async def remove_rows(database: Queries, leaf: str, tenant_id: UUID) -> int:
 
 
 async def owns_files(database: Queries, tenant_id: UUID) -> bool:
-    """Whether the tenant has objects with files in the media root."""
-    for it in resources().values():
-        if it.scope == "tenant" and "audio" in it.body.model_fields:
-            rows = await database.query(
-                f"select from {it.table} where tenant_id = %s "
-                "and body ->> 'audio' is not null limit 1",
-                (tenant_id,),
-            )
-            if rows:
-                return True
+    """Whether the tenant has objects or recordings with files in the media root."""
+    held = [
+        (f"select from {it.table} where {_IN_FIELD}", {"tenant": tenant_id, "field": field})
+        for it in resources().values()
+        for field in ("audio", "files")
+        if it.scope == "tenant" and field in it.body.model_fields
+    ]
+    for sql, args in [*held, (_LOCAL_RECORDING, {"tenant": tenant_id})]:
+        if await database.query(sql, args):
+            return True
     return False
+
+
+async def owns_stored_objects(database: Queries, tenant_id: UUID) -> bool:
+    """Whether the tenant has recordings with files in the object storage."""
+    return bool(await database.query(_STORED_RECORDING, {"tenant": tenant_id}))
 
 
 async def members(database: Queries, tenant_id: UUID) -> list[tuple[UUID, bool]]:
