@@ -135,9 +135,7 @@ class Replays:
                 )
                 total = len(queued)
             else:
-                if await replays.under_way(unit.transaction, call.id()):
-                    raise Conflict("a replay of this webhook is under way: wait, or cancel it")
-                replay_id, total, pairs = await replays.begin(
+                begun = await replays.begin(
                     unit.transaction,
                     call.tenant,
                     call.id(),
@@ -146,6 +144,9 @@ class Replays:
                     statuses=wanted.statuses,
                     rate=wanted.rate_per_second,
                 )
+                if begun is None:
+                    raise Conflict("a replay of this webhook is under way: wait, or cancel it")
+                replay_id, total, pairs = begun
                 queued += pairs
             unit.note("replayed", "webhook", call.id(), after={**asked, "deliveries": total})
             return Reply({"deliveries": total, "replay_id": replay_id}, 202)

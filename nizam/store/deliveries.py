@@ -20,10 +20,11 @@ AT_ONCE = 1000
 
 Pairs = list[tuple[UUID, UUID]]
 
-_PENDING = """
+PENDING = """
     status = 'pending', next_attempt_at = null, claimed_by = null, last_error = null,
     schedule_offset = attempt_count, updated_at = now()
 """
+"""What is set of an ended delivery that is sent again, with a whole new schedule."""
 _PAST = "d.status in ('succeeded', 'dead')"
 
 
@@ -71,7 +72,7 @@ async def redispatch(database: Queries, event_id: str, occurred_at: datetime) ->
         "with inserted as (select id, occurred_at, type, tenant_id, call_id, data"  # noqa: S608
         " from call_events where id = %(event)s and occurred_at = %(at)s"
         f"), added as ({MATCH_DELIVERIES}), again as ("
-        f" update webhook_deliveries d set {_PENDING}"
+        f" update webhook_deliveries d set {PENDING}"
         f" where d.event_id = %(event)s and {_PAST} and exists ("
         " select from webhooks w where w.id = d.webhook_id and w.enabled"
         " and w.status <> 'disabled')"

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import attrs
 
-from nizam.store.deliveries import Pairs
+from nizam.store.deliveries import PENDING, Pairs
 from nizam.store.system.deliveries import Queries
 
 Ended = Literal["dead", "succeeded"]
@@ -22,10 +22,6 @@ Ended = Literal["dead", "succeeded"]
 COUNTED: Final = 1_000_000
 """How far deliveries are counted before they are replayed."""
 
-_PENDING = """
-    status = 'pending', next_attempt_at = null, claimed_by = null, last_error = null,
-    schedule_offset = attempt_count, updated_at = now()
-"""
 # Written out, so that the planner sees that the index of the dead ones will do.
 _STATUS = {
     ("dead",): "d.status = 'dead'",
@@ -45,6 +41,7 @@ with counted as (
 insert into webhook_replays
     (tenant_id, webhook_id, statuses, since, until, rate_per_second, total)
 select %(tenant)s, %(webhook)s, %(statuses)s, %(since)s, %(until)s, %(rate)s, total from counted
+on conflict (webhook_id) where status = 'running' do nothing
 returning id, total
 """
 _SLICE = """
@@ -109,7 +106,7 @@ async def replay_these(
 ) -> Pairs:
     """Send these deliveries again, those that have ended, with a whole new schedule."""
     rows = await database.query(
-        f"update webhook_deliveries d set {_PENDING}"  # noqa: S608 - our own text
+        f"update webhook_deliveries d set {PENDING}"  # noqa: S608 - our own text
         f" where d.webhook_id = %(webhook)s and {_status(statuses)}"
         " and d.id = any(%(ids)s::uuid[]) returning d.id, d.webhook_id",
         {"webhook": webhook_id, "ids": list(ids)},
@@ -126,23 +123,17 @@ async def begin(
     until: datetime,
     statuses: Sequence[Ended],
     rate: int,
-) -> tuple[UUID, int, Pairs]:
+) -> tuple[UUID, int, Pairs] | None:
     """Begin a replay and make its first slice pending: its id, of how many deliveries it is, and
-    the slice. Raises a unique violation while another of the webhook is under way."""
+    the slice. None while another of the webhook is under way."""
     wanted = Replay(UUID(int=0), tenant_id, webhook_id, statuses, since, until, rate)
     rows = await database.query(
         _BEGIN.format(of_replay=_of(statuses), counted=COUNTED), wanted.arguments
     )
+    if not rows:
+        return None
     begun = attrs.evolve(wanted, id=rows[0][0])
     return begun.id, int(rows[0][1]), await _go_on(database, begun)
-
-
-async def under_way(database: Queries, webhook_id: UUID) -> bool:
-    """Whether a replay of the webhook is under way."""
-    rows = await database.query(
-        "select from webhook_replays where webhook_id = %s and status = 'running'", (webhook_id,)
-    )
-    return bool(rows)
 
 
 async def cancel(database: Queries, webhook_id: UUID) -> bool:
@@ -183,7 +174,7 @@ async def go_on(database: Queries, it: Replay) -> Pairs:
 
 async def _go_on(database: Queries, it: Replay) -> Pairs:
     status = _status(it.statuses)
-    sql = _SLICE.format(of_replay=_of(it.statuses), status=status, pending=_PENDING)
+    sql = _SLICE.format(of_replay=_of(it.statuses), status=status, pending=PENDING)
     rows = await database.query(sql, {**it.arguments, "most": it.rate})
     moved = [(row[0], row[1]) for row in rows if row[0] is not None]
     last = rows[-1][2:] if rows else (None, None)

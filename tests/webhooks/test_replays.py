@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from nizam.store import deliveries, replays
 from nizam.store.replays import Ended
+from nizam.store.system.deliveries import Queries
 from nizam.webhooks import replaying
 from tests.webhooks.conftest import Bench
 
@@ -33,8 +36,20 @@ async def begin(
     bench: Bench, webhook: UUID, statuses: tuple[Ended, ...] = ("dead",), rate: int = 2
 ) -> list[UUID]:
     """Begin a replay of all; what its first slice made pending."""
-    _, _, pairs = await replays.begin(
-        bench.database,
+    begun = await asked(bench.database, bench, webhook, statuses, rate)
+    assert begun is not None
+    return [it[0] for it in begun[2]]
+
+
+def asked(
+    database: Queries,
+    bench: Bench,
+    webhook: UUID,
+    statuses: tuple[Ended, ...] = ("dead",),
+    rate: int = 2,
+) -> Awaitable[tuple[UUID, int, deliveries.Pairs] | None]:
+    return replays.begin(
+        database,
         bench.tenant_id,
         webhook,
         since=None,
@@ -42,7 +57,6 @@ async def begin(
         statuses=statuses,
         rate=rate,
     )
-    return [it[0] for it in pairs]
 
 
 async def go_on(bench: Bench) -> list[UUID]:
@@ -95,7 +109,7 @@ async def test_a_replay_of_a_time_takes_what_was_made_then(
     bench: Bench, since: int | None, until: int | None, which: list[int]
 ) -> None:
     webhook, ids = await ended(bench, "dead", "dead", "dead")
-    _, total, pairs = await replays.begin(
+    begun = await replays.begin(
         bench.database,
         bench.tenant_id,
         webhook,
@@ -104,6 +118,8 @@ async def test_a_replay_of_a_time_takes_what_was_made_then(
         statuses=["dead"],
         rate=10,
     )
+    assert begun is not None
+    _, total, pairs = begun
     assert ([it[0] for it in pairs], total) == ([ids[it] for it in which], len(which))
 
 
@@ -123,11 +139,22 @@ async def test_a_replay_of_a_paused_webhook_waits_and_of_a_disabled_one_ends(
 async def test_a_cancelled_replay_goes_no_further(bench: Bench) -> None:
     webhook, _ = await ended(bench, "dead", "dead", "dead")
     await begin(bench, webhook)
-    assert await replays.under_way(bench.database, webhook)
+    assert await asked(bench.database, bench, webhook) is None
     assert await replays.cancel(bench.database, webhook)
     assert not await replays.cancel(bench.database, webhook)
     assert await go_on(bench) == []
     assert await progress(bench) == ("cancelled", 2, 3)
+
+
+async def test_of_two_replays_that_two_instances_begin_at_once_one_is_begun(bench: Bench) -> None:
+    webhook, _ = await ended(bench, "dead", "dead", "dead")
+    both = [
+        Deferred.fromCoroutine(bench.database.transaction(lambda it: asked(it, bench, webhook)))
+        for _ in range(2)
+    ]
+    begun = [await it for it in both]
+    assert [it is None for it in begun].count(True) == 1
+    assert await progress(bench) == ("running", 2, 3)
 
 
 async def test_two_workers_send_a_replay_once_at_its_rate(
