@@ -26,7 +26,8 @@ from uuid import uuid4
 import attrs
 import psycopg2
 
-from benchmarks.http_load import Connection, MakeAsk, cpu_seconds, paced, saturate, server
+from benchmarks.http_load import Connection, MakeAsk, paced, saturate
+from benchmarks.processes import cpu_seconds, server
 from benchmarks.report import REPOSITORY, Report, Row, median, percentile
 from nizam.embedded.process import free_port
 

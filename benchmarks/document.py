@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from twisted.internet.task import LoopingCall, deferLater, react
@@ -107,8 +106,7 @@ async def measure(reactor: Any, dsn: str, redis: PrivateRedis, count: int) -> re
     found = report.Report("document")
     pool = Pool(reactor, dsn, 4, "benchmark")
     await pool.start()
-    parts = urlsplit(redis.url())
-    key_value = SingleRedis(reactor, str(parts.hostname), int(parts.port or 0), parts.password)
+    key_value = SingleRedis(reactor, redis.host, redis.port, redis.password)
     await key_value.start()
     snapshot = Snapshot()
     follower = SnapshotService(reactor, pool, key_value, snapshot)

@@ -6,17 +6,11 @@ falls behind is not spared (no coordinated omission).
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import count
-from pathlib import Path
-
-from benchmarks.report import REPOSITORY
 
 Ask = Callable[[bytes], bytes]
 """Sends one whole request; the body of the answer."""
@@ -92,26 +86,6 @@ def paced(
     _together(work, connections)
     assert len(samples) == int(rate * seconds), "a connection failed"
     return samples
-
-
-def cpu_seconds(pid: int) -> float:
-    """The processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def server(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that says `ready` once it serves."""
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n", "the server did not start"
-        time.sleep(0.3)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _together(work: Callable[[], None], amount: int) -> None:

@@ -46,8 +46,6 @@ class Bench:
 
     async def start(self, dsn: str, redis: PrivateRedis) -> None:
         """Connect everything."""
-        from urllib.parse import urlsplit
-
         from twisted.internet.endpoints import TCP4ClientEndpoint
 
         from nizam.esl.link import EslLink
@@ -74,8 +72,7 @@ class Bench:
         async def no_deliveries(_deliveries: Any) -> None:
             return
 
-        url = urlsplit(redis.url())
-        self.key_value = SingleRedis(self.reactor, url.hostname or "", url.port or 0, url.password)
+        self.key_value = SingleRedis(self.reactor, redis.host, redis.port, redis.password)
         await self.key_value.start()
         self.pool = Pool(self.reactor, dsn, 4, "benchmark")
         await self.pool.start()

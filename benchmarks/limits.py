@@ -18,7 +18,8 @@ import tempfile
 from pathlib import Path
 from uuid import UUID
 
-from benchmarks.http_load import paced, saturate, server
+from benchmarks.http_load import paced, saturate
+from benchmarks.processes import server
 from benchmarks.report import Report, Row, median, percentile
 from benchmarks.xml_lookup import EXTENSIONS, ROUNDS, asking, requests
 from nizam.embedded.process import free_port

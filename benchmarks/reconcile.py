@@ -21,6 +21,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
 from benchmarks.report import Report, Row, median
@@ -103,8 +104,6 @@ def serve(channels: int) -> None:
         print(switch.esl_port, flush=True)
         threading.Thread(target=read, daemon=True).start()
 
-    from twisted.internet.defer import Deferred
-
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(begin()))
     reactor.run()
 
@@ -113,8 +112,6 @@ async def measure(
     reactor: Any, source: Any, dsn: str, redis: PrivateRedis, channels: int
 ) -> dict[str, list[float]]:
     """Seconds of each round: of new calls, and of those that have ended."""
-    from urllib.parse import urlsplit
-
     from nizam.kv.single import SingleRedis
     from nizam.store.pool import Pool
     from nizam.switch.channel_index import ChannelIndex
@@ -126,8 +123,7 @@ async def measure(
     async def nothing(_deliveries: Any) -> None:
         return
 
-    url = urlsplit(redis.url())
-    key_value = SingleRedis(reactor, url.hostname or "", url.port or 0, url.password)
+    key_value = SingleRedis(reactor, redis.host, redis.port, redis.password)
     await key_value.start()
     pool = Pool(reactor, dsn, 4, "benchmark")
     await pool.start()
@@ -211,7 +207,7 @@ def main() -> None:
             found.update(await measure(reactor, source, dsn, redis, options.channels))
 
         try:
-            react(lambda reactor: _deferred(run(reactor)), ())
+            react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
         except SystemExit as ended:
             if ended.code:
                 raise
@@ -225,12 +221,6 @@ def main() -> None:
             Row(what, median(seconds), "s", seconds, must=MUST, aim=AIM, lower_is_better=True)
         )
     report.publish()
-
-
-def _deferred(work: Any) -> Any:
-    from twisted.internet.defer import Deferred
-
-    return Deferred.fromCoroutine(work)
 
 
 if __name__ == "__main__":

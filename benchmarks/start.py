@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.report import REPOSITORY, Report, Row, median
+from benchmarks.processes import DAEMON, environment, resident_megabytes
+from benchmarks.report import Report, Row, median
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
@@ -38,21 +37,7 @@ def main() -> None:
         upgrade(postgres.dsn())
         for _ in range(arguments.starts):
             port = free_port()
-            environment = os.environ | {
-                "DB_HOST": postgres.host,
-                "DB_PORT": str(postgres.port),
-                "DB_DATABASE": postgres.database,
-                "DB_USERNAME": postgres.username,
-                "DB_PASSWORD": postgres.password,
-                "REDIS_HOST": redis.host,
-                "REDIS_PORT": str(redis.port),
-                "REDIS_PASSWORD": redis.password,
-                "NIZAM_HTTP_HOST": "127.0.0.1",
-                "NIZAM_HTTP_PORT": str(port),
-                "NIZAM_STATE_DIRECTORY": folder,
-                "PYTHONPATH": str(REPOSITORY),
-            }
-            taken, memory = _start(environment, port)
+            taken, memory = _start(environment(postgres, redis, Path(folder), port), port)
             seconds.append(taken)
             megabytes.append(memory)
     report.add(
@@ -80,19 +65,12 @@ def main() -> None:
     report.publish()
 
 
-def _start(environment: Mapping[str, str], port: int) -> tuple[float, float]:
+def _start(settings: Mapping[str, str], port: int) -> tuple[float, float]:
     """Seconds to ready, and resident megabytes two seconds after that."""
     began = time.monotonic()
     daemon = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from twisted.scripts.twistd import run; run()",
-            "--nodaemon",
-            "--pidfile=",
-            "nizam",
-        ],
-        env=environment,
+        DAEMON,
+        env=settings,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -103,9 +81,7 @@ def _start(environment: Mapping[str, str], port: int) -> tuple[float, float]:
             time.sleep(0.01)
         taken = time.monotonic() - began
         time.sleep(SETTLE_SECONDS)
-        status = Path(f"/proc/{daemon.pid}/status").read_text()
-        resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-        return taken, int(resident.split()[1]) / 1024
+        return taken, resident_megabytes(daemon.pid)
     finally:
         daemon.terminate()
         daemon.wait(30)

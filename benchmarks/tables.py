@@ -10,11 +10,11 @@ show. The longest time that its thread belonged to something else is that betwee
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg2
 from twisted.internet.defer import Deferred
@@ -23,6 +23,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from benchmarks import report
 from benchmarks.document import Stalls
+from benchmarks.processes import resident_megabytes
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
 from nizam.settings import SecretKey, load
@@ -35,12 +36,6 @@ select gen_random_uuid(), date_trunc('month', now()) + it * interval '1 second',
     '+4930' || it, '+12025550101', 1000, 900, 'answered', 'NORMAL_CLEARING', 'caller', 'both', 4.4
 from generate_series(1, %s) it
 """
-
-
-def resident_kib() -> int:
-    """The memory of this process now."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 async def measure(
@@ -66,8 +61,7 @@ async def measure(
     found = report.Report("tables")
     pool = Pool(reactor, dsn, 4, "benchmark")
     await pool.start()
-    parts = urlsplit(redis.url())
-    key_value = SingleRedis(reactor, str(parts.hostname), int(parts.port or 0), parts.password)
+    key_value = SingleRedis(reactor, redis.host, redis.port, redis.password)
     await key_value.start()
     store = Store(pool, (), SecretBox([SecretKey("k1", bytes(32))]))
     api = Api.over(
@@ -93,7 +87,7 @@ async def measure(
     stalls = Stalls(reactor)
 
     async def asked(what: str, rows: int, *options: str, must: float) -> None:
-        before, began = resident_kib(), time.perf_counter()
+        before, began = resident_megabytes(os.getpid()), time.perf_counter()
         stalls.start()
         out, err, status = await getProcessOutputAndValue(  # type: ignore[no-untyped-call]
             "curl", ("-sS", "--fail", "-H", f"Authorization: Bearer {key}", *options)
@@ -102,7 +96,7 @@ async def measure(
         if status:
             raise RuntimeError(err.decode() + out.decode())
         seconds = time.perf_counter() - began
-        more = (resident_kib() - before) / 1024
+        more = resident_megabytes(os.getpid()) - before
         found.add(report.Row(f"{what}: rows", rows / seconds, "/s"))
         found.add(report.Row(f"{what}: more memory", more, "MiB", must=must, lower_is_better=True))
         for row in stalls.rows(what):

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from twisted.internet.defer import Deferred
@@ -64,10 +63,7 @@ class Bench:
         from nizam.webhooks.queue import DeliveryQueue
         from nizam.webhooks.worker import WebhookWorker
 
-        parts = urlsplit(redis.url())
-        assert parts.hostname
-        assert parts.port
-        self.key_value = SingleRedis(self.reactor, parts.hostname, parts.port, parts.password)
+        self.key_value = SingleRedis(self.reactor, redis.host, redis.port, redis.password)
         self.database = Pool(self.reactor, dsn, 8, "benchmark")
         await self.database.start()
         await self.key_value.start()

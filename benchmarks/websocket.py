@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from twisted.internet.defer import Deferred
@@ -32,6 +31,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater, react
 
 from benchmarks import report
+from benchmarks.processes import DAEMON, cpu_seconds, environment, resident_megabytes
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
@@ -41,7 +41,6 @@ from nizam.store.migrate import upgrade
 
 _DUE = re.compile(rb'"due":([0-9.]+)')
 _AT_ONCE = 50
-SERVER = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 _FILLER = "x" * 350
 """An event of a call has about so much."""
 
@@ -184,45 +183,6 @@ class _Child:
         self.process.wait()
 
 
-def cpu_seconds(pid: int) -> float:
-    """What the process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_megabytes(pid: int) -> float:
-    """Its memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+)", status)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
-def environment(dsn: str, redis_url: str, folder: Path, port: int) -> dict[str, str]:
-    """The settings of the server."""
-    sql, redis = urlsplit(dsn), urlsplit(redis_url)
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(report.REPOSITORY),
-        "APP_ENV": "development",
-        "LOG_LEVEL": "warning",
-        "DB_HOST": sql.hostname or "",
-        "DB_PORT": str(sql.port),
-        "DB_DATABASE": sql.path[1:],
-        "DB_USERNAME": sql.username or "",
-        "DB_PASSWORD": unquote(sql.password or ""),
-        "REDIS_HOST": redis.hostname or "",
-        "REDIS_PORT": str(redis.port),
-        "REDIS_PASSWORD": unquote(redis.password or ""),
-        "NIZAM_ROLES": "api,realtime",
-        "NIZAM_HTTP_HOST": "127.0.0.1",
-        "NIZAM_HTTP_PORT": str(port),
-        "NIZAM_STATE_DIRECTORY": str(folder),
-        "NIZAM_MEDIA_ROOT": str(folder),
-        "NIZAM_SECRET_KEYS": f"bench:{base64.b64encode(bytes(32)).decode()}",
-    }
-
-
 async def ready(reactor: Any, port: int) -> None:
     """Wait until the server is."""
     import treq
@@ -248,8 +208,7 @@ async def measure_ours(
     from nizam.store.pool import Pool
     from nizam.store.system.events import write_events
 
-    parts = urlsplit(redis.url())
-    key_value = SingleRedis(reactor, str(parts.hostname), int(parts.port or 0), parts.password)
+    key_value = SingleRedis(reactor, redis.host, redis.port, redis.password)
     pool, bell = Pool(reactor, dsn, 2, "benchmark"), Bell(reactor, key_value)
     await pool.start()
     await key_value.start()
@@ -293,7 +252,7 @@ async def run(reactor: Any, options: argparse.Namespace) -> Mapping[str, Any]:
         PrivatePostgres(folder / "postgres") as postgres,
         PrivateRedis(folder / "redis") as redis,
     ):
-        dsn = postgres.dsn("postgres")
+        dsn = postgres.dsn()
         upgrade(dsn)
         pool = Pool(reactor, dsn, 1, "benchmark")
         await pool.start()
@@ -302,8 +261,15 @@ async def run(reactor: Any, options: argparse.Namespace) -> Mapping[str, Any]:
         port = free_port()
         with (folder / "nizam.log").open("wb") as log:
             server = subprocess.Popen(  # noqa: ASYNC220 - nothing else happens yet
-                [*SERVER, "--nodaemon", "--pidfile=", "nizam"],
-                env=environment(dsn, redis.url(), folder, port),
+                DAEMON,
+                env=environment(postgres, redis, folder, port)
+                | {
+                    "APP_ENV": "development",
+                    "LOG_LEVEL": "warning",
+                    "NIZAM_ROLES": "api,realtime",
+                    "NIZAM_MEDIA_ROOT": str(folder),
+                    "NIZAM_SECRET_KEYS": f"bench:{base64.b64encode(bytes(32)).decode()}",
+                },
                 cwd=folder,
                 stdout=log,
                 stderr=log,

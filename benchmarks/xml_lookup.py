@@ -31,7 +31,8 @@ from uuid import UUID, uuid5
 import psycopg2
 from psycopg2.extras import execute_values
 
-from benchmarks.http_load import MakeAsk, paced, saturate, server
+from benchmarks.http_load import MakeAsk, paced, saturate
+from benchmarks.processes import resident_megabytes, server
 from benchmarks.report import Report, Row, median, percentile
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import free_port
@@ -176,12 +177,6 @@ def _fill(dsn: str, tenants: int) -> None:
     connection.close()
 
 
-def resident_megabytes(process: subprocess.Popen[bytes]) -> float:
-    """The resident set of a process."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description="FreeSWITCH's lookups against their peers")
@@ -208,13 +203,13 @@ def main() -> None:
         small = one_after_another(nizam_port, asked, options.seconds)
         peer_latencies = paced(asking(peer_port), asked, RATE, options.seconds)
         with twisted_server("nizam", 1000) as (large_port, process):
-            empty = resident_megabytes(process)
+            empty = resident_megabytes(process.pid)
             many = requests(1000, 8000)
             one_after_another(large_port, many, 1.0)
             large = one_after_another(large_port, many, options.seconds)
             small += one_after_another(nizam_port, asked, options.seconds)
             large += one_after_another(large_port, many, options.seconds)
-            megabytes = resident_megabytes(process)
+            megabytes = resident_megabytes(process.pid)
     rate = median(ours)
     report.add(
         Row(
