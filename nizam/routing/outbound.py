@@ -139,18 +139,18 @@ def find_way(routing: Routing, dialled: str, *, counted: bool = True) -> WayOut 
         if not _open(routing, entry):
             continue
         target = _Target(dialled, e164 if pattern.startswith("+") else None)
-        if not _may(routing, entry, target):
+        public, rewritten = _costs(routing, route, target)
+        if not _may(routing, entry, public, rewritten):
             barred = True
             continue
-        if counted and not is_let_out(routing, *_costs(routing, route, target)):
+        if counted and not is_let_out(routing, public, rewritten):
             return Barred()
         gateways = _gateways(routing, entry)
         if gateways:
             roomy = with_room(routing, entry, gateways) if counted else gateways
             if roomy:
                 carriers = tuple(Carrier(it, _number(routing, route, it, target)) for it in roomy)
-                costs = _costs(routing, route, target)[0]
-                return WayOut(entry, choose(routing, route), carriers, costs)
+                return WayOut(entry, choose(routing, route), carriers, public)
             full = True
             continue
         routing.note("outbound", "failed", f"route {route.name} has no gateway in use", entry)
@@ -204,7 +204,7 @@ def _number(
     return f"{gateway.body.prefix}{text.removeprefix('+')}" if gateway.body.prefix else text
 
 
-def _may(routing: Routing, entry: Entry[OutboundRoute], target: _Target) -> bool:
+def _may(routing: Routing, entry: Entry[OutboundRoute], e164: str | None, rewritten: str) -> bool:
     """Whether the caller's toll class and the tenant's dialling policy allow the call."""
     route, rights = entry.body, routing.rights
     if rights.toll_class is None:
@@ -214,9 +214,8 @@ def _may(routing: Routing, entry: Entry[OutboundRoute], target: _Target) -> bool
         detail = f"{rights.words} has class {rights.toll_class}, the route takes {route.toll_class}"
         routing.note("toll_class", "denied", detail, entry)
         return False
-    e164, rewritten = _costs(routing, route, target)
-    country = routing.tenant.country
-    allowed, why = judge(routing.tenant.dialling, e164, rewritten, country)
+    tenant = routing.tenant
+    allowed, why = judge(tenant.dialling, e164, rewritten, tenant.country)
     routing.note("dialling_policy", "matched" if allowed else "denied", why, entry)
     return allowed
 
