@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -29,11 +29,11 @@ from nizam.slices import give_way, in_slices
 from nizam.store.listener import NotificationListener
 from nizam.store.pool import Pool
 from nizam.store.system import snapshots as stored
+from nizam.switch.copy_keeper import CopyKeeper
 from nizam.switch.snapshot_copy import SnapshotCopy
 
 POLL_SECONDS = 1.0
 HOLD_SECONDS = 5.0
-COPY_CHECK_SECONDS = 10.0
 _PATCHED_ROWS = 200
 """A larger change is written to the copy with everything else, beside the following."""
 CHANNEL = "nizam_changes"
@@ -67,7 +67,6 @@ class SnapshotService(Service):
     ) -> None:
         self._clock = clock
         self._pool = pool
-        self._copy = SnapshotCopy(key_value, clock)
         self._snapshot = snapshot
         self._poll_seconds = poll_seconds
         self._wall_clock = wall_clock
@@ -85,9 +84,7 @@ class SnapshotService(Service):
         self._waiting: list[Deferred[None]] = []
         self._timer: Any = None
         self._finished: Deferred[None] | None = None
-        self._copy_dirty = True
-        self._copy_checked_at: float | None = None
-        self._copying: Deferred[None] | None = None
+        self.copy = CopyKeeper(clock, SnapshotCopy(key_value, clock), snapshot, self._revisions)
         self._reported: str | None = None
 
     # -- what others see ------------------------------------------------------------------------
@@ -131,6 +128,7 @@ class SnapshotService(Service):
         """Load, then follow."""
         super().startService()  # type: ignore[no-untyped-call]
         SNAPSHOT_AGE_SECONDS.set_function(lambda: self.age_seconds)
+        self.copy.start()
         self._listener.start()
         self._finished = Deferred.fromCoroutine(self._run())
 
@@ -145,8 +143,7 @@ class SnapshotService(Service):
         finished, self._finished = self._finished, None
         if finished is not None:
             await finished
-        if self._copying is not None:
-            await self._copying
+        await self.copy.stop()
 
     async def _run(self) -> None:
         while self.running:
@@ -177,7 +174,7 @@ class SnapshotService(Service):
         await self._follow()
         self._current_at = asked_at
         self._report(None)
-        self._keep_copy()
+        self.copy.check(asked_at)
 
     # -- loading --------------------------------------------------------------------------------
 
@@ -201,7 +198,7 @@ class SnapshotService(Service):
         self._held = revisions
         self._platform_revision = state.platform_revision
         self._loaded = self._ready = True
-        self._copy_dirty = True
+        self.copy.lacks_something()
         self._tell_of_platform(platform, gone)
 
     async def _fall_back(self) -> None:
@@ -209,8 +206,7 @@ class SnapshotService(Service):
         if self._ready:
             return
         try:
-            owners = await self._copy.load()
-            current_at = await self._copy.current_at()
+            owners, current_at = await self.copy.load()
         except KeyValueUnavailable as error:
             self._report(f"neither PostgreSQL nor the copy in Redis: {error}")
             return
@@ -237,6 +233,11 @@ class SnapshotService(Service):
         self._tell([it for it in told if it[0] != "tenant"])
 
     # -- following ------------------------------------------------------------------------------
+
+    def _revisions(self) -> Mapping[UUID | None, int]:
+        """Up to where the changes of each owner, the platform as None, are held."""
+        platform: dict[UUID | None, int] = {None: self._platform_revision}
+        return platform | self._held
 
     async def _follow(self) -> None:
         state = await stored.state(self._pool)
@@ -283,7 +284,7 @@ class SnapshotService(Service):
         revision, rows = found
         await in_slices(self._clock, self._snapshot.replace_tenant(tenant_id, rows, revision))
         self._held[tenant_id] = revision
-        self._copy_dirty = True
+        self.copy.lacks_something()
         self._tell([(row.resource, tenant_id, row.id, "reloaded") for row in rows])
 
     async def _apply(
@@ -310,10 +311,9 @@ class SnapshotService(Service):
             await in_slices(self._clock, work)
         self._tell([(it.resource, owner, it.id, it.operation) for it in last.values()])
         if len(last) <= _PATCHED_ROWS:
-            await self._patch_copy(owner, before, after, rows, removed)
+            await self.copy.patch(owner, before, after, rows, removed)
         else:
-            self._copy_dirty = True
-            self._copy_checked_at = None
+            self.copy.lacks_something(at_once=True)
 
     def _take_in(self, rows: list[Row], removed: list[tuple[str, UUID]]) -> None:
         """A change of the platform's own objects, which are few, and tenants that are gone."""
@@ -325,7 +325,7 @@ class SnapshotService(Service):
     async def _drop(self, tenant_id: UUID) -> None:
         self._snapshot.remove("tenant", None, tenant_id)
         self._held.pop(tenant_id, None)
-        self._copy_dirty = True
+        self.copy.lacks_something()
         self._tell([("tenant", tenant_id, tenant_id, "deleted")])
 
     def _tell(self, changed: list[Changed]) -> None:
@@ -334,74 +334,6 @@ class SnapshotService(Service):
                 listener(changed)
             except Exception:
                 self._log.failure("a listener to changes failed")
-
-    # -- the copy in Redis ----------------------------------------------------------------------
-
-    async def _patch_copy(
-        self,
-        owner: UUID | None,
-        before: int,
-        after: int,
-        rows: list[Row],
-        removed: list[tuple[str, UUID]],
-    ) -> None:
-        try:
-            if not await self._copy.patch(owner, before, after, rows, removed):
-                self._copy_dirty = True
-                self._copy_checked_at = None
-        except KeyValueUnavailable:
-            self._copy_dirty = True
-
-    def _keep_copy(self) -> None:
-        """Every few seconds, beside the following of changes, see to the copy."""
-        now = self._clock.seconds()
-        if self._copying is not None or (
-            self._copy_checked_at is not None and now - self._copy_checked_at < COPY_CHECK_SECONDS
-        ):
-            return
-        self._copy_checked_at = now
-
-        async def copy() -> None:
-            try:
-                await self._mend_copy()
-            except KeyValueUnavailable as error:
-                self._copy_dirty = True
-                self._log.warn("writing the copy in Redis: {error}", error=str(error))
-            except Exception:
-                self._copy_dirty = True
-                self._log.failure("while writing the copy in Redis")
-            finally:
-                self._copying = None
-
-        copying: Deferred[None] = Deferred()
-        self._copying = copying
-        Deferred.fromCoroutine(copy()).addCallback(copying.callback)
-
-    async def _mend_copy(self) -> None:
-        """Write what the copy lacks, and note until when it is current."""
-        current_at = self._current_at
-        if self._copy_dirty:
-            self._copy_dirty = False
-            await self._write_stale()
-        if current_at is not None and not self._copy_dirty:
-            await self._copy.note_current(current_at)
-
-    async def _write_stale(self) -> None:
-        wanted: dict[UUID | None, int] = {None: self._platform_revision}
-        for tenant_id, revision in self._held.items():
-            wanted[tenant_id] = revision
-        for owner, revision in wanted.items():
-            if not self.running:
-                self._copy_dirty = True
-                return
-            if await self._copy.revision(owner) != revision and not await self._copy.replace(
-                owner, revision, self._snapshot.rows_of(owner)
-            ):
-                self._copy_dirty = True
-        for owner in await self._copy.owners() - wanted.keys():
-            # One that came after the list was made is not stale.
-            if owner is not None and owner not in self._held:
-                await self._copy.remove(owner)
 
     # -- waiting --------------------------------------------------------------------------------
 

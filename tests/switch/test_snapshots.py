@@ -268,7 +268,7 @@ async def test_without_postgresql_it_starts_from_the_copy_and_catches_up_later(
     await until(lambda: first.service.from_database)
     await rename(store, acme, made, "Ada")
     await until(lambda: first.name("acme.example.test", "1001") == "Ada")
-    await until(lambda: not first.service._copy_dirty)
+    await until(lambda: first.service.copy.is_whole)
 
     own_postgres.stop()
     await until(lambda: not pool.available)
@@ -327,7 +327,7 @@ async def test_without_both_it_is_not_ready_until_one_is_back(
 async def test_the_copy_is_mended_after_redis_was_emptied(
     store: Store, key_value: SingleRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nizam.switch.snapshots.COPY_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("nizam.switch.copy_keeper.CHECK_SECONDS", 0.02)
     acme = await tenant(store, "acme")
     follower = await Follower(store, key_value, poll_seconds=0.02).start()
     await key_value.command("FLUSHALL")
