@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 from nizam.http.event_schemas import PATH, event_schema, told
 from nizam.model.registry import resources
 
 PAGE: Final = Path("docs/event-types.md")
+WIDTH: Final = 118
 _HEAD: Final = f"""\
 # The types of events
 
 Written from `nizam/http/event_schemas/` by `python -m nizam.http.event_schemas.render`.
-[Events](events.md)
-says what all of them have in common. A running NIZAM gives the JSON Schema of each at
-`GET {PATH}/{{type}}`, and a list of them at `GET {PATH}`; neither needs a key:
+[Events](events.md) says what all of them have in common. A running NIZAM gives the JSON Schema
+of each at `GET {PATH}/{{type}}`, and a list of them at `GET {PATH}`;
+neither needs a key:
 
 ```sh
 curl -s $HTTP{PATH}/call.ended
@@ -31,7 +33,7 @@ Below is what `data` holds. "sometimes" marks members that are not always there.
 _CHANGES: Final = """
 ## Changes of the configuration
 
-`<resource>.created`, `<resource>.updated` and `<resource>.deleted`, for each of {names}.
+{kinds}
 
 | member | is |
 |---|---|
@@ -43,9 +45,10 @@ _CHANGES: Final = """
 def page() -> str:
     """The whole page."""
     names = ", ".join(f"`{it}`" for it in resources())
+    kinds = "`<resource>.created`, `<resource>.updated` and `<resource>.deleted`, for each of"
     own = [kind for kind in told() if kind.split(".")[0] not in resources() or _is_own(kind)]
     sections = "\n".join("\n".join(_section(kind)) for kind in own)
-    return f"{_HEAD}\n{sections}\n{_CHANGES.format(names=names)}"
+    return f"{_HEAD}\n{sections}\n{_CHANGES.format(kinds=fill(f'{kinds} {names}.', WIDTH))}"
 
 
 def _is_own(kind: str) -> bool:
