@@ -13,7 +13,7 @@ import pytest
 from nizam.client import Client
 from tests.calendars.files import CHRISTMAS, ics
 from tests.cli.conftest import Run
-from tests.cli.test_docs import blocks
+from tests.cli.pages import commands
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
 
@@ -72,12 +72,12 @@ def test_what_the_page_shows_works(
     api.tenants.create(name="Acme", slug="acme", domain="acme.example.test")
     monkeypatch.chdir(tmp_path)
     Path("holidays.ics").write_text(ics(CHRISTMAS))
-    commands, call = (block.splitlines() for block in blocks("calendars.md", "sh"))
-    for line in commands:
+    *others, call = commands("calendars.md")
+    for line in others:
         run(*shlex.split(line)[1:])
     assert "Christmas Day" in Path("holidays.ics").read_text()
     identifier = api.tenant("acme").calendars.find("Holidays").id
     names = {"HTTP": server.base, "KEY": server.key, "ID": str(identifier)}
-    text = Template(call[0]).substitute(names, TENANT=str(api.tenant_id("acme")))
+    text = Template(call).substitute(names, TENANT=str(api.tenant_id("acme")))
     done = subprocess.run([*shlex.split(text), "--fail"], capture_output=True, check=False)
     assert json.loads(done.stdout)["unchanged"] == 1, done.stderr

@@ -12,14 +12,9 @@ import pytest
 from nizam.cli.root import API_COMMANDS
 from nizam.client import Client
 from tests.cli.conftest import Run
+from tests.cli.pages import DOCS, blocks, commands
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
-
-DOCS = Path(__file__).parent.parent.parent / "docs"
-
-
-def blocks(name: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
 
 
 @threaded
@@ -27,7 +22,7 @@ def test_the_commands_of_the_page_work_one_after_the_other(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lines = [line for block in blocks("cli.md", "sh") for line in block.splitlines()]
+    lines = commands("cli.md")
     assert len(lines) > 15
     for line in lines:
         program, *arguments = shlex.split(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,14 +12,11 @@ from typing import Any
 import pytest
 
 from nizam.client import Client
+from tests.cli.pages import blocks
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "documents.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+PAGE = "documents.md"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
@@ -28,10 +24,10 @@ def blocks(language: str) -> list[str]:
 @threaded
 def test_the_page_can_be_followed(server: Server, api: Client, tmp_path: Path) -> None:
     made = api.tenants.create(name="Acme", slug="acme", domain="acme.example.test")
-    (tmp_path / "first.yaml").write_text(blocks("yaml")[0])
+    (tmp_path / "first.yaml").write_text(blocks(PAGE, "yaml")[0])
     first = "nizam apply --tenant acme --yes first.yaml\n"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", first + "\n".join(blocks("sh"))],
+        ["bash", "-euo", "pipefail", "-c", first + "\n".join(blocks(PAGE, "sh"))],
         env=dict(os.environ)
         | {
             "HTTP": server.base,
@@ -51,10 +47,10 @@ def test_the_page_can_be_followed(server: Server, api: Client, tmp_path: Path) -
     assert "4 created, 1 changed; 0 unchanged" in done.stdout
     assert "nothing to do; 21 unchanged" in done.stdout
     assert '"missing_permissions":[]' in done.stdout
-    program = blocks("python")[0].replace("https://nizam.example.com", server.base)
+    program = blocks(PAGE, "python")[0].replace("https://nizam.example.com", server.base)
     program = program.replace("nzm_live_...", server.key)
     names: dict[str, Any] = {}
-    exec(compile(program, PAGE.name, "exec"), names)  # noqa: S102 - our own documentation
+    exec(compile(program, PAGE, "exec"), names)  # noqa: S102 - our own documentation
     names["client"].close()
     front_desk = api.tenant("acme").extensions.find("1100")
     assert front_desk.body.display_name == "Front desk"

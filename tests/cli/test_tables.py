@@ -16,7 +16,7 @@ import pytest
 from nizam.client import ApiError, Client
 from nizam.client.errors import CellError
 from tests.cli.conftest import Run
-from tests.cli.test_docs import DOCS, blocks
+from tests.cli.pages import DOCS, blocks, commands
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
 
@@ -133,7 +133,7 @@ def test_what_the_page_shows_works(
         Path(name).write_text(content)
     acme = api.tenant("acme")
     names = {"HTTP": server.base, "KEY": server.key, "TENANT": str(api.tenant_id("acme"))}
-    lines = [line for block in blocks(page.name, "sh") for line in block.splitlines()]
+    lines = commands(page.name)
     assert len(lines) > 8
     for line in lines:
         program, *arguments = shlex.split(line)

@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThread
 from nizam.store.system.leases import take_lease
 from nizam.store.system.scheduled_tasks import know_tasks
 from tests.cli.conftest import Run, nizam
-from tests.cli.test_docs import DOCS
+from tests.cli.pages import DOCS
 from tests.http.conftest import Server
 from tests.http.purging import purge_now
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,25 +11,22 @@ from pathlib import Path
 import pytest
 
 from nizam.client import Client
+from tests.cli.pages import blocks
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "tenants.md"
+PAGE = "tenants.md"
 SHELL_SECONDS = 60
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
 @pytest.mark.time_limit(90)
 @threaded
 def test_the_page_can_be_followed(server: Server, api: Client, tmp_path: Path) -> None:
-    (tmp_path / "globex.json").write_text(blocks("json")[0])
-    (tmp_path / "hooli.yaml").write_text(blocks("yaml")[0])
+    (tmp_path / "globex.json").write_text(blocks(PAGE, "json")[0])
+    (tmp_path / "hooli.yaml").write_text(blocks(PAGE, "yaml")[0])
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks("sh"))],
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(PAGE, "sh"))],
         env=dict(os.environ)
         | {
             "HTTP": server.base,
