@@ -62,8 +62,8 @@ class LiveState(Service):
     def startService(self) -> None:  # noqa: N802
         """Begin to mirror and to follow."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._mirroring.start(self._mirror_seconds, now=False).addErrback(self._failed)
-        self._following.start(self._follow_seconds, now=True).addErrback(self._failed)
+        self._mirroring.start(self._mirror_seconds, now=False)
+        self._following.start(self._follow_seconds, now=True)
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Mirror what is left, then stop."""
@@ -217,9 +217,10 @@ class LiveState(Service):
                     self.replace(kind, name, {})
 
     def _loop(self, work: Any) -> LoopingCall:
-        loop = LoopingCall(lambda: Deferred.fromCoroutine(work()))
+        # What went wrong once must not be the end of it: the next round tries again.
+        loop = LoopingCall(lambda: Deferred.fromCoroutine(work()).addErrback(self._failed))
         loop.clock = self._clock
         return loop
 
     def _failed(self, failure: Any) -> None:
-        self._log.failure("the live state is no longer shared", failure)
+        self._log.failure("the live state is not shared", failure)

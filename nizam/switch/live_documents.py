@@ -127,6 +127,8 @@ class LiveDocuments:
         for documents in () if node is None else node.documents.values():
             for key in list(documents.found):
                 documents.remove(key)
+        for kind in KINDS:
+            self.dirty.pop((kind, name), None)
 
     def whole(self, node: str) -> None:
         """Tell Redis everything of the node again."""

@@ -97,7 +97,9 @@ class LiveMirror:
                 (kind, node), keys = next(iter(dirty.items()))
                 await self._write(kind, node, keys)
                 del dirty[kind, node]
-        except KeyValueUnavailable:
+        except KeyValueUnavailable as error:
+            self._log.debug("the live state is not shared: {e}", e=str(error))
+        finally:
             for place, keys in dirty.items():
                 self._documents.dirty.setdefault(place, set()).update(keys)
 
@@ -222,6 +224,7 @@ class LiveMirror:
             self._documents.drop(name)
             self._heard.pop(name, None)
             self._named.discard(name)
+            self._due.discard(name)
             await self._key_value.srem(_NODES, name)
 
     async def _read(self, name: str) -> None:

@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from nizam.errors import KeyValueUnavailable
+from nizam.errors import InternalError, KeyValueUnavailable
 from nizam.kv.single import SingleRedis
 from nizam.switch.live import LiveState
 from nizam.switch.live_documents import Most
@@ -237,6 +237,34 @@ async def test_while_redis_is_away_nothing_is_lost(
             patch.setattr(instances.redis, name, away)
         await instances.go_on(live, seconds=120)
     assert (ids(live), instances.lost) == (["1"], [])
+
+
+async def test_what_redis_refuses_once_is_told_all_the_same(
+    instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twisted.internet import reactor
+
+    async def refuse(*_arguments: Any, **_more: Any) -> Any:
+        raise InternalError("Redis refused it: WRONGTYPE")
+
+    async def pass_time() -> None:
+        for _ in range(10):
+            instances.clock.advance(1)
+            await deferLater(reactor, 0.01)
+
+    ears, eyes = instances.start(), instances.start()
+    for it in (ears, eyes):
+        it.startService()
+    with monkeypatch.context() as patch:
+        for name in ("command", "script"):
+            patch.setattr(instances.redis, name, refuse)
+        ears.put("links", "fs1", "link", UP)
+        ears.put("calls", "fs1", "1", call(1))
+        await pass_time()
+    await pass_time()
+    assert ids(eyes) == ["1"]
+    for it in (ears, eyes):
+        await it.stopService()
 
 
 @pytest.mark.parametrize(
