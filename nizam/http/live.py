@@ -74,8 +74,8 @@ class Live:
 
     async def call(self, call: Call) -> Reply:
         """One call under way."""
-        found = self.live.call(call.id("call_id"))
-        if found is None or found.get("tenant_id") != str(call.tenant):
+        found = self.live.call(call.id("call_id"), call.tenant)
+        if found is None:
             raise NotFound("no such call is under way")
         return Reply(found)
 

@@ -17,7 +17,6 @@ from nizam.errors import (
     SwitchUnavailable,
     TimeoutExceeded,
 )
-from nizam.switch.calls_shown import one_call
 from nizam.switch.command_links import Links
 from nizam.switch.live import LiveState
 from nizam.switch.live_index import Document
@@ -41,15 +40,12 @@ class CallControl:
 
     async def call(self, tenant_id: UUID, call_id: UUID) -> Document:
         """The tenant's call under way; NotFound for every other."""
-        known = self.live.named("calls", "call", str(call_id))
-        own = [it for it in known if it.get("tenant_id") == str(tenant_id)]
-        if own:
-            return one_call(own)
-        found = None if known else await self.live.look_up(call_id)
-        if found is None and not known:
+        found = await self.live.look_up(call_id, tenant_id)
+        if found is None:
             placed = await self.originations.find(call_id)
-            found = None if placed is None else placed.as_call()
-        if found is None or found.get("tenant_id") != str(tenant_id):
+            if placed is not None and placed.tenant_id == tenant_id:
+                found = placed.as_call()
+        if found is None:
             raise NotFound("no such call is under way")
         return found
 

@@ -88,17 +88,23 @@ class LiveState(Service):
         found = [one_call(it) for it in parts.values()]
         return sorted(found, key=lambda call: (call["started_at"], call["call_id"]))
 
-    def call(self, call_id: UUID | str) -> Document | None:
-        """One call under way, over all nodes."""
-        parts = self.named("calls", "call", str(call_id))
+    def call(self, call_id: UUID | str, tenant_id: UUID | None = None) -> Document | None:
+        """One call under way, over all nodes; of a tenant, the parts that are the tenant's."""
+        wanted = None if tenant_id is None else str(tenant_id)
+        parts = [
+            it
+            for it in self.named("calls", "call", str(call_id))
+            if wanted is None or it.get("tenant_id") == wanted
+        ]
         return one_call(parts) if parts else None
 
-    async def look_up(self, call_id: UUID | str) -> Document | None:
-        """One call under way, also one that another instance heard of a moment ago."""
-        found = self.call(call_id)
+    async def look_up(self, call_id: UUID, tenant_id: UUID) -> Document | None:
+        """One call of the tenant, also one that another instance heard of a moment ago."""
+        found = self.call(call_id, tenant_id)
         if found is not None or self._mirror is None:
             return found
-        return await self._mirror.look_up("calls", str(call_id))
+        found = await self._mirror.look_up("calls", str(call_id))
+        return found if found and found.get("tenant_id") == str(tenant_id) else None
 
     def registrations(self, tenant_id: UUID | None = None) -> list[Document]:
         """The phones that are registered, by domain and user."""

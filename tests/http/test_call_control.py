@@ -84,7 +84,7 @@ def show(server: Server, tenant_id: UUID, call_id: str = CALL, node: str = "fs1"
         "started_at": "2026-11-28T09:30:00.000000Z",
         "answered_at": None,
         "node": node,
-        "legs": [{"direction": None, "originator_id": None, **it} for it in legs],
+        "legs": [{"direction": None, "originator_id": None, "node": node, **it} for it in legs],
         "recording": None,
     }
     server.api.live.put("calls", node, call_id, document)
@@ -197,6 +197,9 @@ async def test_a_part_that_is_another_tenants_is_no_part_of_the_call(server: Ser
     answer = await server.request("POST", f"{site.tenant}/calls/{CALL}/hangup")
     assert answer.status == 200
     assert site.link.sent == [f"uuid_kill {it} NORMAL_CLEARING" for it in (CALL, LEG)]
+    for tenant, node in ((site.tenant, "fs1"), (other, "fs2")):
+        shown = await server.request("GET", f"{tenant}/calls/{CALL}")
+        assert (shown.status, shown.json["node"], len(shown.json["legs"])) == (200, node, 3)
 
 
 async def test_calls_on_two_switches_are_not_connected(server: Server) -> None:
