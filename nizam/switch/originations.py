@@ -30,8 +30,10 @@ from nizam.errors import (
 from nizam.esl import call_commands
 from nizam.kv.interface import IKeyValue
 from nizam.model.events import Event, timestamp
+from nizam.switch.call_legs import live_legs
 from nizam.switch.command_links import Links
 from nizam.switch.live import LiveState
+from nizam.switch.live_index import Document
 
 KEPT_SECONDS: Final = 86_400.0
 KEPT_HERE: Final = 10_000
@@ -42,8 +44,11 @@ LOOK_SECONDS: Final = 0.5
 LOST_SECONDS: Final = 180.0
 """How long it is looked for."""
 ORPHANED_SECONDS: Final = 150.0
-"""After how long whoever has placed a call must have been told how it went: it is dead."""
+"""After how long whoever has placed a call must have been told how it went: it is dead, or has
+not got an answer."""
 FAILED: Final = "call.originate_failed"
+ANSWERED: Final = ("answered", "held")
+"""The states of calls, and of legs, that were answered."""
 
 State = Literal["dialling", "answered", "failed", "unknown"]
 
@@ -139,7 +144,8 @@ class Originations:
         """What is known of a call that some instance has placed within a day."""
         found = self._here.get(call_id)
         if found is not None:
-            return found
+            # What could not be found out in time is looked at again when somebody asks.
+            return await self._reviewed(found) if found.state == "unknown" else found
         try:
             stored = await self._key_value.get(_key(call_id))
         except KeyValueUnavailable:
@@ -152,8 +158,8 @@ class Originations:
         if it.state in ("answered", "failed") or age < ORPHANED_SECONDS:
             return it
         call = self._live.call(it.call_id)
-        if call is not None and call["state"] in ("answered", "held"):
-            return await self._settle(it, state="answered", leg_id=it.call_id)
+        if call is not None and call["state"] in ANSWERED:
+            return await self._settle(it, state="answered", leg_id=_answered_leg(call))
         if call is None and await self._is_there(it) is False:
             return await self._settle(it, state="failed", cause="ENDED_UNHEARD")
         return attrs.evolve(it, state="unknown")
@@ -197,8 +203,8 @@ class Originations:
         while self._clock.seconds() < until:
             call = self._live.call(it.call_id)
             seen = seen or call is not None
-            if call is not None and call["state"] in ("answered", "held"):
-                await self._settle(it, state="answered", leg_id=it.call_id)
+            if call is not None and call["state"] in ANSWERED:
+                await self._settle(it, state="answered", leg_id=_answered_leg(call))
                 return
             there = await self._is_there(it)
             if there is False and call is None:
@@ -218,6 +224,9 @@ class Originations:
         return said.strip() == "true"
 
     async def _settle(self, it: Placed, **changes: Any) -> Placed:
+        known = self._here.get(it.call_id)
+        if known is not None and known.state in ("answered", "failed"):
+            return known  # somebody else has found it out meanwhile
         it = attrs.evolve(it, **changes)
         await self._keep(it)
         if it.state != "unknown":
@@ -267,6 +276,13 @@ def _leg_in(said: str) -> UUID | None:
         return UUID(said.removeprefix("+OK").strip())
     except ValueError:
         return None
+
+
+def _answered_leg(call: Document) -> UUID:
+    """The phone that was answered, of those that were rung: the leg that has the id of the call,
+    if nothing else says which."""
+    legs = [it["leg_id"] for it in live_legs(call) if it["state"] in ANSWERED]
+    return UUID(next(iter(legs), call["call_id"]))
 
 
 def _failed(it: Placed, now: datetime) -> Event:

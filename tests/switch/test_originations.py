@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,7 +20,7 @@ from nizam.esl.subscription import CALL_CONTROL
 from nizam.kv.single import SingleRedis
 from nizam.model.events import Event
 from nizam.switch.live import LiveState
-from nizam.switch.originations import LOOK_SECONDS, Originations, Placed
+from nizam.switch.originations import LOOK_SECONDS, LOST_SECONDS, Originations, Placed
 from tests.esl.switchboard import Switchboard, Wire
 
 CALL = UUID("5f0f3b8e-6c1f-4d0b-9d7a-2f4f1d0c9b11")
@@ -60,9 +60,10 @@ class Exchange:
     def connect(self) -> Wire:
         return self.board.accept_and_authenticate(subscribed=True)
 
-    def show(self, state: str) -> None:
+    def show(self, state: str, legs: Sequence[dict[str, Any]] = ()) -> None:
         """The intake hears of the call."""
-        document = {"call_id": str(CALL), "tenant_id": str(TENANT), "state": state, "legs": []}
+        document = {"call_id": str(CALL), "tenant_id": str(TENANT), "state": state}
+        document["legs"] = legs
         self.live.put("calls", "fs1", str(CALL), document)
 
 
@@ -86,7 +87,12 @@ def exchange() -> Exchange:
         told.extend(events)
 
     away = SingleRedis(board, "127.0.0.1", 1, None)
-    return Exchange(board, link, live, Originations(board, away, Links(), live, tell), told)
+
+    def now() -> datetime:
+        return PLACED.requested_at + timedelta(seconds=board.seconds())
+
+    placing = Originations(board, away, Links(), live, tell, now)
+    return Exchange(board, link, live, placing, told)
 
 
 def _now(work: Any) -> Any:
@@ -102,9 +108,13 @@ def _finish(wire: Wire, command: str, result: str) -> None:
     heard = wire.heard().decode()
     found = re.search(rf"bgapi ({command}[^\n]*)\nJob-UUID: (\S+)", heard)
     assert found, heard
-    job = f"Content-Type: command/reply\nReply-Text: +OK Job-UUID: {found[2]}\n\n"
+    _end(wire, found[2], result)
+
+
+def _end(wire: Wire, job_id: str, result: str) -> None:
+    job = f"Content-Type: command/reply\nReply-Text: +OK Job-UUID: {job_id}\n\n"
     body = result.replace("\n", "\\n")
-    event = f'{{"Event-Name":"BACKGROUND_JOB","Job-UUID":"{found[2]}","_body":"{body}"}}'
+    event = f'{{"Event-Name":"BACKGROUND_JOB","Job-UUID":"{job_id}","_body":"{body}"}}'
     size = len(event)
     frame = f"Content-Length: {size}\nContent-Type: text/event-json\n\n{event}"
     wire.say(job.encode(), frame.encode())
@@ -165,6 +175,35 @@ def test_a_call_that_came_about_all_the_same_is_found_by_its_id(exchange: Exchan
     exchange.board.pump([LOOK_SECONDS])
     assert (exchange.placed.state, exchange.placed.leg_id) == ("answered", CALL)
     assert exchange.told == []
+
+
+def test_of_several_phones_the_one_that_was_answered_is_told(exchange: Exchange) -> None:
+    wire = exchange.connect()
+    exchange.place()
+    wire.break_off()
+    states = {str(CALL): "ringing", str(TENANT): "answered"}
+    legs = [{"leg_id": leg, "extension_id": None, "state": state} for leg, state in states.items()]
+    exchange.show("answered", legs)
+    exchange.board.pump([LOOK_SECONDS])
+    assert (exchange.placed.state, exchange.placed.leg_id) == ("answered", TENANT)
+
+
+def test_what_was_not_found_out_in_time_is_looked_at_when_somebody_asks(
+    exchange: Exchange,
+) -> None:
+    _now(exchange.originations._keep(attrs.evolve(PLACED, state="unknown")))
+    exchange.board.advance(LOST_SECONDS)
+    assert exchange.placed.state == "unknown"
+    exchange.board.advance(RETRY_SECONDS)
+    wire = exchange.connect()
+    found: list[Placed | None] = []
+    for _ in range(2):
+        Deferred.fromCoroutine(exchange.originations.find(CALL)).addCallback(found.append)
+    heard = wire.heard().decode()
+    for job in re.findall(rf"bgapi uuid_exists {CALL}\nJob-UUID: (\S+)", heard):
+        _end(wire, job, "false")
+    assert [it and it.state for it in found] == ["failed", "failed"]
+    assert [it.data["cause"] for it in exchange.told] == ["ENDED_UNHEARD"]
 
 
 def test_an_answer_that_never_comes_is_asked_about(exchange: Exchange) -> None:
