@@ -7,7 +7,7 @@ gateways are shown as the switch knows them. Nothing here changes anything on th
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any, Final, TypeVar
@@ -15,12 +15,11 @@ from uuid import UUID
 
 import attrs
 import orjson
-from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from nizam.errors import ConnectionGone, SwitchError, TimeoutExceeded
+from nizam.errors import SwitchError
 from nizam.esl.event import SwitchEvent
 from nizam.esl.interface import ISwitchLink
 from nizam.events.channels import Channel
@@ -31,11 +30,11 @@ from nizam.events.registrations import contact_uri
 from nizam.model.events import timestamp
 from nizam.switch.intake import Intake
 from nizam.switch.phones import LATE_SECONDS
+from nizam.switch.side_by_side import side_by_side
 
 T = TypeVar("T")
 
 COMMAND_SECONDS: Final = 5.0
-PARALLEL_DUMPS: Final = 50
 ROWS_AT_ONCE: Final = 500
 """Phones of a list that are read before others have a turn."""
 AT_ONCE: Final = 100
@@ -84,13 +83,14 @@ async def reconcile(
     # An event of a call can come before the switch is asked; it does not tell how the call began.
     unbegun = {call.call_id for call in intake.normaliser(node).calls if not call.begun}
     unknown = [uuid for leg_id, uuid in there.items() if leg_id not in before or leg_id in unbegun]
-    dumps = await _all(clock, unknown, lambda uuid: _dump(link, uuid))
+    dumps = await side_by_side(unknown, lambda uuid: _dump(link, uuid))
     added = 0
     for some in _portions([dump for dump in dumps if dump is not None]):
         added += adopt(intake, node, some, there.keys(), clock)
         await deferLater(clock, 0.0)
-    registrations = await _registrations(clock, link, intake, node, now)
-    gateways = await _gateways(link, intake, node)
+    status = await link.api("sofia status", COMMAND_SECONDS)
+    registrations = await _registrations(clock, link, intake, node, status, now)
+    gateways = await _gateways(link, intake, node, status)
     await _places(link, intake, node, now)
     gone = [channel for leg_id, channel in before.items() if leg_id not in there]
     if gone:
@@ -160,13 +160,17 @@ def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 async def _registrations(
-    clock: IReactorTime, link: ISwitchLink, intake: Intake, node: str, now: Callable[[], datetime]
+    clock: IReactorTime,
+    link: ISwitchLink,
+    intake: Intake,
+    node: str,
+    status: str,
+    now: Callable[[], datetime],
 ) -> int:
     """`show registrations` is no help: it has the newest phone of each user alone, and phones that
     were flushed (switch_core_add_registration in switch_core_sqldb.c, flush_inbound_reg)."""
     before = intake.phones.shown(node)
     core_id = (await link.api("eval ${core_uuid}", COMMAND_SECONDS)).strip()
-    status = await link.api("sofia status", COMMAND_SECONDS)
     rows: list[dict[str, Any]] = []
     for profile in dict.fromkeys(_PROFILE_LINE.findall(status)):
         text = await link.api(f"sofia xmlstatus profile {profile} reg", COMMAND_SECONDS)
@@ -221,30 +225,31 @@ def _registration(
     }
 
 
-async def _gateways(link: ISwitchLink, intake: Intake, node: str) -> int:
-    text = await link.api("sofia status", COMMAND_SECONDS)
-    names = [name for _, name in _GATEWAY_LINE.findall(text)]
-    seen: list[tuple[dict[str, Any], bool | None]] = []
-    for name in names:
-        try:
-            detail = await link.api(f"sofia status gateway {name}", COMMAND_SECONDS)
-        except SwitchError:
-            continue
-        fields = dict(_FIELD.findall(detail))
-        up = is_up(fields.get("State"), fields.get("Status"))
-        gateway_id = identifier(name)
-        data = {
-            "gateway": name,
-            "gateway_id": str(gateway_id) if gateway_id else None,
-            "state": fields.get("State"),
-            "ping_status": fields.get("Status"),
-            # The answer to its last REGISTER or ping: only sofia::gateway_state has it.
-            "status": None,
-            "phrase": None,
-        }
-        seen.append((data, up))
-    intake.gateways_seen(node, seen)
+async def _gateways(link: ISwitchLink, intake: Intake, node: str, status: str) -> int:
+    names = [name for _, name in _GATEWAY_LINE.findall(status)]
+    seen = await side_by_side(names, lambda name: _gateway(link, name))
+    intake.gateways_seen(node, filter(None, seen))
     return len(names)
+
+
+async def _gateway(link: ISwitchLink, name: str) -> tuple[dict[str, Any], bool | None] | None:
+    """A gateway, and whether it is up; None for one that is gone meanwhile."""
+    try:
+        detail = await link.api(f"sofia status gateway {name}", COMMAND_SECONDS)
+    except SwitchError:
+        return None
+    fields = dict(_FIELD.findall(detail))
+    gateway_id = identifier(name)
+    data = {
+        "gateway": name,
+        "gateway_id": str(gateway_id) if gateway_id else None,
+        "state": fields.get("State"),
+        "ping_status": fields.get("Status"),
+        # The answer to its last REGISTER or ping: only sofia::gateway_state has it.
+        "status": None,
+        "phrase": None,
+    }
+    return data, is_up(fields.get("State"), fields.get("Status"))
 
 
 async def _places(
@@ -291,25 +296,3 @@ async def _dump(link: ISwitchLink, uuid: str) -> SwitchEvent | None:
     except (SwitchError, orjson.JSONDecodeError):
         return None  # it has ended meanwhile
     return SwitchEvent(str(headers.get("Event-Name")), headers)
-
-
-async def _all(
-    clock: IReactorTime, items: Sequence[str], work: Callable[[str], Awaitable[T]]
-) -> list[T]:
-    """`work` on all items, so many at a time; their results in order."""
-    slots = DeferredSemaphore(PARALLEL_DUMPS)
-
-    def one(item: str) -> Deferred[T]:
-        async def run() -> T:
-            return await work(item)
-
-        return Deferred.fromCoroutine(run())
-
-    results = gatherResults([slots.run(one, item) for item in items], consumeErrors=True)
-    try:
-        return list(await results)
-    except Exception as error:
-        cause = getattr(getattr(error, "subFailure", None), "value", error)
-        if isinstance(cause, ConnectionGone | TimeoutExceeded):
-            raise cause from None
-        raise
