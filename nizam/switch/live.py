@@ -81,10 +81,12 @@ class LiveState(Service):
     # -- reading ----------------------------------------------------------------------------
 
     def calls(self, tenant_id: UUID | None = None) -> list[Document]:
-        """The calls under way, of one tenant or of all; the oldest first."""
-        parts: dict[str, list[Document]] = {}
+        """The calls under way, of one tenant or of all; the oldest first. A call between tenants
+        is one of each, with the parts that are that tenant's."""
+        parts: dict[tuple[str, str | None], list[Document]] = {}
         for document in self._of("calls", tenant_id):
-            parts.setdefault(document["call_id"], []).append(document)
+            whose = (document["call_id"], document.get("tenant_id"))
+            parts.setdefault(whose, []).append(document)
         found = [one_call(it) for it in parts.values()]
         return sorted(found, key=lambda call: (call["started_at"], call["call_id"]))
 
@@ -103,8 +105,7 @@ class LiveState(Service):
         found = self.call(call_id, tenant_id)
         if found is not None or self._mirror is None:
             return found
-        found = await self._mirror.look_up("calls", str(call_id))
-        return found if found and found.get("tenant_id") == str(tenant_id) else None
+        return await self._mirror.look_up("calls", str(call_id), str(tenant_id))
 
     def registrations(self, tenant_id: UUID | None = None) -> list[Document]:
         """The phones that are registered, by domain and user."""

@@ -175,16 +175,17 @@ class LiveMirror:
             self._heard.clear()
             self._log.debug("the live state of other nodes stays as it was: {e}", e=str(error))
 
-    async def look_up(self, kind: str, key: str) -> Document | None:
-        """A document of a node that others hear, as Redis has it now; None if it has not."""
+    async def look_up(self, kind: str, key: str, tenant_id: str) -> Document | None:
+        """The tenant's document of a node that others hear, as Redis has it now; None if it has
+        none."""
         try:
             for name in await self._key_value.smembers(_NODES):
                 node = self._documents.nodes.get(name.decode())
                 if node is not None and node.connected:
                     continue
                 stored = await self._key_value.hget(_keys(kind, name.decode())[0], key)
-                if stored is not None:
-                    document: Document = orjson.loads(stored)
+                document: Document = {} if stored is None else orjson.loads(stored)
+                if document.get("tenant_id") == tenant_id:
                     return document
         except KeyValueUnavailable:
             return None

@@ -62,8 +62,8 @@ class Exchange:
 
     def show(self, state: str, legs: Sequence[dict[str, Any]] = ()) -> None:
         """The intake hears of the call."""
-        document = {"call_id": str(CALL), "tenant_id": str(TENANT), "state": state}
-        document["legs"] = legs
+        ids = {"call_id": str(CALL), "tenant_id": str(TENANT)}
+        document: dict[str, Any] = {**ids, "state": state, "legs": legs}
         self.live.put("calls", "fs1", str(CALL), document)
 
 
