@@ -32,11 +32,13 @@ from nizam.switch.call_states import is_counted
 from nizam.switch.command_links import Links
 from nizam.switch.live import LiveState
 from nizam.switch.live_index import Document
+from nizam.switch.side_by_side import side_by_side
 
 LOOK_SECONDS: Final = 5.0
 CAUSE: Final = "ALLOTTED_TIMEOUT"
 COMMAND_SECONDS: Final = 5.0
-_KEPT_SECONDS: Final = 3600.0
+CLAIMED_SECONDS: Final = 60.0
+"""For how long one instance alone ends a call: another one takes over should it die meanwhile."""
 
 
 class SpentMinutes(Service):
@@ -84,37 +86,42 @@ class SpentMinutes(Service):
 
     async def look(self) -> None:
         """End the calls of those whose minutes are spent."""
-        up = [(view, call, limit) for view in self._limited() for call, limit in self._calls(view)]
+        up = list(self._calls())
         if not up:
             return
         limits = {limit.key: limit for _, _, limit in up}
         counted = await self._counts.count(list(limits.values()))
-        for view, call, limit in up:
+
+        async def check(it: tuple[TenantView, Document, Limit]) -> None:
+            view, call, limit = it
             count = counted[limit.key][0]
             if count >= limit.most and await self._is_mine(call):
                 await self._end(view, call, limit, count)
 
-    def _limited(self) -> Iterator[TenantView]:
-        """The tenants whose minutes are limited."""
-        for view in self._snapshot.tenants():
-            if view.tenant.quotas.max_call_minutes_per_day:
-                yield view
+        # A switch that does not answer holds up no calls of others.
+        await side_by_side(up, check)
 
-    def _calls(self, view: TenantView) -> Iterator[tuple[Document, Limit]]:
-        """The calls of the tenant that count, each with the limit of the day on which it began."""
-        quotas = view.tenant.quotas
-        for call in self._live.calls(view.id):
-            if is_counted(self._snapshot, view.id, call["to"]):
+    def _calls(self) -> Iterator[tuple[TenantView, Document, Limit]]:
+        """The calls that count, of tenants whose minutes are limited, each with the limit of the
+        day on which it began."""
+        limited = {
+            str(view.id): view
+            for view in self._snapshot.tenants()
+            if view.tenant.quotas.max_call_minutes_per_day
+        }
+        for call in self._live.calls() if limited else ():
+            view = limited.get(call["tenant_id"])
+            if view is not None and is_counted(self._snapshot, view.id, call["to"]):
                 began = datetime.fromisoformat(call["started_at"])
                 day = day_of(began, view.tenant.time_zone)
-                found = of_tenant(view.id, quotas, day)
-                yield call, next(it for it in found if it.kind == "minutes_per_day")
+                found = of_tenant(view.id, view.tenant.quotas, day)
+                yield view, call, next(it for it in found if it.kind == "minutes_per_day")
 
     async def _is_mine(self, call: Document) -> bool:
         """Whether no other instance has ended it a moment ago."""
         name = f"nizam:spent:{call['call_id']}"
         try:
-            return await self._key_value.set(name, b"1", seconds=_KEPT_SECONDS, only_new=True)
+            return await self._key_value.set(name, b"1", seconds=CLAIMED_SECONDS, only_new=True)
         except KeyValueUnavailable:
             return True
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import pytest_twisted
-from twisted.internet.task import Clock
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock, deferLater
 
 from nizam.kv.single import SingleRedis
 from nizam.model.events import Event
@@ -56,6 +58,26 @@ def _shown(
     }
 
 
+def _guard(
+    client: SingleRedis,
+    tenants: Tenants,
+    live: LiveState,
+    counters: Counting,
+    link: Link,
+    told: list[Event],
+) -> SpentMinutes:
+    return SpentMinutes(
+        Clock(),
+        client,
+        snapshot=tenants.snapshot,
+        live=live,
+        counts=counters.limits,
+        links=link,
+        tell=told.extend,
+        now=lambda: counters.now,
+    )
+
+
 async def test_calls_end_with_the_minutes_of_their_day(client: SingleRedis) -> None:
     tenants, counters, link = Tenants(), counting(client), Link()
     acme = tenants.tenant("acme", quotas={"max_call_minutes_per_day": 2}, time_zone="UTC")
@@ -63,23 +85,9 @@ async def test_calls_end_with_the_minutes_of_their_day(client: SingleRedis) -> N
     live = LiveState(Clock())
     told: list[Event] = []
 
-    def tell(events: Sequence[Event]) -> None:
-        told.extend(events)
-
-    guards = [
-        SpentMinutes(
-            Clock(),
-            client,
-            snapshot=tenants.snapshot,
-            live=live,
-            counts=counters.limits,
-            links=link,
-            tell=tell,
-            now=lambda: counters.now,
-        )
-        for _ in range(2)
-    ]
+    guards = [_guard(client, tenants, live, counters, link, told) for _ in range(2)]
     talking, help_call, since_yesterday, others = (str(uuid4()) for _ in range(4))
+    theirs = str(uuid4())
     await _talks(counters, acme, talking)
     shown = [
         _shown(acme, talking),
@@ -89,6 +97,10 @@ async def test_calls_end_with_the_minutes_of_their_day(client: SingleRedis) -> N
     ]
     for it in shown:
         live.put("calls", "fs1", it["call_id"], it)
+    # The call has a part that is another tenant's, which began before it.
+    part = _shown(free, talking, began=BEGAN - seconds(1))
+    part["legs"][0]["leg_id"] = theirs
+    live.put("calls", "fs0", talking, part)
 
     counters.now = BEGAN + seconds(118)
     await counters.limits.tick()
@@ -105,6 +117,43 @@ async def test_calls_end_with_the_minutes_of_their_day(client: SingleRedis) -> N
     ]
 
 
+class Stuck(Link):
+    """A switch that never answers what is asked about the call `about`."""
+
+    about = ""
+
+    async def bgapi(self, command: str, timeout: float) -> str:
+        said = await super().bgapi(command, timeout)
+        if self.about in command:
+            await Deferred()
+        return said
+
+
+async def test_a_switch_that_does_not_answer_holds_up_no_other_call(client: SingleRedis) -> None:
+    from twisted.internet import reactor
+
+    tenants, counters, link = Tenants(), counting(client), Stuck()
+    acme = tenants.tenant("acme", quotas={"max_call_minutes_per_day": 2}, time_zone="UTC")
+    live, calls = LiveState(Clock()), [str(uuid4()) for _ in range(2)]
+    told: list[Event] = []
+    guard = _guard(client, tenants, live, counters, link, told)
+    for call_id in calls:
+        await _talks(counters, acme, call_id)
+        live.put("calls", "fs1", call_id, _shown(acme, call_id))
+    counters.now = BEGAN + seconds(200)
+    for call_id in calls:
+        await counters.says(counters.calls[call_id])
+    link.about = live.calls()[0]["call_id"]
+    looking = Deferred.fromCoroutine(guard.look())
+    while not told:
+        await deferLater(reactor, 0.01)
+    assert {str(it.call_id) for it in told} == set(calls) - {link.about}
+    assert not looking.called
+    looking.cancel()
+    with pytest.raises(CancelledError):
+        await looking
+
+
 async def test_what_could_not_be_ended_is_tried_again(client: SingleRedis) -> None:
     from nizam.errors import ConnectionGone
 
@@ -112,16 +161,7 @@ async def test_what_could_not_be_ended_is_tried_again(client: SingleRedis) -> No
     acme = tenants.tenant("acme", quotas={"max_call_minutes_per_day": 2}, time_zone="UTC")
     live, call_id = LiveState(Clock()), str(uuid4())
     told: list[Event] = []
-    guard = SpentMinutes(
-        Clock(),
-        client,
-        snapshot=tenants.snapshot,
-        live=live,
-        counts=counters.limits,
-        links=link,
-        tell=told.extend,
-        now=lambda: counters.now,
-    )
+    guard = _guard(client, tenants, live, counters, link, told)
     await _talks(counters, acme, call_id)
     live.put("calls", "fs1", call_id, _shown(acme, call_id))
     counters.now = BEGAN + seconds(200)
