@@ -148,7 +148,9 @@ def _nizam(tenants: int, extensions: int, reactor: Any, *, limited: bool = False
     freeswitch = Resource()  # type: ignore[no-untyped-call]
     root.putChild(b"freeswitch", freeswitch)
     freeswitch.putChild(b"xml", resource)
-    return BoundedSite(root, reactor)
+    site = BoundedSite(root, reactor)
+    site.direct = {b"/freeswitch/xml": resource}
+    return site
 
 
 def main() -> None:

@@ -108,7 +108,7 @@ class Daemon(Service):
             await deferLater(self._reactor, KEY_RETRY_SECONDS)
             if not self.running:
                 return
-        self._site.resource = parts.build()
+        self._site.serve(parts.build())
         parts.start()
         while self.running and not parts.health.ready:
             await deferLater(self._reactor, READY_POLL_SECONDS)

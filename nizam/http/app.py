@@ -34,6 +34,7 @@ from nizam.http.auth import SAFE_METHODS, Credentials
 from nizam.http.changes import check_idempotency_key
 from nizam.http.cookies import cookie_name
 from nizam.http.cors import Cors
+from nizam.http.direct import DirectResource
 from nizam.http.limits import Meter, Usages
 from nizam.http.principal import (
     NOBODY,
@@ -113,6 +114,9 @@ class _Root(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._klein = klein
         self._mounted: dict[bytes, Any] = {path.encode(): it for path, it in mounted.items()}
+        self.direct = {
+            path: it for path, it in self._mounted.items() if isinstance(it, DirectResource)
+        }
         self._front = front
         self._body_limits = [
             (re.compile(_PARAMETER.sub("[^/]+", path).encode()), limit)

@@ -49,7 +49,8 @@ class CdrResource(Resource):
         if request.method != b"POST":
             request.setHeader(b"allow", b"POST")
             return _reply(request, 405, "only POST")
-        node = self._credentials.node(request)
+        address = str(getattr(request.getClientAddress(), "host", ""))
+        node = self._credentials.node(request.getHeader(b"authorization"), address)
         if node is None:
             request.setHeader(b"www-authenticate", b'Basic realm="FreeSWITCH", charset="UTF-8"')
             return _reply(request, 401, "credentials needed")

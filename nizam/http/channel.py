@@ -9,11 +9,11 @@ and a body over the limit of its path is answered before it is read.
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocol, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
@@ -21,12 +21,13 @@ from twisted.web.server import Request
 
 from nizam.errors import (
     BadRequest,
-    ExpectationFailed,
     HeadersTooLarge,
     NizamError,
     RequestTooSlow,
     TargetTooLong,
 )
+from nizam.http.direct import DIRECT_HEAD, Answer, DirectResource, DirectWriter
+from nizam.http.head import read_head
 from nizam.http.problems import problem
 from nizam.metrics import HTTP_REFUSED
 from nizam.model.identifiers import new_id
@@ -45,7 +46,6 @@ _LINGER_BYTES = 16 * 1024 * 1024
 _MOST_DIGITS = 15
 _BLANK = (b" ", b"\t")
 _END_OF_HEAD = b"\r\n\r\n"
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*\Z")
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 414: b"URI Too Long"} | {
     417: b"Expectation Failed",
     431: b"Request Header Fields Too Large",
@@ -56,6 +56,9 @@ class Bounds(Protocol):
     """What a connection asks of its server."""
 
     reactor: Any
+    direct: Mapping[bytes, DirectResource]
+    """The resources that are asked without twisted.web's Request, by their paths."""
+    direct_writer: DirectWriter
 
     def body_limit(self, path: bytes) -> int:
         """The largest body in bytes that `path` takes."""
@@ -88,6 +91,16 @@ class BoundedRequest(Request):
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
 
 
+@attrs.define
+class _DirectBody:
+    """What has come of a body: its `pieces`, and how many bytes are `missing`."""
+
+    resource: DirectResource
+    authorization: bytes | None
+    pieces: list[bytes]
+    missing: int
+
+
 class BoundedChannel(HTTPChannel):
     """A connection whose requests are unambiguous and arrive within their deadlines.
 
@@ -107,15 +120,22 @@ class BoundedChannel(HTTPChannel):
     _unread = False
     _discarded = 0
     _successor: IProtocol | None = None
+    _direct: _DirectBody | None = None
+    """What has come of a request that is read without twisted.web's Request."""
+    _asked = False
+    """Whether such a request is being answered."""
+    _early: list[bytes]
+    """What has come meanwhile."""
 
     @property
     def waiting(self) -> bool:
         """Whether no request is being answered."""
-        return not self._handlingRequest
+        return not self._handlingRequest and not self._asked
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """A new connection."""
         self.waiting_since = self.site.reactor.seconds()
+        self._early = []
         self.site.opened(self)
         super().connectionMade()  # type: ignore[no-untyped-call]
 
@@ -149,12 +169,23 @@ class BoundedChannel(HTTPChannel):
         if self._closing:
             self._discard(data)
             return
+        if self._asked or self._direct is not None or not self._take_direct(data):
+            self._received(data)
+        if self._deadline is None and self._is_receiving():
+            self._arm(HEADER_SECONDS if self._body_seconds is None else self._body_seconds)
+
+    def _received(self, data: bytes) -> None:
+        if self._asked:
+            self._early.append(data)
+            self.transport.pauseProducing()
+            return
+        if self._direct is not None:
+            self._take_body(self._direct, data)
+            return
         if self.line_mode and not self._buffer and not self.paused and not self._busyReceiving:
             data = self._take_head(data)
         if data:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
-        if self._deadline is None and self._is_receiving():
-            self._arm(HEADER_SECONDS if self._body_seconds is None else self._body_seconds)
 
     def _take_head(self, data: bytes) -> bytes:
         """Read the lines of a head that has come whole, and give back what follows it.
@@ -186,16 +217,73 @@ class BoundedChannel(HTTPChannel):
 
     def _is_receiving(self) -> bool:
         """Whether a part of a request has come, and the rest has not."""
-        begun = bool(self._buffer or self.requests)
+        begun = bool(self._buffer or self.requests or self._direct)
         return begun and not self._handlingRequest and not self._closing
 
     def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802 - Twisted's name
         """The connection is gone."""
         self._disarm()
+        self._early = []
         self.site.closed(self)
         if self._successor is not None:
             self._successor.connectionLost(reason)
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    # -- a request that is read without twisted.web's Request ------------------------------------
+
+    def _take_direct(self, data: bytes) -> bool:
+        """Take a request whose head is in `data` as a whole and in the one form; False if it is
+        not, or if another one has begun."""
+        head = DIRECT_HEAD.match(data)
+        if head is None or not self.line_mode or self._buffer or self.requests or self.paused:
+            return False
+        path, authorization, digits = head.groups()
+        resource = self.site.direct.get(path)
+        length = int(digits)
+        body = data[head.end() :]
+        if resource is None or len(body) > length or length > self.site.body_limit(path):
+            return False
+        if len(body) == length:
+            self._ask(resource, authorization, body)
+        else:
+            self._body_seconds = _body_seconds(length)
+            self._direct = _DirectBody(resource, authorization, [body], length - len(body))
+        return True
+
+    def _take_body(self, direct: _DirectBody, data: bytes) -> None:
+        direct.pieces.append(data[: direct.missing])
+        following = data[direct.missing :]
+        direct.missing -= len(data) - len(following)
+        if direct.missing:
+            return
+        self._disarm()
+        self._body_seconds = self._direct = None
+        self._ask(direct.resource, direct.authorization, b"".join(direct.pieces))
+        if following:
+            self.dataReceived(following)
+
+    def _ask(self, resource: DirectResource, authorization: bytes | None, body: bytes) -> None:
+        answer = resource.answer(b"POST", authorization, self.host, body)
+        if isinstance(answer, Deferred):
+            self._asked = True
+            answer.addCallback(self._tell)
+        else:
+            self._tell(answer)
+
+    def _tell(self, answer: Answer) -> None:
+        """Write what was answered; nothing is written to a connection that is gone."""
+        self._asked = False
+        persistent = bool(self.persistent)
+        self.transport.write(self.site.direct_writer.written(answer, close=not persistent))
+        self.waiting_since = self.site.reactor.seconds()
+        if not persistent:
+            self.loseConnection()
+            return
+        self.resetTimeout()  # type: ignore[no-untyped-call]
+        if self._early:
+            early, self._early = b"".join(self._early), []
+            self.transport.resumeProducing()
+            self.dataReceived(early)
 
     # -- the head of a request ---------------------------------------------------------------
 
@@ -229,8 +317,9 @@ class BoundedChannel(HTTPChannel):
         if self._closing:
             return
         request: BoundedRequest = self.requests[-1]
-        wrong = self._wrong(request)
-        if wrong is not None:
+        try:
+            self._path = read_head(self._command, self._path, self._version, request.requestHeaders)
+        except NizamError as wrong:
             self._refuse(wrong)
             # Twisted takes a body without length for a complete one.
             self.length = None
@@ -242,45 +331,10 @@ class BoundedChannel(HTTPChannel):
             self.length = 0
         size = request.limit if self.length is None else self.length
         self._disarm()
-        self._body_seconds = BODY_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+        self._body_seconds = _body_seconds(size)
         super().allHeadersReceived()  # type: ignore[no-untyped-call]
         if request.too_large:
             self._close_after(request)
-
-    def _wrong(self, request: BoundedRequest) -> NizamError | None:
-        """What is wrong with the head as a whole; an absolute target becomes a path."""
-        headers = request.requestHeaders
-        hosts = headers.getRawHeaders(b"Host", [])
-        if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
-            return BadRequest("exactly one Host is needed")
-        if any(_HOST.match(it) is None for it in hosts):
-            return BadRequest("the Host is no host")
-        encodings = headers.getRawHeaders(b"Transfer-Encoding", [])
-        if encodings and (
-            self._version != b"HTTP/1.1" or [it.lower() for it in encodings] != [b"chunked"]
-        ):
-            return BadRequest("the only Transfer-Encoding is chunked, once, in HTTP/1.1")
-        if any(it.lower() != b"100-continue" for it in headers.getRawHeaders(b"Expect", [])):
-            return ExpectationFailed()
-        return self._wrong_target(hosts)
-
-    def _wrong_target(self, hosts: Sequence[bytes]) -> NizamError | None:
-        target: bytes = self._path
-        if not target.isascii() or b"#" in target or b"\x7f" in target:
-            return BadRequest("the target holds characters that no URL has")
-        if target[:7].lower() == b"http://" or target[:8].lower() == b"https://":
-            # RFC 9112, section 3.2.2: a server accepts the form that is meant for proxies.
-            try:
-                parts = urlsplit(target)
-            except ValueError:
-                return BadRequest("the target is no URL")
-            if not parts.netloc or any(parts.netloc.lower() != it.lower() for it in hosts):
-                return BadRequest("the target and the Host differ")
-            query = b"?" + parts.query if parts.query else b""
-            self._path = (parts.path or b"/") + query
-        elif target[:1] != b"/" and (self._command, target) != (b"OPTIONS", b"*"):
-            return BadRequest("the target is no path")
-        return None
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802 - Twisted's name
         """Whether another request may follow; every Connection field counts."""
@@ -388,6 +442,11 @@ class BoundedChannel(HTTPChannel):
             self.transport.abortConnection()
         else:
             self._refuse(RequestTooSlow())
+
+
+def _body_seconds(size: int) -> float:
+    """How long a body of so many bytes may take."""
+    return BODY_SECONDS + size / SLOWEST_BYTES_PER_SECOND
 
 
 def _drop(data: bytes) -> None:

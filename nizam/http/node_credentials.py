@@ -9,7 +9,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import Any
 from uuid import UUID
 
 from twisted.logger import Logger
@@ -53,22 +52,21 @@ class NodeCredentials:
         self._failures = LocalMeter(seconds)
         self._right: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
-    def node(self, request: Any) -> str | None:
-        """The name of the node that asks, None if its credentials or its address are wrong.
+    def node(self, header: bytes | None, remote: str) -> str | None:
+        """The name of the node that asks, None if its credentials or its address are wrong:
+        `header` is its Authorization, `remote` the address that it asks from.
 
         From an address that has sent many wrong passwords, only credentials that were right from
         there before are looked at, so that a guesser beside a node does not shut the node out.
         """
-        if self._networks and not self._within(request):
+        if self._networks and not self._within(remote):
             return None
-        header = request.getHeader(b"authorization")
         if header is None or header[:6].lower() != b"basic ":
             return None
         try:
             username, colon, password = base64.b64decode(header[6:], validate=True).partition(b":")
         except binascii.Error:
             return None
-        remote = str(getattr(request.getClientAddress(), "host", ""))
         meter = Meter(remote, FAILURES_PER_MINUTE)
         if (remote, header) not in self._right and self._failures.exhausted(meter):
             return None
@@ -108,10 +106,9 @@ class NodeCredentials:
             known = self._revealed[entry.id] = (encrypted, secret.encode())
         return known[1]
 
-    def _within(self, request: Any) -> bool:
-        host = getattr(request.getClientAddress(), "host", None)
+    def _within(self, remote: str) -> bool:
         try:
-            address = ip_address(host or "")
+            address = ip_address(remote)
         except ValueError:
             return False
         return any(address in network for network in self._networks)

@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from nizam.http.channel import BoundedChannel, BoundedRequest
+from nizam.http.direct import DirectResource, DirectWriter
 from nizam.settings.values import Network
 
 IDLE_SECONDS = 75.0
@@ -51,12 +52,20 @@ class BoundedSite(Site):
             reactor=reactor,
         )
         self.channels: set[BoundedChannel] = set()
+        self.direct: dict[bytes, DirectResource] = dict(getattr(resource, "direct", {}))
+        self.direct_writer = DirectWriter(reactor.seconds)
         self._reactor = reactor
         self._body_limits = dict(body_limits or {})
         self._max_connections = max_connections
         self._max_of_address = max_of_address
         self._unlimited = tuple(unlimited)
         self._of_address: Counter[str] = Counter()
+
+    def serve(self, resource: Resource) -> None:
+        """Serve another tree from now on: its `direct` has the resources that are asked without
+        twisted.web's Request, by their paths."""
+        self.resource = resource
+        self.direct = dict(getattr(resource, "direct", {}))
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802 - Twisted's name
         """A channel for a new connection; None closes it."""
