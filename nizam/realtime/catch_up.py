@@ -64,11 +64,14 @@ class CatchUp:
         is away it is tried again.
         """
         while not subscriber.gone and not self._hub.join(subscriber):
-            filters = subscriber.filters
+            filters, position = subscriber.filters, subscriber.position
             page = await self._page(subscriber)
             if page is None:
                 await deferLater(self._reactor, RETRY_SECONDS)
-            elif not subscriber.gone and subscriber.filters == filters:
+            elif not subscriber.gone and (filters, position) == (
+                subscriber.filters,
+                subscriber.position,
+            ):
                 self._give(subscriber, page, filters)
                 await self._room(subscriber)
 
