@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from nizam.errors import DatabaseUnavailable
 from nizam.metrics import REALTIME_LAG_SECONDS
 from nizam.realtime.bell import Bell
+from nizam.realtime.closing import Close
 from nizam.realtime.hub import Hub
 from nizam.store.system.event_log import LogPage
 
@@ -44,10 +45,13 @@ class Tail(Service):
         self._starting: list[Deferred[None]] = []
         self._started = False
         self._rung = False
+        self._alone_since = 0.0
         self._deaf: Callable[[], None] | None = None
 
     async def follow(self) -> None:
         """Return when the log is followed. Raises DatabaseUnavailable when it cannot be read."""
+        # Whoever asks becomes a client in a moment.
+        self._alone_since = self._reactor.seconds()
         if self._started:
             return
         if not self.running:
@@ -79,11 +83,11 @@ class Tail(Service):
         self._deaf = self._bell.heard(self._wake)
         self._started = True
         self._tell_waiting(None)
-        alone_since = self._reactor.seconds()
         while self.running:
             now = self._reactor.seconds()
-            alone_since = now if len(self._hub) else alone_since
-            if now - alone_since > IDLE_SECONDS:
+            if len(self._hub):
+                self._alone_since = now
+            if now - self._alone_since > IDLE_SECONDS:
                 return
             self._rung = False
             pause = POLL_SECONDS
@@ -108,6 +112,9 @@ class Tail(Service):
                 REALTIME_LAG_SECONDS.observe(max(0.0, lag))
 
     def _ended(self, _result: object) -> None:
+        # Only an error ends it with clients: nobody else would give them what they wait for.
+        for it in self._hub:
+            it.end(Close.TRY_LATER)
         self._following = None
         self._started = False
         if self._deaf is not None:

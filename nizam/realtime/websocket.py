@@ -126,11 +126,12 @@ class StreamProtocol(WebSocketServerProtocol):
         self._close(code, reason)
 
     def _close(self, code: int, reason: str) -> None:
-        if self.state != self.STATE_OPEN:
-            return
-        # Not sendClose(), which takes none of the codes that IANA has registered since.
-        self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
-        self._closing = self._streams.reactor.callLater(CLOSE_SECONDS, self._cut)
+        if self.state == self.STATE_OPEN:
+            # Not sendClose(), which takes none of the codes that IANA has registered since.
+            self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
+        # Whoever has said goodbye and reads nothing would keep the connection for ever.
+        if self._closing is None:
+            self._closing = self._streams.reactor.callLater(CLOSE_SECONDS, self._cut)
 
     def _cut(self) -> None:
         self.transport.abortConnection()
