@@ -12,10 +12,12 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import attrs
+import pytest
 import pytest_twisted
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import NOT_DONE_YET, Site
 
+from nizam.realtime.pusher import publisher as publishing
 from nizam.realtime.pusher.publisher import PusherApp, PusherPublisher
 from nizam.realtime.pusher.signing import channel_auth, signed_query
 from nizam.webhooks.egress import EgressAgent
@@ -41,7 +43,7 @@ def test_private_channels_are_opened_as_the_documentation_shows() -> None:
 
 class Service(Resource):
     """The HTTP API of such a service, which checks what it is sent. `answers` are the statuses of
-    the next requests, 200 after them; what `refuses` says of is refused."""
+    the next requests, 200 after them; what holds `poison` is refused. Answers take `seconds`."""
 
     isLeaf = True  # noqa: N815 - Twisted's name
 
@@ -51,8 +53,9 @@ class Service(Resource):
         self.poison = ""
         self.published: list[dict[str, Any]] = []
         self.largest = 0
+        self.seconds = 0.0
 
-    def render_POST(self, request: Any) -> bytes:  # noqa: N802 - Twisted's name
+    def render_POST(self, request: Any) -> int:  # noqa: N802 - Twisted's name
         body = request.content.read()
         query = [(name.decode(), it[0].decode()) for name, it in sorted(request.args.items())]
         given = dict(query)
@@ -69,7 +72,9 @@ class Service(Resource):
         if status == 200:
             self.largest = max(self.largest, len(batch))
             self.published += batch
-        return b"{}"
+        request.write(b"{}")
+        reactor.callLater(self.seconds, request.finish)
+        return NOT_DONE_YET
 
     @property
     def ids(self) -> list[str]:
@@ -159,3 +164,19 @@ async def test_what_the_service_refuses_holds_up_nothing_else_and_what_is_large_
     await publisher.stopService()
     assert desk.service.ids == list(ids)
     assert json.loads(desk.service.published[0]["data"])["truncated"] is True
+
+
+async def test_a_service_that_answers_late_is_told_by_one_instance_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "LEASE_SECONDS", 0.4)
+    monkeypatch.setattr(publishing, "POLL_SECONDS", 0.05)
+    desk.service.seconds = 0.2
+    one, two = desk.publisher("one"), desk.publisher("two")
+    await begun(desk, one)
+    two.startService()
+    ids = [it for _ in range(20) for it in await desk.town.call("started", "ended")]
+    await desk.town.until(lambda: len(desk.service.ids) >= len(ids))
+    await one.stopService()
+    await two.stopService()
+    assert desk.service.ids == ids

@@ -152,7 +152,7 @@ class PusherPublisher(Service):
         ]
         for start in range(0, len(wanted), BATCH_EVENTS):
             batch = wanted[start : start + BATCH_EVENTS]
-            await self._publish([it.event for it in batch])
+            await self._publish(lease, [it.event for it in batch])
             self._failures = 0
             await move_reader(self._database, lease, READER, batch[-1].position)
             if not self.running:
@@ -161,9 +161,12 @@ class PusherPublisher(Service):
             await move_reader(self._database, lease, READER, page.position)
         return page.more
 
-    async def _publish(self, events: Sequence[Event]) -> None:
+    async def _publish(self, lease: Lease, events: Sequence[Event]) -> None:
         """Send a batch; one that is refused is sent event by event, and what is refused alone is
-        given up, so that it holds up nothing else."""
+        given up, so that it holds up nothing else. LeaseLostError if it is another's turn."""
+        # A service that answers late must not make the lease end amid a page.
+        if await take_lease(self._database, READER, self._holder, LEASE_SECONDS) != lease:
+            raise LeaseLostError("another instance publishes")
         status, said = await self._send(events)
         if 200 <= status < 300:
             PUSHER_EVENTS_TOTAL.labels("published").inc(len(events))
@@ -171,7 +174,7 @@ class PusherPublisher(Service):
             raise _Later(f"answered {status}: {said}")
         elif len(events) > 1:
             for it in events:
-                await self._publish([it])
+                await self._publish(lease, [it])
         else:
             PUSHER_EVENTS_TOTAL.labels("refused").inc()
             self._log.error(
