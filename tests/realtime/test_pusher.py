@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from nizam.realtime.pusher import publisher as publishing
 from nizam.realtime.pusher.publisher import PusherApp, PusherPublisher
-from nizam.realtime.pusher.signing import channel_auth, signed_query
+from nizam.realtime.pusher.signing import signed_query
 from nizam.webhooks.egress import EgressAgent
 from tests.realtime.conftest import Town, event, reactor
 
@@ -32,12 +32,6 @@ def test_requests_are_signed_as_the_documentation_of_the_protocol_shows() -> Non
     assert query["body_md5"] == "ec365a775a4cd0599faeb73354201b6f"
     assert query["auth_signature"] == (
         "da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c"
-    )
-
-
-def test_private_channels_are_opened_as_the_documentation_shows() -> None:
-    assert channel_auth("1234.1234", "private-foobar", KEY, SECRET) == (
-        f"{KEY}:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"
     )
 
 

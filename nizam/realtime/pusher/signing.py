@@ -17,14 +17,6 @@ def signed_query(path: str, body: bytes, key: str, secret: str, moment: int) -> 
         "body_md5": hashlib.md5(body, usedforsecurity=False).hexdigest(),
     }
     query = urlencode(fields)
-    signature = _signature("\n".join(("POST", path, query)), secret)
+    text = "\n".join(("POST", path, query))
+    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     return f"{query}&auth_signature={signature}"
-
-
-def channel_auth(socket_id: str, channel: str, key: str, secret: str) -> str:
-    """What lets the connection with this id listen to a private channel."""
-    return f"{key}:{_signature(f'{socket_id}:{channel}', secret)}"
-
-
-def _signature(text: str, secret: str) -> str:
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
