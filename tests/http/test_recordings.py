@@ -192,6 +192,14 @@ async def actions(archive: Archive, identifier: str) -> list[str]:
     return [it["action"] for it in reversed(answer.json["data"])]
 
 
+async def test_whoever_is_given_any_of_the_sound_stands_in_the_audit_log(archive: Archive) -> None:
+    server, path = archive.server, await archive.recording()
+    for method, wanted in (("HEAD", ""), ("GET", "bytes=1-"), ("GET", "bytes=99999-"), ("GET", "")):
+        await server.request(method, f"{path}/audio", Range=wanted)
+    identifier = path.rpartition("/")[2]
+    assert await actions(archive, identifier) == ["downloaded"] * 2
+
+
 async def test_what_is_under_legal_hold_is_not_deleted(archive: Archive) -> None:
     server, path = archive.server, await archive.recording()
     held = await server.request("POST", f"{path}/hold", {"reason": "Case 4711"})
