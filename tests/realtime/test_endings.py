@@ -79,13 +79,14 @@ def test_the_log_is_followed_for_whoever_was_let_in_a_moment_ago() -> None:
 
 
 def test_whoever_says_goodbye_and_reads_nothing_is_cut_off() -> None:
-    clock, transport = Clock(), StringTransport()
+    clock = Clock()
+    transport: Any = StringTransport()  # type: ignore[no-untyped-call]
     nobody: Any = None
     streams = Streams(clock, Hub(clock), nobody, nobody, most=1, most_of_tenant=1)
     opened: list[Stream] = []
 
     def hand_over(protocol: StreamProtocol) -> bytes:
-        protocol.makeConnection(transport)
+        protocol.makeConnection(transport)  # type: ignore[no-untyped-call]
         # A close frame with the code 1000, masked with zeros (RFC 6455, section 5.2).
         return b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
