@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -186,15 +187,17 @@ class _Child:
 async def ready(reactor: Any, port: int) -> None:
     """Wait until the server is."""
     import treq
+    from twisted.internet.defer import CancelledError
+    from twisted.internet.error import ConnectError
+    from twisted.web.client import ResponseFailed
 
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        try:
+        # It does not listen yet, or does not answer within the time.
+        with suppress(ConnectError, ResponseFailed, CancelledError):
             response = await treq.get(f"http://127.0.0.1:{port}/readyz", timeout=2)
             if response.code == 200:
                 return
-        except Exception:  # noqa: S110 - it is not there yet
-            pass
         await deferLater(reactor, 0.1)
     raise TimeoutError("the server did not become ready")
 
