@@ -38,7 +38,7 @@ from nizam.http.prompts import Prompts
 from nizam.http.provision import Provisioning
 from nizam.http.queue_depth import QueueDepth
 from nizam.http.queueing import Queueing
-from nizam.http.realtime import Realtime, StreamAccess
+from nizam.http.realtime import Realtime
 from nizam.http.recordings import Recordings
 from nizam.http.replays import Replays
 from nizam.http.resets import Resets
@@ -48,6 +48,7 @@ from nizam.http.route import Route
 from nizam.http.sign_ins import SignIns
 from nizam.http.sounds import Sounds
 from nizam.http.stats import Stats
+from nizam.http.stream_access import StreamAccess
 from nizam.http.stream_tickets import StreamTickets
 from nizam.http.switch_nodes import SwitchNodes
 from nizam.http.tables import routes as routes_of_tables

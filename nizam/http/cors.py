@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from urllib.parse import urlsplit
 
 EXPOSED = (
     "ETag, Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy, "
@@ -45,3 +46,12 @@ class Cors:
             ("Access-Control-Allow-Headers", _ALLOWED),
             ("Access-Control-Max-Age", str(_MAX_AGE_SECONDS)),
         )
+
+
+def may_use_session(origin: str, host: str | None, origins: Collection[str]) -> bool:
+    """Whether a page of `origin` may use the session of its visitor: it is of the site that is
+    asked, or of one of `origins`."""
+    try:
+        return origin in origins or urlsplit(origin).netloc == host
+    except ValueError:
+        return False

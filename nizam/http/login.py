@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 from pydantic import Field, StringConstraints
@@ -25,6 +24,7 @@ from nizam.http.auth import Authenticator
 from nizam.http.body import validate
 from nizam.http.changes import change_context
 from nizam.http.cookies import ended_cookie, session_cookie
+from nizam.http.cors import may_use_session
 from nizam.http.limits import Limiter, Meter
 from nizam.http.lockout import Lockout
 from nizam.http.openapi import model_schema
@@ -336,9 +336,7 @@ class SigningIn:
     def _check_page(self, call: Call) -> None:
         """Refuse another site's page, which could sign its visitor in as somebody else."""
         origin = call.header("origin")
-        if origin is None or origin in self.origins:
-            return
-        if urlsplit(origin).netloc != call.header("host"):
+        if origin is not None and not may_use_session(origin, call.header("host"), self.origins):
             raise PageNotAllowed(f"pages of {origin[:200]} may not log in here")
 
     # -- routes ---------------------------------------------------------------------------------

@@ -1,10 +1,8 @@
-"""Streams of events: who may open one, where it begins, and the two ways to read it."""
+"""Streams of events: what is asked of one, where it begins, and tickets for it."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 from uuid import UUID
 
 import attrs
@@ -12,43 +10,30 @@ import attrs
 from nizam.errors import (
     BadRequest,
     Conflict,
-    DatabaseUnavailable,
     FieldError,
     KeyValueUnavailable,
-    NizamError,
     NotFound,
     PageNotAllowed,
     StreamsFull,
-    Unauthenticated,
     UnknownField,
     UpgradeRequired,
     ValidationFailed,
 )
-from nizam.http.auth import Authenticator, Holder, holder_of
-from nizam.http.principal import Principal, require, require_tenant
+from nizam.http.auth import holder_of
+from nizam.http.cors import may_use_session
 from nizam.http.reply import Reply
 from nizam.http.route import BASE, TENANT, Call, Parameter, Route
+from nizam.http.stream_access import StreamAccess
+from nizam.http.stream_answers import SseAnswer, WebSocketAnswer, check_handshake
 from nizam.http.stream_tickets import STREAM_PERMISSION, StreamTickets, TicketRecord
-from nizam.model.identifiers import new_id
-from nizam.model.registry import resource
-from nizam.realtime.closing import Close
-from nizam.realtime.filters import FIELDS, Filter, from_query, parse_filter
-from nizam.realtime.session import PROTOCOL, Session
-from nizam.realtime.sse import CODEC as SSE
-from nizam.realtime.sse import SseConnection
-from nizam.realtime.streams import Stream, Streams
-from nizam.routing.snapshot import Snapshot
+from nizam.realtime.filters import FIELDS, MOST_VALUES, Filter, from_query, parse_filter
+from nizam.realtime.streams import Streams
 from nizam.store.following import FROM_END, FROM_START, place_of
 from nizam.store.store import Store
 from nizam.store.system.event_log import CURSOR_PREFIX, START, log_end, read_cursor
 
-if TYPE_CHECKING:
-    from nizam.realtime.websocket import StreamProtocol
-
 OPENED_PER_MINUTE: Final = 6000
 """By each key or user: all of its clients come back when an instance restarts."""
-LISTENING: Final = ("trial", "active")
-"""The states of a tenant in which its streams are open."""
 
 _OPTIONS: Final = frozenset({"ticket", "cursor", "tenant_id", *FIELDS})
 _ABOUT_LISTS: Final = {
@@ -67,61 +52,14 @@ _PARAMETERS: Final = (
     Parameter(name="ticket", about="A ticket instead of a key, for browsers."),
 )
 _TICKET_FIELDS: Final[dict[str, Any]] = {
-    name: {"type": "array", "items": {"type": "string"}, "maxItems": 100, "description": about}
+    name: {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": MOST_VALUES,
+        "description": about,
+    }
     for name, about in _ABOUT_LISTS.items()
 }
-
-
-@attrs.frozen
-class StreamHolder:
-    """Whom a stream is for, and which tenant it shows; None is all of them."""
-
-    credentials: Holder
-    tenant_id: UUID | None
-
-
-@attrs.frozen
-class StreamAccess:
-    """Who may have a stream, when it is opened and for as long as it is open."""
-
-    authenticator: Authenticator
-    store: Store
-    snapshot: Snapshot
-
-    async def require(self, principal: Principal, tenant_id: UUID | None) -> None:
-        """Raise NotFound, ScopeMissing, or Conflict while the tenant is suspended or gone; those
-        of the platform go on listening to it."""
-        if tenant_id is not None:
-            require_tenant(principal, tenant_id)
-        require(principal, STREAM_PERMISSION, tenant_id)
-        if tenant_id is not None and not principal.platform:
-            status = await self._status(tenant_id)
-            if status not in LISTENING:
-                raise Conflict(f"the tenant is {status}: it has no streams")
-
-    async def check(self, holder: Hashable) -> Close | None:
-        """Why streams of this holder must end now; None if they may go on, or nobody can say."""
-        assert isinstance(holder, StreamHolder)  # noqa: S101 - `_opened` makes no others
-        try:
-            principal = await self.authenticator.again(holder.credentials)
-        except Unauthenticated:
-            return Close.SIGNED_OUT
-        except (DatabaseUnavailable, KeyValueUnavailable):
-            return None
-        try:
-            await self.require(principal, holder.tenant_id)
-        except DatabaseUnavailable:
-            return None
-        except NizamError:
-            return Close.FORBIDDEN
-        return None
-
-    async def _status(self, tenant_id: UUID) -> str:
-        view = self.snapshot.tenant(tenant_id)
-        if view is not None:
-            return view.tenant.status
-        found = await self.store.get(resource("tenant"), None, tenant_id)
-        return str(found.body["status"])
 
 
 @attrs.frozen
@@ -147,10 +85,14 @@ class Realtime:
         position = await self._begin(call, tenant_id)
         if first is None and position is not None:
             first = Filter()
-        _check_handshake(call)
+        check_handshake(call)
         streams = self._streams()
         await streams.admit(tenant_id)
-        return Reply(None, 101, lasting=_WebSocket(self, streams, call, tenant_id, first, position))
+        return Reply(
+            None,
+            101,
+            lasting=WebSocketAnswer(streams, self.place, call, tenant_id, first, position),
+        )
 
     async def events(self, call: Call) -> Reply:
         """Server-sent events: the data of each is an event, its id the cursor after it. A browser
@@ -161,7 +103,7 @@ class Realtime:
         position = await self._begin(call, call.tenant)
         streams = self._streams()
         await streams.admit(call.tenant)
-        lasting = _ServerSentEvents(streams, call, first, position)
+        lasting = SseAnswer(streams, call, first, position)
         headers = (("X-Accel-Buffering", "no"),)
         return Reply(None, 200, headers, content_type="text/event-stream", lasting=lasting)
 
@@ -201,9 +143,7 @@ class Realtime:
         if origin is None and call.header("upgrade") is None:
             # A browser sends none with an EventSource of the same site.
             return
-        if origin in self.origins or (
-            origin is not None and urlsplit(origin).netloc == call.header("host")
-        ):
+        if origin is not None and may_use_session(origin, call.header("host"), self.origins):
             return
         raise PageNotAllowed(f"pages of {str(origin)[:200]} may not open a stream with a session")
 
@@ -364,103 +304,3 @@ def _is_uuid(text: str) -> bool:
 def _pointer(name: str) -> str:
     """A field of the body as a JSON Pointer."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
-
-
-@attrs.frozen
-class _WebSocket:
-    """The connection becomes a WebSocket."""
-
-    realtime: Realtime
-    streams: Streams
-    call: Call
-    tenant_id: UUID | None
-    first: Filter | None
-    position: int | None
-    switches = True
-
-    async def serve(self, request: Any, request_id: str) -> None:
-        """Until the client is gone."""
-        # Not before somebody needs it: it takes a seventh of a second.
-        from nizam.realtime.websocket import CODEC, Door
-
-        def opened(protocol: StreamProtocol) -> tuple[Stream, Session]:
-            stream = self.streams.open(
-                protocol,
-                CODEC,
-                self.tenant_id,
-                _holder(self.call, self.tenant_id),
-                within=_within(self.call),
-                ping=protocol.ping,
-            )
-
-            async def place(cursor: str) -> int:
-                return await self.realtime.place(self.tenant_id, cursor)
-
-            session = Session(self.streams, stream, place)
-            session.welcome(str(new_id()))
-            if self.first is not None:
-                session.subscribe("default", self.first, self.position)
-            return stream, session
-
-        headers = list(request.requestHeaders.getAllRawHeaders())
-        door = Door.of(self.streams)
-        await door.enter(request.channel.hand_over, headers, request_id, opened)
-
-
-@attrs.frozen
-class _ServerSentEvents:
-    """An answer that goes on."""
-
-    streams: Streams
-    call: Call
-    first: Filter
-    position: int | None
-    switches = False
-
-    async def serve(self, request: Any, request_id: str) -> None:
-        """Until the client is gone."""
-
-        def opened(connection: SseConnection) -> Stream:
-            tenant_id = self.call.tenant
-            holder = _holder(self.call, tenant_id)
-            within = _within(self.call)
-            stream = self.streams.open(connection, SSE, tenant_id, holder, within=within)
-            cursor = self.streams.want(stream, frozenset({self.first}), self.position)
-            # Whoever is cut off before the first event goes on from here.
-            stream.subscriber.tell("welcome", cursor=cursor, **self.first.shown())
-            return stream
-
-        await SseConnection(self.streams, request).serve(opened)
-
-
-def _holder(call: Call, tenant_id: UUID | None) -> StreamHolder:
-    # A ticket is used from elsewhere than where it was made.
-    remote = None if call.principal.ticket is not None else call.remote
-    return StreamHolder(holder_of(call.principal, remote), tenant_id)
-
-
-def _within(call: Call) -> Filter | None:
-    ticket = call.principal.ticket
-    return None if ticket is None or ticket.within == Filter() else ticket.within
-
-
-def _check_handshake(call: Call) -> None:
-    """Raise UpgradeRequired or BadRequest for what does not ask for a WebSocket (RFC 6455, 4.2)."""
-    if "websocket" not in _tokens(call, "upgrade"):
-        raise UpgradeRequired(
-            "this path speaks WebSocket",
-            headers=(("Upgrade", "websocket"), ("Connection", "Upgrade")),
-        )
-    if "upgrade" not in _tokens(call, "connection") or not call.header("sec-websocket-key"):
-        raise BadRequest("this is no handshake of RFC 6455")
-    if call.header("sec-websocket-version") != "13":
-        raise UpgradeRequired(
-            "the version of WebSocket is 13", headers=(("Sec-WebSocket-Version", "13"),)
-        )
-    offered = _tokens(call, "sec-websocket-protocol")
-    if offered and PROTOCOL not in offered:
-        raise BadRequest(f"the subprotocol is {PROTOCOL}")
-
-
-def _tokens(call: Call, header: str) -> list[str]:
-    return [it.strip().lower() for it in (call.header(header) or "").split(",") if it.strip()]

@@ -19,7 +19,7 @@ import attrs
 import orjson
 
 from nizam.kv.interface import IKeyValue
-from nizam.realtime.filters import Filter
+from nizam.realtime.filters import FIELDS, Filter, parse_filter
 
 TICKET_SECONDS: Final = 60
 STREAM_PERMISSION: Final = "call_events:read"
@@ -47,12 +47,11 @@ class StreamTickets:
     async def issue(self, record: TicketRecord) -> tuple[str, datetime]:
         """A new ticket: its text, and until when it can be used."""
         text = f"nzk_{secrets.token_urlsafe(32)}"
-        within = {name: sorted(it) for name, it in _lists(record.within).items()}
         kept = {
             "kind": record.kind,
             "digest": record.digest,
             "tenant_id": str(record.tenant_id),
-            "within": within,
+            "within": record.within.shown(),
         }
         await self._key_value.set(_key(text), orjson.dumps(kept), TICKET_SECONDS)
         return text, self._now() + timedelta(seconds=TICKET_SECONDS)
@@ -65,27 +64,16 @@ class StreamTickets:
         if kept is None:
             return None
         found = orjson.loads(kept)
-        lists = {name: frozenset[str](it) for name, it in found["within"].items()}
+        within, errors = parse_filter(found["within"])
+        if errors or not found["within"].keys() <= FIELDS.keys():
+            # Of another version. What cannot be read must not widen what may be heard.
+            return None
         return TicketRecord(
             kind=found["kind"],
             digest=found["digest"],
             tenant_id=UUID(found["tenant_id"]),
-            within=Filter(
-                types=lists["types"],
-                calls=lists["calls"],
-                extensions=lists["extensions"],
-                queues=lists["queues"],
-            ),
+            within=within,
         )
-
-
-def _lists(it: Filter) -> dict[str, frozenset[str]]:
-    return {
-        "types": it.types,
-        "calls": it.calls,
-        "extensions": it.extensions,
-        "queues": it.queues,
-    }
 
 
 def _key(text: str) -> str:

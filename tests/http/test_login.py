@@ -151,6 +151,7 @@ async def test_a_page_that_was_loaded_anew_finds_its_csrf_token_in_me(server: Se
     [
         ("https://evil.example.net", 403),
         ("null", 403),
+        ("http://[", 403),
         ("https://console.example.com", 401),
         ("same", 401),
     ],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
 
+from nizam.http.stream_tickets import TicketRecord
+from nizam.realtime.filters import Filter
 from tests.http.people import browser_of, make_user
 from tests.realtime.clients import WebSocket
 from tests.realtime.conftest import Town, event
@@ -55,6 +58,22 @@ async def test_a_ticket_is_for_streams_alone_and_for_its_tenant(town: Town) -> N
     assert "404" in await refused(
         town, f"{query}&tenant_id={town.server.tenant_id(other)}", key=None
     )
+
+
+async def test_a_ticket_of_another_version_shows_no_more_than_it_was_made_for(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = town.server.api.tickets
+    record = TicketRecord(
+        kind="api_key", digest="digest", tenant_id=town.tenant_id, within=Filter()
+    )
+    for within in ({"types": ["call.no_more"]}, {"callers": ["a name to come"]}):
+        with monkeypatch.context() as patch:
+            patch.setattr(Filter, "shown", Mock(return_value=within))
+            text, _ = await tickets.issue(record)
+        assert await tickets.redeem(text) is None
+    text, _ = await tickets.issue(record)
+    assert await tickets.redeem(text) == record
 
 
 async def test_streams_end_with_the_key_that_opened_them(town: Town) -> None:
