@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import case
 
-from nizam.store.listing import Field, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page, page_of
+from nizam.store.pages import page_statement, tenant_page
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.tables.audit import AUDIT_LOGS
@@ -39,11 +40,9 @@ ALL_AUDIT_FIELDS: Mapping[str, Field] = {
 async def list_audit_logs(pool: Pool, tenant_id: UUID | None, listing: Listing) -> Page:
     """One page of the rows of a tenant, under its row-level security; None: of every chain."""
     columns = list(AUDIT_LOGS.c)
-    if tenant_id is None:
-        statement = page_statement(columns, ALL_AUDIT_FIELDS, _IT.id, listing)
-        rows = await pool.query(*compile_statement(statement))
-    else:
+    if tenant_id is not None:
         own = _IT.tenant_id == tenant_id
-        statement = page_statement(columns, AUDIT_FIELDS, _IT.id, listing, own)
-        rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
+        return await tenant_page(pool, tenant_id, columns, AUDIT_FIELDS, _IT.id, listing, own)
+    statement = page_statement(columns, ALL_AUDIT_FIELDS, _IT.id, listing)
+    rows = await pool.query(*compile_statement(statement))
     return page_of(rows, [str(it.key) for it in columns], listing)

@@ -10,9 +10,9 @@ from nizam.errors import FieldError, ValidationFailed
 from nizam.model.call_flow import RESOURCE, CallFlow
 from nizam.model.events import timestamp
 from nizam.model.identifiers import new_id
-from nizam.store.listing import Field, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page
+from nizam.store.pages import tenant_page
 from nizam.store.pool import Pool
-from nizam.store.statements import compile_statement
 from nizam.store.stored import Stored
 from nizam.store.tables.call_flows import CALL_FLOW_VERSIONS
 from nizam.store.unit_of_work import UnitOfWork
@@ -90,7 +90,9 @@ async def _publish(unit: UnitOfWork, present: Stored, content: Mapping[str, Any]
 async def list_versions(pool: Pool, tenant_id: UUID, identifier: UUID, listing: Listing) -> Page:
     """The published versions of a call flow, each with its `start` and `nodes`."""
     table = CALL_FLOW_VERSIONS
-    statement = page_statement(
+    page = await tenant_page(
+        pool,
+        tenant_id,
         [table.c[name] for name in _COLUMNS],
         VERSION_FIELDS,
         table.c.id,
@@ -98,8 +100,6 @@ async def list_versions(pool: Pool, tenant_id: UUID, identifier: UUID, listing: 
         table.c.tenant_id == tenant_id,
         table.c.call_flow_id == identifier,
     )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    page = page_of(rows, _COLUMNS, listing)
     return Page([_shown(row) for row in page.rows], page.next_cursor)
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, bindparam, cast, exists, func, select
 
-from nizam.store.listing import CompiledPages, Field, Listing, Page, id_text, page_of, time_text
+from nizam.store.listing import Field, Listing, Page, page_of
+from nizam.store.pages import CompiledPages, id_text, time_text
 from nizam.store.pool import Pool
 from nizam.store.tables.cdrs import CDRS
 from nizam.store.tables.recordings import RECORDINGS

@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from nizam.errors import NotFound
 from nizam.store.history import CALL_EVENT_FIELDS, EVENT_COLUMNS, shown_event
-from nizam.store.listing import Listing, Page, conditions
+from nizam.store.listing import Listing, Page
+from nizam.store.pages import conditions
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.system.event_log import (

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, literal_column, select
+from sqlalchemy import Boolean, literal_column, select
 
 from nizam.errors import NotFound
 from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
-from nizam.store.listing import Field, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page
+from nizam.store.pages import TenantQueries, tenant_page
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.tables.call_decisions import CALL_DECISIONS
@@ -104,18 +105,9 @@ _ATTEMPT_COLUMNS = (
 )
 
 
-class TenantQueries(Protocol):
-    """What runs one statement for one tenant: a pool."""
-
-    async def tenant_query(
-        self, tenant_id: UUID, sql: str, args: Any = ..., deadline: float | None = ...
-    ) -> list[tuple[Any, ...]]:
-        """The rows of the statement, of which the tenant sees only its own."""
-
-
 async def list_call_events(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
     """Events of a tenant as envelopes."""
-    page = await _page(
+    page = await tenant_page(
         pool,
         tenant_id,
         [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
@@ -131,7 +123,7 @@ async def list_gateway_states(
     pool: TenantQueries, tenant_id: UUID, gateway_id: UUID, listing: Listing
 ) -> Page:
     """When a gateway of a tenant came up and went down, as the events that told it."""
-    page = await _page(
+    page = await tenant_page(
         pool,
         tenant_id,
         [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
@@ -148,7 +140,7 @@ async def list_gateway_states(
 
 async def list_registration_events(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:
     """Which phones of a tenant signed in and out, failed to, or were lost, as the events."""
-    page = await _page(
+    page = await tenant_page(
         pool,
         tenant_id,
         [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
@@ -210,7 +202,7 @@ async def call_decisions(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dic
 async def list_deliveries(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Deliveries of one webhook."""
     table = WEBHOOK_DELIVERIES
-    return await _page(
+    return await tenant_page(
         pool,
         tenant_id,
         [table.c[name] for name in _DELIVERY_COLUMNS],
@@ -225,7 +217,7 @@ async def list_deliveries(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing
 async def list_replays(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Replays of one webhook's deliveries."""
     table = WEBHOOK_REPLAYS
-    return await _page(
+    return await tenant_page(
         pool,
         tenant_id,
         [table.c[name] for name in _REPLAY_COLUMNS],
@@ -240,7 +232,7 @@ async def list_replays(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: L
 async def list_attempts(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Attempts to deliver to one webhook."""
     table = WEBHOOK_ATTEMPTS
-    return await _page(
+    return await tenant_page(
         pool,
         tenant_id,
         [table.c[name] for name in _ATTEMPT_COLUMNS],
@@ -250,20 +242,6 @@ async def list_attempts(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: 
         table.c.tenant_id == tenant_id,
         table.c.webhook_id == webhook_id,
     )
-
-
-async def _page(
-    pool: TenantQueries,
-    tenant_id: UUID,
-    columns: Sequence[ColumnElement[Any]],
-    fields: Mapping[str, Field],
-    identifier: ColumnElement[Any],
-    listing: Listing,
-    *where: ColumnElement[bool],
-) -> Page:
-    statement = page_statement(columns, fields, identifier, listing, *where)
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    return page_of(rows, [str(it.key) for it in columns], listing)
 
 
 def shown_event(row: Mapping[str, Any]) -> dict[str, Any]:

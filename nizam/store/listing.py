@@ -1,4 +1,4 @@
-"""One page of a list: filters, order and keyset paging over any table, as SQL.
+"""One page of a list: what a client asks for by filters, order and cursor, and what it is given.
 
 A page continues after the last row of the one before, by the value it is sorted by and its id.
 Rows that come and go meanwhile therefore make no other row appear twice or not at all, and page
@@ -9,45 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from operator import eq, ge, gt, le, lt
 from typing import Any, Literal
 from uuid import UUID
 
 import attrs
 import orjson
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    Integer,
-    Text,
-    and_,
-    any_,
-    bindparam,
-    cast,
-    func,
-    or_,
-    select,
-    true,
-    tuple_,
-)
-from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
-from sqlalchemy.dialects.postgresql import array
-from sqlalchemy.sql import Select
+from sqlalchemy import ColumnElement
 
 from nizam.errors import FieldError, ValidationFailed
-from nizam.store.statements import compile_statement
 
 Kind = Literal["text", "integer", "boolean", "uuid", "time"]
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 OPERATORS = ("gte", "lte", "gt", "lt", "in", "prefix")
 _IN_LIMIT = 100
-_SHAPES = 500
 _OWN = frozenset({"limit", "cursor", "sort", "q"})
 
 
@@ -60,6 +37,11 @@ class Field:
     kind: Kind
     sortable: bool = True
     many: bool = False
+
+    @property
+    def can_be_null(self) -> bool:
+        """Whether rows may have no value."""
+        return bool(getattr(self.column, "nullable", True))
 
 
 @attrs.frozen
@@ -171,7 +153,7 @@ def after_row(
         if "\x00" in text:
             raise ValueError("has a NUL in it")
         place = _value(value, field.kind) if value else None
-        if place is None and not _can_be_null(field.column):
+        if place is None and not field.can_be_null:
             raise ValueError(f"every row has its {listing.sort}")
         return attrs.evolve(listing, after=(place, _value(identifier, id_kind)))
     except ValueError as error:
@@ -179,188 +161,14 @@ def after_row(
         raise ValidationFailed("wrong parameters: after_row", errors=[found]) from None
 
 
-def time_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A time as PostgreSQL writes it in the form of model.events.timestamp, under its own name.
-
-    Rows of texts cost less than rows of datetimes: neither is a time made of each text and a text
-    of each time again, nor has the garbage collector anything to follow in them.
-    """
-    moment = func.timezone("UTC", column)
-    return func.to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"').label(column.key)
-
-
-def id_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A UUID as text, under its own name."""
-    return cast(column, Text).label(column.key)
-
-
-def page_statement(
-    columns: Sequence[ColumnElement[Any]],
-    fields: Mapping[str, Field],
-    identifier: ColumnElement[Any],
-    listing: Listing,
-    *where: ColumnElement[bool],
-    search: Sequence[ColumnElement[Any]] = (),
-) -> Select[Any]:
-    """The statement for one row more than a page; its last two columns make the cursor."""
-    statement = _statement(columns, fields, identifier, listing, where, search)
-    return statement.params(_arguments(listing))
-
-
-class CompiledPages:
-    """The SQL of one list, compiled once for each combination of order, filters and search.
-
-    The arguments are those of `page_statement`; `where` may hold named bind parameters, whose
-    values are given with each page.
-    """
-
-    def __init__(
-        self,
-        columns: Sequence[ColumnElement[Any]],
-        fields: Mapping[str, Field],
-        identifier: ColumnElement[Any],
-        *where: ColumnElement[bool],
-        search: Sequence[ColumnElement[Any]] = (),
-    ) -> None:
-        self._build = partial(_statement, columns, fields, identifier)
-        self._where, self._search = where, search
-        self._compiled: OrderedDict[object, tuple[str, dict[str, Any]]] = OrderedDict()
-
-    def sql(self, listing: Listing, **values: Any) -> tuple[str, dict[str, Any]]:
-        """The text and the arguments of a page."""
-        shape = _shape(listing)
-        compiled = self._compiled.get(shape)
-        if compiled is None:
-            statement = self._build(listing, self._where, self._search)
-            compiled = self._compiled[shape] = compile_statement(statement)
-            if len(self._compiled) > _SHAPES:
-                self._compiled.popitem(last=False)
-        text, constants = compiled
-        return text, {**constants, **values, **_arguments(listing)}
-
-
-def _shape(listing: Listing) -> object:
-    """What of a page makes its SQL: everything but the values."""
-    return (
-        listing.sort,
-        listing.descending,
-        tuple((it.field, it.operator) for it in listing.filters),
-        listing.q is None,
-        None if listing.after is None else listing.after[0] is None,
-    )
-
-
-def _arguments(listing: Listing) -> dict[str, Any]:
-    """The values of the bind parameters that `_statement` makes."""
-    found: dict[str, Any] = {"page_limit": listing.limit + 1}
-    for number, it in enumerate(listing.filters):
-        value = it.value
-        if it.operator == "in":
-            value = list(value)
-        elif it.operator == "prefix":
-            value = f"{_escaped(value)}%"
-        found[f"filter_{number}"] = value
-    if listing.q is not None:
-        found["search"] = f"%{_escaped(listing.q)}%"
-    if listing.after is not None:
-        found["after_value"], found["after_id"] = listing.after
-        if listing.after[0] is None:
-            del found["after_value"]
-    return found
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([%_/])", r"/\1", text)
-
-
-def _statement(
-    columns: Sequence[ColumnElement[Any]],
-    fields: Mapping[str, Field],
-    identifier: ColumnElement[Any],
-    listing: Listing,
-    where: Sequence[ColumnElement[bool]],
-    search: Sequence[ColumnElement[Any]],
-) -> Select[Any]:
-    by = fields[listing.sort].column
-    conditions = [
-        *where,
-        *(_condition(fields[it.field], it.operator, n) for n, it in enumerate(listing.filters)),
-    ]
-    if listing.q is not None:
-        wanted = bindparam("search", type_=Text())
-        conditions.append(or_(*(it.ilike(wanted, escape="/") for it in search)))
-    if listing.after is not None:
-        conditions.append(_following(by, identifier, listing))
-    order = by.desc() if listing.descending else by.asc()
-    return (
-        select(*columns, by.label("cursor_value"), cast(identifier, Text).label("cursor_id"))
-        .where(and_(true(), *conditions))
-        .order_by(
-            order.nulls_last() if _can_be_null(by) else order,
-            (identifier.desc() if listing.descending else identifier.asc()),
-        )
-        .limit(bindparam("page_limit", type_=Integer()))
-    )
-
-
 def page_of(rows: Sequence[Sequence[Any]], names: Sequence[str], listing: Listing) -> Page:
-    """The page that the rows of `page_statement` make; `names` are those of its columns."""
+    """The page that the rows of pages.page_statement make; `names` are those of its columns."""
     shown = rows[: listing.limit]
     cursor = None
     if len(rows) > listing.limit:
         value, identifier = shown[-1][-2], shown[-1][-1]
         cursor = _cursor(listing, value, identifier)
     return Page([dict(zip(names, row, strict=False)) for row in shown], cursor)
-
-
-def conditions(fields: Mapping[str, Field], listing: Listing) -> list[ColumnElement[bool]]:
-    """The filters of a list alone, with their values."""
-    values = _arguments(listing)
-    return [
-        _condition(fields[it.field], it.operator, n).params(values)
-        for n, it in enumerate(listing.filters)
-    ]
-
-
-def _following(
-    by: ColumnElement[Any], identifier: ColumnElement[Any], listing: Listing
-) -> ColumnElement[bool]:
-    """Rows after the last one seen; those without a value come last, in either direction.
-
-    Of a column that always has a value nothing is said about those that have none: PostgreSQL
-    would not see then that an index has the order, and would sort the whole list for each page.
-    """
-    assert listing.after is not None  # noqa: S101 - the caller has looked
-    last = bindparam("after_id", type_=identifier.type)
-    beyond = identifier < last if listing.descending else identifier > last
-    if listing.after[0] is None:
-        return and_(by.is_(None), beyond)
-    pair, place = tuple_(by, identifier), tuple_(bindparam("after_value", type_=by.type), last)
-    following: ColumnElement[bool] = pair < place if listing.descending else pair > place
-    return or_(following, by.is_(None)) if _can_be_null(by) else following
-
-
-def _can_be_null(column: ColumnElement[Any]) -> bool:
-    return bool(getattr(column, "nullable", True))
-
-
-def _condition(field: Field, operator: str, number: int) -> ColumnElement[bool]:
-    column, name = field.column, f"filter_{number}"
-    if field.many:
-        # So written that an index of the values can be used.
-        if operator == "in":
-            return column.op("&&", is_comparison=True)(bindparam(name, type_=column.type))
-        wanted: Any = array([bindparam(name, type_=UUID_TYPE())])
-        return column.op("@>", is_comparison=True)(wanted)
-    if operator == "in":
-        return column == any_(bindparam(name, type_=ARRAY(column.type)))
-    value = bindparam(name, type_=column.type)
-    if operator == "prefix":
-        return column.like(value, escape="/")
-    # SQLAlchemy compares booleans only for equality, so nothing is built that is not asked for.
-    compare = {"gte": ge, "lte": le, "gt": gt, "lt": lt}.get(operator, eq)
-    condition: ColumnElement[bool] = compare(column, value)
-    return condition
 
 
 def _operand(operator: str, text: str, kind: Kind) -> Any:

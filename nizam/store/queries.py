@@ -16,7 +16,8 @@ from nizam.errors import NotFound
 from nizam.model.events import timestamp
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
-from nizam.store.listing import CompiledPages, Field, Listing, Page, page_of, time_text
+from nizam.store.listing import Field, Listing, Page, page_of
+from nizam.store.pages import CompiledPages, time_text
 from nizam.store.pool import Pool
 from nizam.store.stored import EXTRA_COLUMNS, Stored, columns, from_row
 from nizam.store.tables.resources import table

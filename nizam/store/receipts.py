@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from nizam.store.listing import Field, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page, page_of
+from nizam.store.pages import page_statement
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.tables.purges import PURGE_RECEIPTS

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from nizam.errors import Conflict, LegalHold, NotFound
-from nizam.store.history import TenantQueries
-from nizam.store.listing import Field, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page
+from nizam.store.pages import TenantQueries, tenant_page
 from nizam.store.statements import compile_statement
 from nizam.store.tables.recordings import RECORDING_RECEIPTS, RECORDINGS
 from nizam.store.unit_of_work import UnitOfWork
@@ -101,11 +101,8 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
 
 async def list_recordings(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:
     """Recordings of a tenant."""
-    statement = page_statement(
-        _COLUMNS, RECORDING_FIELDS, _C.id, listing, _C.tenant_id == tenant_id
-    )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    page = page_of(rows, _NAMES, listing)
+    own = _C.tenant_id == tenant_id
+    page = await tenant_page(pool, tenant_id, _COLUMNS, RECORDING_FIELDS, _C.id, listing, own)
     return Page([shown(it) for it in page.rows], page.next_cursor)
 
 
@@ -120,11 +117,8 @@ async def get_recording(pool: TenantQueries, tenant_id: UUID, recording_id: UUID
 
 async def list_recording_receipts(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:
     """Receipts of recordings that were deleted."""
-    statement = page_statement(
-        _RECEIPT_COLUMNS, RECEIPT_FIELDS, _R.id, listing, _R.tenant_id == tenant_id
-    )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    page = page_of(rows, [str(it.name) for it in _RECEIPT_COLUMNS], listing)
+    own = _R.tenant_id == tenant_id
+    page = await tenant_page(pool, tenant_id, _RECEIPT_COLUMNS, RECEIPT_FIELDS, _R.id, listing, own)
     return Page([receipt_shown(it) for it in page.rows], page.next_cursor)
 
 

@@ -15,9 +15,9 @@ from nizam.errors import NotFound
 from nizam.model.registry import resources
 from nizam.slices import Sliced, in_slices
 from nizam.store.bulk import in_pages
-from nizam.store.listing import Field, Listing, Page, page_of, page_statement
+from nizam.store.listing import Field, Listing, Page
+from nizam.store.pages import tenant_page
 from nizam.store.pool import Pool, Transaction
-from nizam.store.statements import compile_statement
 from nizam.store.stored import redacted
 from nizam.store.tables.revisions import REVISIONS
 
@@ -32,7 +32,6 @@ MOST_CHANGES = 200
 """How many objects of one revision are shown."""
 
 _COLUMNS = tuple(it for it in REVISIONS.c if it.name != "tenant_id")
-_NAMES = [str(it.name) for it in _COLUMNS]
 _CHANGES = """
 select n.resource_type, n.resource_id, n.operation, n.body, n.secrets, p.body, p.secrets,
        count(*) over ()
@@ -108,28 +107,28 @@ class Version:
 
 async def list_revisions(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
     """Revisions of a tenant: when, by whom, and how many objects of which types."""
-    statement = page_statement(
-        _COLUMNS, REVISION_FIELDS, REVISIONS.c.revision, listing, REVISIONS.c.tenant_id == tenant_id
-    )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    return page_of(rows, _NAMES, listing)
+    its = REVISIONS.c
+    own = its.tenant_id == tenant_id
+    return await tenant_page(pool, tenant_id, _COLUMNS, REVISION_FIELDS, its.revision, listing, own)
 
 
 async def get_revision(pool: Pool, tenant_id: UUID, revision: int) -> dict[str, Any]:
     """One revision with what it changed, field by field, secrets left out; NotFound."""
     listing = Listing(1, "revision", False)
-    statement = page_statement(
+    its = REVISIONS.c
+    page = await tenant_page(
+        pool,
+        tenant_id,
         _COLUMNS,
         REVISION_FIELDS,
-        REVISIONS.c.revision,
+        its.revision,
         listing,
-        REVISIONS.c.tenant_id == tenant_id,
-        REVISIONS.c.revision == revision,
+        its.tenant_id == tenant_id,
+        its.revision == revision,
     )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    if not rows:
+    if not page.rows:
         raise NotFound
-    found = dict(page_of(rows, _NAMES, listing).rows[0])
+    found = dict(page.rows[0])
     changed = await pool.tenant_query(tenant_id, _CHANGES, (tenant_id, revision, MOST_CHANGES))
     total = changed[0][-1] if changed else 0
     changes = await in_slices(pool.reactor, _changes(changed))

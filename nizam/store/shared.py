@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from nizam.errors import NotFound
 from nizam.model.resource import Resource
 from nizam.store.connection import Row
-from nizam.store.listing import Listing, Page, page_of, page_statement
+from nizam.store.listing import Listing, Page, page_of
+from nizam.store.pages import page_statement
 from nizam.store.pool import Pool
 from nizam.store.queries import listing_fields
 from nizam.store.statements import compile_statement

@@ -19,7 +19,8 @@ from nizam.model.registry import resource, resources
 from nizam.store.audit_list import AUDIT_FIELDS, list_audit_logs
 from nizam.store.cdr_history import CDR_FIELDS, list_cdrs
 from nizam.store.history import CALL_EVENT_FIELDS, list_call_events
-from nizam.store.listing import Page, page_statement, parse_listing
+from nizam.store.listing import Page, parse_listing
+from nizam.store.pages import page_statement
 from nizam.store.pool import Pool, Transaction
 from nizam.store.queries import listing_fields
 from nizam.store.statements import compile_statement
