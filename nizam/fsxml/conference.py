@@ -6,13 +6,15 @@ The PINs are here and not in the dialplan, where traces and explanations would s
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from nizam.fsxml import values
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
-from nizam.model.audio import recordings_directory
 from nizam.model.conference_room import ConferenceRoom
 from nizam.routing.places import room_of
+from nizam.routing.recording import recording_folder
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import find_sound, hold_music
@@ -44,7 +46,9 @@ _MUSIC = "local_stream://default"
 """What those who wait hear without music of the tenant's: that of the node."""
 
 
-def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> bytes:
+def conference_conf(
+    snapshot: Snapshot, request: XmlRequest, reveal: Reveal, now: datetime
+) -> bytes:
     """The profile named by `profile_name`; not found if no tenant has the room.
 
     mod_conference also asks for rooms to advertise when it loads, which are none, and for the keys
@@ -68,7 +72,7 @@ def conference_conf(snapshot: Snapshot, request: XmlRequest, reveal: Reveal) -> 
         return NOT_FOUND
     view, entry = found
     usable = entry.body.enabled and view.tenant.status in {"trial", "active"}
-    return _profile(view, entry, reveal) if usable else NOT_FOUND
+    return _profile(view, entry, reveal, now) if usable else NOT_FOUND
 
 
 def _configuration() -> tuple[Element, Element]:
@@ -83,7 +87,9 @@ def _controls(configuration: Element) -> None:
     child(controls, "control", action="mute", digits="0")
 
 
-def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> bytes:
+def _profile(
+    view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal, now: datetime
+) -> bytes:
     room = entry.body
     pins = {
         field: reveal(sealed, "conference_room", entry.id, field)
@@ -113,7 +119,7 @@ def _profile(view: TenantView, entry: Entry[ConferenceRoom], reveal: Reveal) -> 
             ("max-members", str(room.max_members) if room.max_members else None),
             ("member-flags", "mute" if room.mute_on_entry else None),
             ("conference-flags", "wait-mod" if waits else None),
-            ("auto-record", _recording(view) if room.record else None),
+            ("auto-record", _recording(view, now) if room.record else None),
         ),
     )
     return to_bytes(root)
@@ -135,10 +141,8 @@ def _page(view: TenantView) -> bytes:
     return to_bytes(root)
 
 
-def _recording(view: TenantView) -> str | None:
+def _recording(view: TenantView, now: datetime) -> str | None:
     """The file of each time that the conference is held, named by the channel that began it; none
     without a media root."""
-    if view.media_root is None:
-        return None
-    folder = values.sound(f"{view.media_root}/{recordings_directory(view.id)}")
-    return f"{folder}/${{uuid}}.wav"
+    folder = recording_folder(view, now)
+    return None if folder is None else f"{values.sound(folder)}/${{uuid}}.wav"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import attrs
@@ -34,6 +36,7 @@ class Configuration:
     snapshot: Snapshot
     sip: SipSettings
     reveal: Reveal
+    now: Callable[[], datetime]
 
     def answer(self, request: XmlRequest) -> bytes:
         """The document for one question."""
@@ -45,7 +48,7 @@ class Configuration:
             case "acl.conf":
                 return acl_conf(self.snapshot)
             case "conference.conf":
-                return conference_conf(self.snapshot, request, self.reveal)
+                return conference_conf(self.snapshot, request, self.reveal, self.now())
             case "voicemail.conf":
                 return voicemail_conf()
             case "post_load_switch.conf":

@@ -19,7 +19,7 @@ from nizam.errors import (
 from nizam.esl import call_commands
 from nizam.fsxml import values
 from nizam.http.route import Call
-from nizam.model.audio import PromptSound, recording_path
+from nizam.model.audio import PromptSound
 from nizam.model.call_control import (
     Bridge,
     Dtmf,
@@ -34,6 +34,7 @@ from nizam.model.call_control import (
 )
 from nizam.model.identifiers import new_id
 from nizam.model.parking_lot import ParkingLot
+from nizam.routing.recording import recording_folder
 from nizam.routing.snapshot import Snapshot, TenantView
 from nizam.routing.sounds import find_sound
 from nizam.switch.call_legs import choose_leg, legs_to_join, live_legs, node_of
@@ -175,13 +176,13 @@ class CallVerbs:
     async def start_recording(self, call: Call, found: Document, wanted: StartRecording) -> Done:
         """Record the call into a new file."""
         leg = choose_leg(found, wanted.leg_id, "first")
-        root = self._view(call).media_root
-        if root is None:
+        folder = recording_folder(self._view(call), self.preflight.now())
+        if folder is None:
             raise Conflict("there is no media root to record into")
         if found["recording"] is not None:
             raise Conflict("the call is recorded already")
         name = f"{found['call_id']}-{new_id().hex[-8:]}"
-        path = values.new_file(f"{root}/{recording_path(call.tenant, name)}")
+        path = values.new_file(f"{folder}/{name}.wav")
         line = call_commands.start_recording(leg, path, wanted.max_seconds or 0)
         return await self._run(found, "record", leg, line)
 

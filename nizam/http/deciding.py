@@ -112,7 +112,7 @@ class CallDecider:
         return self._serve(call, decision)
 
     def _decide(self, call: CallRequest, facts: Facts) -> Decision:
-        return decide(self.snapshot, call, self._now(), self.random, facts)
+        return decide(self.snapshot, call, self.now(), self.random, facts)
 
     async def _see_to(
         self, call: CallRequest, decision: Decision, facts: Facts, until: float
@@ -145,7 +145,7 @@ class CallDecider:
         tenant_id = decision.tenant_id
         view = None if tenant_id is None else self.snapshot.tenant(tenant_id)
         xml = render(decision, call.context, digits_hidden=call.digits_hidden)
-        served = Served(call, decision, self._now(), xml, view)
+        served = Served(call, decision, self.now(), xml, view)
         for observer in self.observers:
             try:
                 observer(served)
@@ -154,5 +154,6 @@ class CallDecider:
                 self._log.failure("an answer could not be told")
         return served
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
+        """The time by which calls are decided."""
         return datetime.fromtimestamp(self.clock.seconds(), UTC)

@@ -60,7 +60,7 @@ class XmlCurlResource(DirectResource):
         self._decider = decider
         self._ready = ready
         self._directory = Directory(snapshot, reveal)
-        self._configuration = Configuration(snapshot, sip, reveal)
+        self._configuration = Configuration(snapshot, sip, reveal, decider.now)
         self._timers: dict[tuple[str, str], Any] = {}
         # Even a line that no observer wants costs a tenth of a lookup.
         self._log_lookups = log_lookups

@@ -8,10 +8,11 @@ nobody else's.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 
 from nizam.model.base import Value
 from nizam.model.resource import RefersTo
@@ -88,9 +89,37 @@ def voicemail_directory(tenant_id: UUID, extension_id: UUID) -> str:
     return f"{tenant_id}/voicemail/{extension_id}"
 
 
-def recording_path(tenant_id: UUID, name: str) -> str:
-    """The path of a call's recording below the media root."""
-    return f"{recordings_directory(tenant_id)}/{name}.wav"
+_PART = r"(?:[a-z0-9]|\{(?:year|month|day|hour)\})"
+_FOLDERS = re.compile(rf"({_PART}(?:{_PART}|-)*(/{_PART}(?:{_PART}|-)*){{0,7}})?")
+
+
+def _folders(value: str) -> str:
+    if _FOLDERS.fullmatch(value) is None:
+        raise ValueError(
+            "must be up to 8 names of small letters, digits and hyphens, divided by slashes;"
+            " {year}, {month}, {day} and {hour} stand for the time"
+        )
+    return value
+
+
+RecordingFolders = Annotated[
+    str,
+    StringConstraints(max_length=100, pattern=r"^[a-z0-9{}/-]*$"),
+    AfterValidator(_folders),
+    Field(examples=["{year}/{month}/{day}"]),
+]
+"""The folders that recordings are put into, named by the time at which the call asked for it."""
+
+
+def recordings_folder(tenant_id: UUID, folders: RecordingFolders, now: datetime) -> str:
+    """The directory, below the media root, of a recording that begins at `now` in the tenant's
+    time zone."""
+    directory = recordings_directory(tenant_id)
+    if not folders:
+        return directory
+    return f"{directory}/" + folders.format(
+        year=f"{now.year:04}", month=f"{now.month:02}", day=f"{now.day:02}", hour=f"{now.hour:02}"
+    )
 
 
 class PromptSound(Value):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from nizam.model.audio import RecordingFolders
 from nizam.model.base import Body, Value
 from nizam.model.resource import Column, Resource, Unique
 from nizam.model.time_condition import Rule
@@ -144,6 +145,9 @@ class Tenant(Body):
     """The codecs of its calls, by preference; those of the SIP profile without it."""
     recording_retention_days: Annotated[int, Field(ge=0, le=3650)] = 90
     """How long recordings are kept."""
+    recording_folders: RecordingFolders = ""
+    """The folders that recordings are put into, below the tenant's own: names, and `{year}`,
+    `{month}`, `{day}` and `{hour}` of its time zone."""
     cdr_retention_days: Annotated[int, Field(ge=0, le=3650)] = 0
     """For how many days the records of its calls are kept; 0 keeps them as long as everybody's."""
     settings: Annotated[dict[str, Any], Field(default_factory=dict)]

@@ -275,6 +275,7 @@ class Walk:
             self.note(node, "is not recorded: there is no media root", failed=True)
             return node.next
         name = f"{call}-{node.id}-{self.routing.hops}.wav"
+        # Not in folders: unlike for the recording of a call, FreeSWITCH makes none here.
         path = f"{root}/{recordings_directory(self.routing.view.id)}/{name}"
         self.note(node, f"records the caller for {node.max_seconds} s at most")
         self._listen(Record(path, node.max_seconds, node.silence_seconds))

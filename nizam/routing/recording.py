@@ -8,19 +8,32 @@ recorded who are to be. A call is recorded into one file.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Literal
 
-from nizam.model.audio import recording_path
+from nizam.model.audio import recordings_folder
 from nizam.model.extension import Extension, RecordingPolicy
 from nizam.model.feature_code import FeatureCode
 from nizam.routing.context import Routing
 from nizam.routing.plan import OfferRecording, RecordCall, Step
 from nizam.routing.request import is_uuid
 from nizam.routing.rows import Entry
+from nizam.routing.snapshot import TenantView
+from nizam.routing.time import local_time
 
 _INBOUND = frozenset({"inbound", "all"})
 _OUTBOUND = frozenset({"outbound", "all"})
 _KEY = re.compile(r"\A\*([0-9])\Z")
+
+
+def recording_folder(view: TenantView, now: datetime) -> str | None:
+    """Where FreeSWITCH puts a recording of the tenant that begins `now`, as a path of its own; None
+    without a media root."""
+    root, tenant = view.media_root, view.tenant
+    if root is None:
+        return None
+    at = local_time(now, tenant.time_zone)
+    return f"{root}/{recordings_folder(view.id, tenant.recording_folders, at)}"
 
 
 def of_call(routing: Routing) -> tuple[Step, ...]:
@@ -76,8 +89,8 @@ def _is_whole(routing: Routing) -> str | None:
 def _file(routing: Routing) -> str | None:
     """The file of this call as FreeSWITCH writes it; None, with a line in the trace, if there is
     no place for it."""
-    root = routing.view.media_root
-    if root is None:
+    folder = recording_folder(routing.view, routing.now)
+    if folder is None:
         routing.note("recording", "failed", "there is no media root to record into")
         return None
     channel = routing.request.unique_id
@@ -87,7 +100,7 @@ def _file(routing: Routing) -> str | None:
         return None
     # A later question can come from another leg of the call, which is recorded apart.
     name = call if channel == call else f"{call}-{channel[:8]}"
-    return f"{root}/{recording_path(routing.view.id, name)}"
+    return f"{folder}/{name}.wav"
 
 
 def _on_demand_key(routing: Routing) -> str | None:

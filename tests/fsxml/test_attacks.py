@@ -37,7 +37,7 @@ from tests.fsxml.inert import check_document
 from tests.fsxml.tenant_fields import SOME_ID, TextField, text_fields
 from tests.routing.cases.case import TUESDAY
 from tests.routing.cases.site import SPACE, switch, tenant_id, tenants
-from tests.routing.tenants import CALL, SIP, reveal
+from tests.routing.tenants import CALL, NOON, SIP, reveal
 
 ACME = "acme.example.test"
 TRIED = uuid5(SPACE, "tried")
@@ -120,7 +120,7 @@ def _decide(snapshot: Snapshot, request: CallRequest) -> None:
 
 def _configuration(snapshot: Snapshot, fields: dict[str, str]) -> None:
     question = encoded({"section": "configuration", **fields})
-    check_document(Configuration(snapshot, SIP, reveal).answer(question))
+    check_document(Configuration(snapshot, SIP, reveal, lambda: NOON).answer(question))
 
 
 def _directory(snapshot: Snapshot, fields: dict[str, str]) -> None:

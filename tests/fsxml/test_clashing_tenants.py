@@ -121,7 +121,7 @@ def answer(body: str) -> bytes:
     if request.section == "directory":
         return Directory(snapshot(), reveal).answer(request)
     if request.section == "configuration":
-        return Configuration(snapshot(), SIP, reveal).answer(request)
+        return Configuration(snapshot(), SIP, reveal, lambda: NOON).answer(request)
     if request.section == "dialplan":
         call = call_request(request)
         return render(decide(snapshot(), call, NOON, random.Random(1)), call.context)

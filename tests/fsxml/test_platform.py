@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.writer import NOT_FOUND
-from tests.routing.tenants import SIP, Tenants, identifier, recorded_tenants, reveal
+from tests.routing.tenants import NOON, SIP, Tenants, identifier, recorded_tenants, reveal
 
 MUSIC_ID = identifier("piano.wav")
 MUSIC: dict[str, Any] = {
@@ -40,7 +40,7 @@ def tenants() -> Tenants:
 
 def ask(tenants: Tenants, name: str, **fields: str) -> bytes:
     body = urlencode({"section": "configuration", "key_value": name, **fields}).encode()
-    return Configuration(tenants.snapshot, SIP, reveal).answer(XmlRequest(body))
+    return Configuration(tenants.snapshot, SIP, reveal, lambda: NOON).answer(XmlRequest(body))
 
 
 def params(answer: bytes, place: str) -> dict[str, str]:
@@ -83,6 +83,9 @@ def test_a_recorded_conference_is_recorded_below_the_folder_of_its_tenant(
     acme = identifier("acme")
     recorded = profile_of(tenants, name)["auto-record"]
     assert recorded == f"/var/lib/nizam/media/{acme}/recordings/${{uuid}}.wav"
+    tenants.tenant("acme", recording_folders="{year}/{month}")
+    recorded = profile_of(tenants, name)["auto-record"]
+    assert recorded == f"/var/lib/nizam/media/{acme}/recordings/2026/11/${{uuid}}.wav"
     room(tenants, record=False)
     assert "auto-record" not in profile_of(tenants, name)
 

@@ -17,7 +17,7 @@ from nizam.fsxml.registrar import registrars
 from nizam.fsxml.request import XmlRequest
 from nizam.model.sip_profile import SipProfile
 from nizam.settings.values import SipSettings
-from tests.routing.tenants import Tenants, recorded_tenants, reveal
+from tests.routing.tenants import NOON, Tenants, recorded_tenants, reveal
 
 SIP = SipSettings(None, 5060, None, 5080, None, None, rtp_port_first=20000, rtp_port_last=30000)
 TLS: dict[str, Any] = {"tls": True, "tls_port": 5061}
@@ -30,7 +30,7 @@ def tenants() -> Tenants:
 
 def served(tenants: Tenants, name: str, **fields: str) -> etree._Element:
     body = urlencode({"section": "configuration", "key_value": name, **fields}).encode()
-    answer = Configuration(tenants.snapshot, SIP, reveal).answer(XmlRequest(body))
+    answer = Configuration(tenants.snapshot, SIP, reveal, lambda: NOON).answer(XmlRequest(body))
     return etree.fromstring(answer)
 
 

@@ -48,7 +48,7 @@ from tests.routing.cases.agreement import check_xml
 from tests.routing.cases.channel import Channel
 from tests.routing.cases.site import Site, domain, tenant_id
 from tests.routing.generated import CAUSES, DIALLED, DIDS, EXTENSIONS, PREFIX, sites
-from tests.routing.tenants import CALL, MEDIA_ROOT, SIP, reveal
+from tests.routing.tenants import CALL, MEDIA_ROOT, NOON, SIP, reveal
 
 pytestmark = pytest.mark.time_limit(120)
 
@@ -235,7 +235,7 @@ def _in_menu(world: World, menu: str, data: st.DataObject) -> str | None:
         "variable_nizam_tenant_id": str(tenant_id("acme")),
     }
     question = XmlRequest(urlencode(fields).encode())
-    answer = Configuration(world.snapshot, SIP, reveal).answer(question)
+    answer = Configuration(world.snapshot, SIP, reveal, lambda: NOON).answer(question)
     if answer == NOT_FOUND:
         return None
     check_document(answer)

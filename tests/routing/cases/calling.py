@@ -24,7 +24,7 @@ from tests.routing.cases.case import Case
 from tests.routing.cases.channel import Channel
 from tests.routing.cases.site import Site, domain, switch, tenant_id, tenants
 from tests.routing.cases.state import NODE, answered, facts_of
-from tests.routing.tenants import CALL, SIP, reveal
+from tests.routing.tenants import CALL, NOON, SIP, reveal
 
 
 def site_of(case: Case) -> Site:
@@ -124,7 +124,7 @@ class Made:
             "Menu-Name": menu,
             "variable_nizam_tenant_id": str(self.decision.tenant_id),
         }
-        answer = Configuration(self.snapshot, SIP, reveal).answer(
+        answer = Configuration(self.snapshot, SIP, reveal, lambda: NOON).answer(
             XmlRequest(urlencode(fields).encode())
         )
         element = etree.fromstring(answer).find(".//menu")
