@@ -220,6 +220,12 @@ RECORDINGS_OLDEST_SECONDS = Gauge(
     "How long the oldest of the files that wait has been complete.",
     registry=REGISTRY,
 )
+VOICEMAIL_TOTAL = Counter(
+    "nizam_voicemail_messages_total",
+    "Messages in mailboxes by what became of them: available, damaged, missing, deleted.",
+    ("outcome",),
+    registry=REGISTRY,
+)
 SCHEDULER_LEADING = Gauge(
     "nizam_scheduler_leading",
     "1 while this instance leads the scheduled work: one instance does at any time.",

@@ -70,6 +70,7 @@ from nizam.switch.notices import NoticeTeller
 from nizam.switch.owners import Owners
 from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.switch.spent_minutes import SpentMinutes
+from nizam.voicemail.files import MessageFiles
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.handing_on import Deliveries, OtherWorkers
 from nizam.webhooks.queue import DeliveryQueue
@@ -195,7 +196,7 @@ class Parts:
                 objects,
                 move=settings.recordings.storage == "s3",
             )
-            self._services.append(keeper)
+            self._services += [keeper, MessageFiles(reactor, self.primary, media)]
         if Role.INTAKE in roles:
             nodes = SwitchNodes(
                 reactor,

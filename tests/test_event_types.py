@@ -59,6 +59,7 @@ ELSEWHERE = {
 """Types that need more than a normaliser, and the tests that have them checked."""
 NOTHING_MAKES_THEM = {
     "voicemail.read",
+    "voicemail.unread",
     "voicemail.deleted",
 }
 """Types that are declared before what makes them: as soon as something does, it needs its test."""

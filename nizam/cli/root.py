@@ -62,6 +62,10 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
         "nizam.cli.recordings:recordings",
         "Recorded calls: list, download, hold, prune.",
     ),
+    "voicemail": (
+        "nizam.cli.voicemail:voicemail",
+        "Messages in mailboxes: list, listen, mark, delete; greetings.",
+    ),
     "tail": ("nizam.cli.events:tail", "Follow what happens, live."),
     "events": ("nizam.cli.events:events", "What happens: list events, or follow them."),
     "explain": ("nizam.cli.explain:explain", "Where a call would go, and why."),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import attrs
 
 from nizam.client.actions import Document, document
-from nizam.client.history import Documents
+from nizam.client.listening import Listening
 
 Id = UUID | str
 
 
 @attrs.frozen(eq=False)
-class Recordings(Documents):
+class Recordings(Listening):
     """Recordings."""
 
     def get(self, recording_id: Id) -> Document:
@@ -24,21 +23,18 @@ class Recordings(Documents):
 
     def download(self, recording_id: Id, target: BinaryIO) -> int:
         """Write the sound, which is WAV, to an open file; its length in bytes."""
-        return self._write(self._path(recording_id, "audio"), target)
+        return self._download(recording_id, target)
 
     def link(
         self, recording_id: Id, *, expires_in_seconds: int = 3600, inline: bool = False
     ) -> Document:
         """A link that anybody can download the sound with, until it expires: `url` and
         `expires_at`."""
-        how = "inline" if inline else "attachment"
-        body = {"expires_in_seconds": expires_in_seconds, "disposition": how}
-        return self._post(recording_id, "link", body=body)
+        return self._link(recording_id, expires_in_seconds, inline=inline)
 
     def download_link(self, link: str, target: BinaryIO) -> int:
         """Write what a link of this server is for to an open file; its length in bytes."""
-        parts = urlsplit(link)
-        return self._write(f"{parts.path}?{parts.query}", target)
+        return self._download_link(link, target)
 
     def hold(self, recording_id: Id, reason: str) -> Document:
         """Put it under legal hold: nothing deletes it until the hold is released."""
@@ -59,7 +55,3 @@ class Recordings(Documents):
         if older_than_days is not None:
             body["older_than_days"] = older_than_days
         return self._post("prune", body=body)
-
-    def _write(self, path: str, target: BinaryIO) -> int:
-        with self.transport.stream(path, accept="audio/wav") as pieces:
-            return sum(target.write(piece) for piece in pieces)

@@ -31,6 +31,7 @@ from nizam.client.history import (
 from nizam.client.recordings import Recordings
 from nizam.client.sounds import Music, Prompts
 from nizam.client.transport import Transport
+from nizam.client.voicemail import VoicemailMessages
 from nizam.model import (
     blocked_number,
     calendar,
@@ -103,6 +104,8 @@ class TenantClient:
         self.cdrs = Cdrs(*here, "cdrs")
         self.recordings = Recordings(*here, "recordings")
         self.recording_receipts = Documents(*here, "recording-receipts")
+        self.voicemail_messages = VoicemailMessages(*here, "voicemail-messages")
+        self.voicemail_receipts = Documents(*here, "voicemail-receipts")
         self.document = TenantDocument(*here)
         self.revisions = Revisions(*here, "revisions")
         self.audit_logs = AuditLogs(*here, "audit-logs")

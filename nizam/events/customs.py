@@ -57,7 +57,7 @@ class Customs:
         return found
 
     def _voicemail(self, event: SwitchEvent) -> Told | None:
-        found = voicemail.message(event, self._tenant_of_domain)
+        found = voicemail.mailbox(event, self._tenant_of_domain)
         if found is None:
             return None
         call, channel = self._calls.find(event) or (None, None)

@@ -19,10 +19,10 @@ from nizam.fsxml.profiles import srtp_variable
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
-from nizam.model.audio import voicemail_directory
 from nizam.model.extension import Extension
 from nizam.model.sip_profile import Srtp
 from nizam.model.tenant import Tenant
+from nizam.model.voicemail_files import voicemail_directory
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import Snapshot, TenantView
 

@@ -55,16 +55,17 @@ from nizam.http.tables import routes as routes_of_tables
 from nizam.http.tenants import Tenants
 from nizam.http.usage import Usage
 from nizam.http.users import Users
+from nizam.http.voicemail import Voicemail
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
 from nizam.media.library import MediaLibrary
+from nizam.media.links import FileLinks
 from nizam.media.objects import ObjectStore
 from nizam.model.events import Event
 from nizam.model.registry import resources
 from nizam.model.resource import Resource
 from nizam.realtime.streams import Streams
 from nizam.recordings.files import RecordingFiles
-from nizam.recordings.links import RecordingLinks
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Settings
 from nizam.store.documents import Documents
@@ -201,8 +202,10 @@ class Api:
         found += QueueDepth(self.queue, self.store.primary).routes()
         found += History(self.store).routes()
         files = RecordingFiles(self.media, self.objects)
-        links = RecordingLinks.of(self.store.secret_box)
+        links = FileLinks.of(self.store.secret_box, "recording-links")
         found += Recordings(self.store, files, links, self.settings.app_url).routes()
+        message_links = FileLinks.of(self.store.secret_box, "voicemail-links")
+        found += Voicemail(self.store, self.media, message_links, self.settings.app_url).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live, self.store).routes()
         found += self._call_control()

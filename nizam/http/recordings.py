@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import attrs
 from pydantic import Field, StringConstraints
@@ -12,49 +11,30 @@ from pydantic import Field, StringConstraints
 from nizam.errors import (
     Conflict,
     LegalHold,
-    LinkInvalid,
     MediaUnavailable,
-    RangeNotSatisfiable,
     StorageUnavailable,
 )
 from nizam.http.body import validate
 from nizam.http.changes import change_context
-from nizam.http.files import BINARY, RANGE_HEADERS, RANGES, StoredFile, file_reply
+from nizam.http.listening import Listening
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.openapi import model_schema
 from nizam.http.reply import Reply
-from nizam.http.route import TENANT, Call, Parameter, Route
+from nizam.http.route import TENANT, Call, Route
 from nizam.http.schemas import list_of, ref
-from nizam.http.stream import Stream
+from nizam.media.links import FileLinks
 from nizam.model.base import Value
 from nizam.recordings.erasing import erase
 from nizam.recordings.files import Place, RecordingFiles
-from nizam.recordings.links import LONGEST_SECONDS, RecordingLinks
 from nizam.store import recordings as stored
-from nizam.store.audit import AuditEntry
 from nizam.store.listing import parse_listing
 from nizam.store.store import Store
 from nizam.store.unit_of_work import UnitOfWork
 
 _ITEM = f"{TENANT}/recordings/{{id}}"
-_WAV = "audio/wav"
 _SORT = "-started_at"
 _RECEIPTS_SORT = "-deleted_at"
-_LINK = (
-    Parameter(name="expires", about="Until when it holds, in seconds since 1970."),
-    Parameter(name="disposition", about="attachment, or inline to be played in place."),
-    Parameter(name="signature", about="That of the link."),
-)
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
-
-
-class LinkWanted(Value):
-    """How long a link is to hold, and what it is for."""
-
-    expires_in_seconds: Annotated[int, Field(ge=10, le=LONGEST_SECONDS)] = 3600
-    """For how long."""
-    disposition: Literal["attachment", "inline"] = "attachment"
-    """Whether a browser saves the file or plays it in place."""
 
 
 class Pruning(Value):
@@ -79,7 +59,7 @@ class Recordings:
 
     store: Store
     files: RecordingFiles
-    links: RecordingLinks
+    links: FileLinks
     app_url: str
 
     # -- looking -------------------------------------------------------------------------------
@@ -105,60 +85,6 @@ class Recordings:
                 lambda pool: stored.list_recording_receipts(pool, tenant, listing)
             )
         )
-
-    # -- listening -----------------------------------------------------------------------------
-
-    async def download(self, call: Call) -> Reply:
-        """The file, or a range of it. Whoever is given any of it stands in the audit log."""
-        row = await self._row(call)
-        reply = await self._file(call, row, inline=False)
-        if isinstance(reply.body, Stream) and not call.is_head:
-            part = dict(reply.headers).get("Content-Range")
-            after = {"call_id": row["call_id"]} | ({} if part is None else {"range": part})
-            try:
-                await self._audit(call, "downloaded", after)
-            except BaseException:
-                reply.body.close()
-                raise
-        return reply
-
-    async def link(self, call: Call) -> Reply:
-        """A link to the file that holds for a while, for whoever has it: no key is needed. Who has
-        made it stands in the audit log."""
-        wanted = validate(LinkWanted, call.json() if call.raw_body.strip() else {})
-        row = await self._row(call)
-        _check_has_file(row)
-        expires = int(self._now()) + wanted.expires_in_seconds
-        query = self.links.query(
-            call.tenant, row["id"], expires, inline=wanted.disposition == "inline"
-        )
-        expires_at = datetime.fromtimestamp(expires, UTC)
-        path = f"/api/v1/tenants/{call.tenant}/recordings/{row['id']}/file"
-
-        async def work(unit: UnitOfWork) -> Reply:
-            unit.note("linked", "recording", row["id"], after={"expires_at": str(expires_at)})
-            url = f"{self.app_url}{path}?{query}"
-            return Reply({"url": url, "expires_at": expires_at})
-
-        return await self.store.write(call.tenant, change_context(call), work)
-
-    async def open_link(self, call: Call) -> Reply:
-        """The file that a link is for, or a range of it."""
-        inline = self.links.check(call.tenant, call.id(), call.query, self._now())
-        return await self._file(call, await self._row(call), inline=inline)
-
-    async def _file(self, call: Call, row: Mapping[str, Any], *, inline: bool) -> Reply:
-        _check_has_file(row)
-        name = f"{row['started_at'].astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
-        parties = "-".join(it for it in (row["from_number"], row["to_number"]) if it)
-        file = StoredFile(
-            sha256=row["sha256"],
-            size=row["bytes"],
-            name=f"{name}-{parties}-{row['id'].hex[-6:]}.wav" if parties else f"{name}.wav",
-            media_type=_WAV,
-            inline=inline,
-        )
-        return await file_reply(call, file, lambda: self.files.open(_place(row)))
 
     # -- keeping and deleting ------------------------------------------------------------------
 
@@ -215,23 +141,26 @@ class Recordings:
 
         return await self.store.write(call.tenant, change_context(call), work)
 
+    # -- listening -----------------------------------------------------------------------------
+
+    def listening(self) -> Listening:
+        """The handlers of the sound."""
+        return Listening(
+            store=self.store,
+            links=self.links,
+            app_url=self.app_url,
+            what="recording",
+            segment="recordings",
+            tag="recordings",
+            permission="recordings:download",
+            begun="started_at",
+            find=self._row,
+            open=lambda row: self.files.open(_place(row)),
+        )
+
     async def _row(self, call: Call) -> dict[str, Any]:
         tenant, identifier = call.tenant, call.id()
         return await self.store.read(lambda pool: stored.get_recording(pool, tenant, identifier))
-
-    async def _audit(self, call: Call, action: str, after: Mapping[str, Any]) -> None:
-        entry = AuditEntry(
-            action=action,
-            resource_type="recording",
-            resource_id=call.id(),
-            tenant_id=call.tenant,
-            after=after,
-        )
-        await self.store.record(change_context(call), entry)
-
-    def _now(self) -> float:
-        now: float = self.store.primary.reactor.seconds()
-        return now
 
     def routes(self) -> list[Route]:
         """The routes of this file."""
@@ -258,47 +187,7 @@ class Recordings:
                 permission="recordings:read",
                 response=ref("Recording"),
             ),
-            Route(
-                method="GET",
-                path=f"{_ITEM}/audio",
-                handler=self.download,
-                summary="The sound, as WAV with one channel for each side.",
-                operation="download_recording",
-                tag="recordings",
-                permission="recordings:download",
-                response=BINARY,
-                media_type=_WAV,
-                headers=RANGE_HEADERS,
-                parameters=RANGES,
-                errors=(*not_there, RangeNotSatisfiable),
-            ),
-            Route(
-                method="POST",
-                path=f"{_ITEM}/link",
-                handler=self.link,
-                summary="A link to the sound that anybody can use until it expires.",
-                operation="link_recording",
-                tag="recordings",
-                permission="recordings:download",
-                request=model_schema(LinkWanted),
-                request_required=False,
-                response=ref("RecordingLink"),
-                errors=(MediaUnavailable,),
-            ),
-            Route(
-                method="GET",
-                path=f"{_ITEM}/file",
-                handler=self.open_link,
-                summary="The sound that a link is for.",
-                operation="open_recording_link",
-                tag="recordings",
-                access="public",
-                response=BINARY,
-                media_type=_WAV,
-                headers=RANGE_HEADERS,
-                parameters=(*_LINK, *RANGES),
-                errors=(*not_there, RangeNotSatisfiable, LinkInvalid),
-            ),
+            *self.listening().routes("The sound, as WAV with one channel for each side."),
             Route(
                 method="POST",
                 path=f"{_ITEM}/hold",
@@ -372,10 +261,3 @@ def _place(row: Mapping[str, Any]) -> Place:
         is_local=row["is_local"],
         object_key=row["object_key"],
     )
-
-
-def _check_has_file(row: Mapping[str, Any]) -> None:
-    """Raise MediaUnavailable unless the file of the recording was found."""
-    if row["sha256"] is None or row["state"] not in ("available", "damaged"):
-        words = row["problem"] or f"the recording is {row['state']}"
-        raise MediaUnavailable(words)

@@ -23,6 +23,7 @@ from nizam.http.schema_parts import (
 )
 from nizam.http.stats_schema import TENANT_STATS
 from nizam.http.usage_schema import USAGE
+from nizam.http.voicemail_schemas import VOICEMAIL_SCHEMAS
 
 __all__ = ["SCHEMAS", "list_of", "ref"]
 
@@ -214,5 +215,6 @@ SCHEMAS: Mapping[str, Schema] = {
     "Usage": USAGE,
     **CALL_SCHEMAS,
     **RECORDING_SCHEMAS,
+    **VOICEMAIL_SCHEMAS,
 }
 """By their names in the document."""

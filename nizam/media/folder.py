@@ -27,7 +27,7 @@ DIRECTORY_MODE = 0o770
 """FreeSWITCH, in the same group, writes recordings and voicemail beside what NIZAM writes."""
 _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NAME = re.compile(r"[0-9a-z][0-9a-z.-]{0,99}\Z")
+_NAME = re.compile(r"[0-9a-z][0-9a-z._-]{0,99}\Z")
 _PASSING = ".part"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -84,11 +84,6 @@ def recording_below(path: str) -> tuple[UUID, str] | None:
     return None if found is None else (UUID(found[1]), found[0])
 
 
-def voicemail_directory(tenant_id: UUID, extension_id: UUID) -> str:
-    """Where FreeSWITCH keeps the messages and greetings of a mailbox, below the media root."""
-    return f"{tenant_id}/voicemail/{extension_id}"
-
-
 _PART = r"(?:[a-z0-9]|\{(?:year|month|day|hour)\})"
 _FOLDERS = re.compile(rf"({_PART}(?:{_PART}|-)*(/{_PART}(?:{_PART}|-)*){{0,7}})?")
 

@@ -23,8 +23,7 @@ SWITCH_EVENT_TYPES: frozenset[str] = CALL_EVENT_TYPES | {
     "recording.started",
     "recording.stopped",
     "voicemail.received",
-    "voicemail.read",
-    "voicemail.deleted",
+    "voicemail.waiting",
     "registration.registered",
     "registration.unregistered",
     "registration.expired",
@@ -48,6 +47,11 @@ RECORDING_EVENT_TYPES: frozenset[str] = frozenset(
 )
 """Types that follow from what is found of a recorded file, and is done with it."""
 
+VOICEMAIL_EVENT_TYPES: frozenset[str] = frozenset(
+    {"voicemail.read", "voicemail.unread", "voicemail.deleted"}
+)
+"""Types that follow from what is done with a message, at the phone or here."""
+
 DECISION_EVENT_TYPES: frozenset[str] = frozenset(
     {"emergency.dialled", "fraud.blocked", "limit.reached", "call.originate_failed"}
 )
@@ -66,8 +70,8 @@ def event_types() -> frozenset[str]:
         for name in registry.resources()
         for change in ("created", "updated", "deleted")
     }
-    fixed = SWITCH_EVENT_TYPES | RECORDING_EVENT_TYPES | DECISION_EVENT_TYPES | OTHER_EVENT_TYPES
-    return fixed | changes
+    fixed = SWITCH_EVENT_TYPES | RECORDING_EVENT_TYPES | VOICEMAIL_EVENT_TYPES
+    return fixed | DECISION_EVENT_TYPES | OTHER_EVENT_TYPES | changes
 
 
 def is_subscription(value: str) -> bool:

@@ -24,6 +24,7 @@ _BESIDE_RESOURCES: dict[str, tuple[str, ...]] = {
     "routing": ("explain",),
     "audit_logs": ("read",),
     "recordings": ("read", "download", "delete", "hold"),
+    "voicemail_messages": ("read", "download", "write"),
     "stats": ("read",),
     "usage": ("read",),
     "document": ("read", "plan", "apply", "reveal"),

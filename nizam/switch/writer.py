@@ -28,6 +28,7 @@ from nizam.store.system.call_decisions import write_call_decisions
 from nizam.store.system.cdrs import write_legs
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.recordings import write_recordings
+from nizam.store.system.voicemail import write_voicemail
 from nizam.switch.batch import Batch, decode, encode
 from nizam.switch.spill import Spill
 
@@ -372,6 +373,7 @@ async def _write(transaction: Transaction, batch: Batch) -> WriteResult:
     stored = await write_events(transaction, batch.events)
     repaired = await write_legs(transaction, batch.legs)
     await write_recordings(transaction, batch.events, stored.event_ids)
+    await write_voicemail(transaction, batch.events, stored.event_ids)
     await write_call_decisions(transaction, batch.decisions)
     return WriteResult(
         stored.event_ids + repaired.event_ids, stored.deliveries + repaired.deliveries

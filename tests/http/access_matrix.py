@@ -215,6 +215,14 @@ MATRIX: dict[str, Row] = {
     "release_recording": Row("recordings:hold", ADMIN),
     "delete_recording": Row("recordings:delete", ADMIN),
     "prune_recordings": Row("recordings:delete", ADMIN),
+    # -- voicemail ------------------------------------------------------------------------------
+    "list_voicemail_messages": Row("voicemail_messages:read", LOOK),
+    "get_voicemail_message": Row("voicemail_messages:read", LOOK),
+    "list_voicemail_receipts": Row("voicemail_messages:read", LOOK),
+    "download_voicemail_message": Row("voicemail_messages:download", STEER),
+    "link_voicemail_message": Row("voicemail_messages:download", STEER),
+    # Whoever has the link; here nobody has one.
+    "open_voicemail_message_link": Row(None, place="open", answers=(403,)),
     "explain_routing": Row("routing:explain", LOOK),
     "explain_call": Row("routing:explain", LOOK),
     "list_audit_logs": Row("audit_logs:read", INSPECT),

@@ -115,7 +115,7 @@ async def furnish(server: Server, database: str) -> Site:
     site.ids.update({"page": "auth", "type": "call.ended"})
     site.ids["revision"] = "1"
     site.ids["file_id"] = _NO_ID
-    site.ids["recordings"] = call_id
+    site.ids["recordings"] = site.ids["voicemail-messages"] = call_id
     live = sample_of("LiveCall") | {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2]}
     server.api.live.put("calls", "fs1", call_id, live)
     conference = sample_of("Conference") | {"tenant_id": tenant.rpartition("/")[2]}
@@ -315,7 +315,26 @@ async def _recorded_without_body(site: Site, who: str) -> Ask:
     return attrs.evolve(await _recorded(site, who), body=None)
 
 
+async def _left(site: Site, who: str) -> Ask:
+    """A message that is there, with its file."""
+    tenant, identifier, extension = site.server.tenant_id(site.tenant), new_id(), new_id()
+    path = f"{tenant}/voicemail/{extension}/msg_{identifier}.wav"
+    file = site.server.media_root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(_SOUND)
+    await site.server.pool.query(
+        "insert into voicemail_messages (id, tenant_id, mailbox, domain, path, file, folder,"
+        " received_at, state, sha256, bytes) values (%s, %s, '1001', 'acme.example.test', %s, %s,"
+        " 'inbox', now(), 'available', %s, %s) returning 1",
+        (identifier, tenant, path, path, hashlib.sha256(_SOUND).hexdigest(), len(_SOUND)),
+    )
+    return Ask({"voicemail-messages": str(identifier)})
+
+
 ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
+    "get_voicemail_message": _left,
+    "download_voicemail_message": _left,
+    "link_voicemail_message": _left,
     "get_recording": _recorded_without_body,
     "download_recording": _recorded_without_body,
     "link_recording": _recorded_without_body,

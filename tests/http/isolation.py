@@ -87,7 +87,7 @@ async def furnish(server: Server, database: str) -> Tenants:
     conference = _show_conference(server, other)
     history = {"call-events": events.json["data"][0]["id"], "cdrs": call_id, "calls": call_id}
     history["conferences"] = conference
-    history["recordings"] = call_id
+    history["recordings"] = history["voicemail-messages"] = call_id
     newest = await server.request("GET", f"{other}/revisions?limit=1")
     revision = str(newest.json["data"][0]["revision"])
     shown = (await server.request("GET", own)).json
@@ -181,6 +181,21 @@ def write_cdr(database: str, tenant_id: UUID, webhook_id: str) -> str:
             "insert into recordings (id, tenant_id, path, state, call_id, started_at, told_at,"
             " core_id, sequence) values (%s, %s, %s, 'available', %s, now(), now(), 'core', 1)",
             (call_id, str(tenant_id), f"{tenant_id}/recordings/{call_id}.wav", call_id),
+        )
+        cursor.execute(
+            "insert into voicemail_messages (id, tenant_id, mailbox, domain, path, folder,"
+            " received_at) values (%s, %s, '1001', 'other.example.test', %s, 'inbox', now())",
+            (call_id, str(tenant_id), f"{tenant_id}/voicemail/{call_id}/msg_{call_id}.wav"),
+        )
+        cursor.execute(
+            "insert into voicemail_receipts (tenant_id, message_id, mailbox, received_at, reason,"
+            " deleted_by) values (%s, %s, '1001', now(), 'asked for', 'system')",
+            (str(tenant_id), call_id),
+        )
+        cursor.execute(
+            "insert into voicemail_comparisons (tenant_id, node, mailbox, domain)"
+            " values (%s, 'fs1', '1001', 'other.example.test')",
+            (str(tenant_id),),
         )
         cursor.execute(
             "insert into recording_receipts (tenant_id, recording_id, started_at, storage, reason,"

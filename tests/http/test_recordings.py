@@ -13,8 +13,8 @@ import pytest
 import pytest_twisted
 
 from nizam.errors import LinkInvalid
+from nizam.media.links import FileLinks
 from nizam.model.identifiers import new_id
-from nizam.recordings.links import RecordingLinks
 from tests.http.conftest import Server
 from tests.media.sounds import wav
 
@@ -153,17 +153,15 @@ def test_a_link_holds_until_it_expires_and_with_a_former_key() -> None:
         (name, value)
         for name, _, value in (
             it.partition("=")
-            for it in RecordingLinks([old])
-            .query(tenant_id, recording_id, 1000, inline=True)
-            .split("&")
+            for it in FileLinks([old]).query(tenant_id, recording_id, 1000, inline=True).split("&")
         )
     ]
     for keys in ([old], [new, old]):
-        assert RecordingLinks(keys).check(tenant_id, recording_id, query, 999.0)
+        assert FileLinks(keys).check(tenant_id, recording_id, query, 999.0)
         with pytest.raises(LinkInvalid, match="time"):
-            RecordingLinks(keys).check(tenant_id, recording_id, query, 1000.0)
+            FileLinks(keys).check(tenant_id, recording_id, query, 1000.0)
     with pytest.raises(LinkInvalid, match="signature"):
-        RecordingLinks([new]).check(tenant_id, recording_id, query, 999.0)
+        FileLinks([new]).check(tenant_id, recording_id, query, 999.0)
 
 
 async def test_deleting_removes_the_file_and_leaves_a_receipt(archive: Archive) -> None:

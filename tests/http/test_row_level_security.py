@@ -38,13 +38,13 @@ _OUTSIDE = {
     *("tenants", "api_keys", "platform_state", "resource_references"),
     *("revisions", "resource_versions", "changes", "call_events", "webhook_deliveries", "webhooks"),
     "dids",
-    *("recordings", "recording_receipts"),
+    *("recordings", "recording_receipts", "voicemail_messages", "voicemail_receipts"),
 }
 """The tables that statements name which run outside of the role while a tenant uses the API: the
 tenant's own row, by the id in the path and after that was held against the key; keys, by hash or
 id; the marks that every change leaves, which the role must not be able to write; and whether the
-public numbers that are made many at once are another tenant's; and a recording that was marked for
-deletion in the tenant's name, once its file is gone."""
+public numbers that are made many at once are another tenant's; and a recording or message that was
+marked for deletion in the tenant's name, once its file is gone."""
 
 
 class Stripper:

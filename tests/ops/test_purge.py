@@ -393,7 +393,16 @@ async def recording(yard: Yard, tenant: Workshop, object_key: str | None = None)
     return "recordings"
 
 
-@pytest.mark.parametrize("furnish", [prompt, music_on_hold, recording])
+async def message(yard: Yard, tenant: Workshop) -> str:
+    await yard.pool.execute(
+        "insert into voicemail_messages (id, tenant_id, mailbox, domain, path, file, folder,"
+        " received_at) values (%s, %s, '1001', 'acme.example.test', 'a', 'a', 'inbox', now())",
+        (new_id(), tenant.tenant_id),
+    )
+    return "voicemail_messages"
+
+
+@pytest.mark.parametrize("furnish", [prompt, music_on_hold, recording, message])
 async def test_a_tenant_whose_files_cannot_be_reached_waits_and_the_others_do_not(
     yard: Yard,
     acme: Workshop,

@@ -65,6 +65,9 @@ _SPECIAL: Mapping[str, str] = {
     "download_recording": "acme.recordings.download(ID, FILE)",
     "link_recording": "acme.recordings.link(ID)",
     "open_recording_link": "acme.recordings.download_link(LINK, FILE)",
+    "download_voicemail_message": "acme.voicemail_messages.download(ID, FILE)",
+    "link_voicemail_message": "acme.voicemail_messages.link(ID)",
+    "open_voicemail_message_link": "acme.voicemail_messages.download_link(LINK, FILE)",
     "hold_recording": "acme.recordings.hold(ID, {reason})",
     "prune_recordings": (
         "acme.recordings.prune(older_than_days={older_than_days}, dry_run={dry_run})"

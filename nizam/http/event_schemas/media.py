@@ -25,11 +25,21 @@ _ON_THE_SWITCH: Final[dict[str, Schema]] = {
 _MAILBOX: Final[dict[str, Schema]] = {
     "mailbox": maybe("The mailbox's number.", "1001"),
     "domain": maybe("Its domain.", "acme.example.com"),
-    "message_id": maybe("The message."),
+    "message_id": identifier("The message."),
+    "extension_id": maybe_id("The extension whose mailbox it is."),
     "from": maybe("Who left it.", "+12025550101"),
     "from_name": maybe("Their name."),
     "duration_ms": milliseconds("Its length.", null=True),
     "urgent": yes_or_no("Whether it is marked urgent."),
+}
+
+_NUMBERS: Final[dict[str, Schema]] = {
+    "mailbox": _MAILBOX["mailbox"],
+    "domain": _MAILBOX["domain"],
+    "new": whole("How many messages nobody has listened to."),
+    "saved": whole("How many others it holds."),
+    "new_urgent": whole("How many of the new ones are urgent."),
+    "saved_urgent": whole("How many of the others are."),
 }
 
 _FILE: Final[dict[str, Schema]] = {
@@ -45,8 +55,9 @@ _CONTENT: Final[dict[str, Schema]] = {
     "size_bytes": whole("Its size.", null=True),
     "sha256": maybe("Its SHA-256, in hexadecimal digits."),
 }
-_MESSAGE: Final[dict[str, Schema]] = {
-    name: _MAILBOX[name] for name in ("mailbox", "domain", "message_id")
+_DONE: Final[dict[str, Schema]] = {
+    **_MAILBOX,
+    "by": text("By whom; `phone` for the mailbox itself.", "phone"),
 }
 
 MEDIA: Final[Types] = {
@@ -66,7 +77,18 @@ MEDIA: Final[Types] = {
     ),
     "voicemail.received": Told(
         "A message was left.",
-        data({**_MAILBOX, "path": maybe("The file, as the switch names it.")}),
+        data(
+            {
+                **_MAILBOX,
+                "path": maybe("The file, as the switch names it."),
+                "folder": text("The folder of the mailbox.", "inbox"),
+                "switch_id": maybe("The switch's id for it: that of the leg that left it."),
+            }
+        ),
+    ),
+    "voicemail.waiting": Told(
+        "How many messages a mailbox holds has been told to its phones: the lamp.",
+        data(_NUMBERS),
     ),
     "recording.completed": Told("A file is there, and whole.", data({**_FILE, **_CONTENT})),
     "recording.failed": Told(
@@ -97,6 +119,16 @@ MEDIA: Final[Types] = {
             }
         ),
     ),
-    "voicemail.read": Told("A message was listened to.", data(_MESSAGE, _MAILBOX)),
-    "voicemail.deleted": Told("A message was removed.", data(_MESSAGE, _MAILBOX)),
+    "voicemail.read": Told("A message was listened to, or marked so.", data(_DONE)),
+    "voicemail.unread": Told("A message was marked as not listened to.", data(_DONE)),
+    "voicemail.deleted": Told(
+        "A message was removed.",
+        data(
+            {
+                **_DONE,
+                "receipt_id": identifier("The receipt."),
+                "reason": text("Why.", "asked for"),
+            }
+        ),
+    ),
 }

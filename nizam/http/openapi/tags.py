@@ -27,6 +27,11 @@ _BESIDE: Mapping[str, tuple[str, str, str]] = {
         "Calls",
         "Recorded calls: listing and listening, links for others, legal hold, deleting.",
     ),
+    "voicemail": (
+        "Voicemail",
+        "Calls",
+        "Messages in mailboxes: listing and listening, links for others, marking, deleting.",
+    ),
     "routing": (
         "Routing",
         "Calls",
@@ -56,7 +61,7 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "Access": ("auth",),
     "Platform": ("tenants", "users", "api-keys", "switch-nodes", "sip-profiles", "acls"),
     "Numbers and people": ("extensions", "dids", "ring-groups", "conference-rooms"),
-    "Calls": ("calls", "recordings", "routing"),
+    "Calls": ("calls", "recordings", "voicemail", "routing"),
     "Where calls go": (),
 }
 _REST = "Where calls go"

@@ -71,6 +71,9 @@ where id = %(id)s
 """
 _IN_FIELD = "tenant_id = %(tenant)s and coalesce(body ->> %(field)s, '[]') <> '[]' limit 1"
 _LOCAL_RECORDING = "select from recordings where tenant_id = %(tenant)s and is_local limit 1"
+_LEFT_MESSAGE = (
+    "select from voicemail_messages where tenant_id = %(tenant)s and file is not null limit 1"
+)
 _STORED_RECORDING = (
     "select from recordings where tenant_id = %(tenant)s and object_key is not null limit 1"
 )
@@ -125,14 +128,17 @@ async def remove_rows(database: Queries, leaf: str, tenant_id: UUID) -> int:
 
 
 async def owns_files(database: Queries, tenant_id: UUID) -> bool:
-    """Whether the tenant has objects or recordings with files in the media root."""
+    """Whether the tenant has objects, recordings or messages with files in the media root."""
     held = [
         (f"select from {it.table} where {_IN_FIELD}", {"tenant": tenant_id, "field": field})
         for it in resources().values()
         for field in ("audio", "files")
         if it.scope == "tenant" and field in it.body.model_fields
     ]
-    for sql, args in [*held, (_LOCAL_RECORDING, {"tenant": tenant_id})]:
+    for sql, args in [
+        *held,
+        *((it, {"tenant": tenant_id}) for it in (_LOCAL_RECORDING, _LEFT_MESSAGE)),
+    ]:
         if await database.query(sql, args):
             return True
     return False

@@ -1,4 +1,4 @@
-"""Signed links to recordings: whoever has one may download one file until it expires."""
+"""Signed links to sound: whoever has one may download one file until it expires."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import attrs
 from nizam.errors import LinkInvalid
 from nizam.store.secrets import SecretBox
 
-PURPOSE: Final = "recording-links"
 LONGEST_SECONDS: Final = 7 * 24 * 3600
 _EXPIRES_DIGITS: Final = 12
 
 
 @attrs.frozen
-class RecordingLinks:
-    """Makes and checks links; the first of `keys` signs, all are believed."""
+class FileLinks:
+    """Makes and checks links; the first of `keys` signs, all are believed. Links for one purpose
+    hold for no other."""
 
     keys: Sequence[bytes]
 
     @classmethod
-    def of(cls, box: SecretBox) -> RecordingLinks:
+    def of(cls, box: SecretBox, purpose: str) -> FileLinks:
         """Those of this installation; every instance makes and believes the same."""
-        return cls(box.signing_keys(PURPOSE))
+        return cls(box.signing_keys(purpose))
 
-    def query(self, tenant_id: UUID, recording_id: UUID, expires: int, *, inline: bool) -> str:
+    def query(self, tenant_id: UUID, file_id: UUID, expires: int, *, inline: bool) -> str:
         """The query of a link that holds until `expires`, in seconds since 1970."""
         how = "inline" if inline else "attachment"
-        signature = _signature(self.keys[0], tenant_id, recording_id, str(expires), how)
+        signature = _signature(self.keys[0], tenant_id, file_id, str(expires), how)
         return urlencode({"expires": expires, "disposition": how, "signature": signature})
 
     def check(
         self,
         tenant_id: UUID,
-        recording_id: UUID,
+        file_id: UUID,
         query: Sequence[tuple[str, str]],
         now: float,
     ) -> bool:
@@ -51,7 +51,7 @@ class RecordingLinks:
         # Every key is tried, in a time that says nothing of how much was right.
         good = [
             hmac.compare_digest(
-                _signature(key, tenant_id, recording_id, expires, how).encode(),
+                _signature(key, tenant_id, file_id, expires, how).encode(),
                 signature.encode(),
             )
             for key in self.keys
@@ -63,6 +63,6 @@ class RecordingLinks:
         return how == "inline"
 
 
-def _signature(key: bytes, tenant_id: UUID, recording_id: UUID, expires: str, how: str) -> str:
-    text = f"1\n{tenant_id}\n{recording_id}\n{expires}\n{how}"
+def _signature(key: bytes, tenant_id: UUID, file_id: UUID, expires: str, how: str) -> str:
+    text = f"1\n{tenant_id}\n{file_id}\n{expires}\n{how}"
     return hmac.digest(key, text.encode(), "sha256").hex()

@@ -1,0 +1,103 @@
+"""Looks at the files of messages where the media root is: whether each is there, and whole."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg2
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from nizam import metrics
+from nizam.errors import MediaUnavailable, NizamError
+from nizam.media.library import MediaLibrary
+from nizam.ops.looking import Looking
+from nizam.store.pool import Pool
+from nizam.store.system import voicemail as stored
+from nizam.store.system.voicemail import Message
+
+LOOK_SECONDS: Final = 1.0
+AT_ONCE: Final = 4
+LEASE_SECONDS: Final = 120.0
+"""When another instance takes what this one has not settled."""
+
+FIRST_WAIT_SECONDS: Final = 1.0
+PATIENCE_ATTEMPTS: Final = 6
+"""How often a file is looked for, a minute in all, before it counts as missing or damaged: a
+network file system may show it late."""
+LATER_SECONDS: Final = 3600.0
+LATER_ATTEMPTS: Final = PATIENCE_ATTEMPTS + 7 * 24
+_ELSEWHERE: Final = "the switch keeps it outside of the media root"
+
+
+class MessageFiles(Looking):
+    """Settles what is known of the files of messages. Any number of instances may do so."""
+
+    _log = Logger(namespace="nizam.voicemail")
+
+    def __init__(self, reactor: Any, pool: Pool, library: MediaLibrary) -> None:
+        super().__init__(reactor, LOOK_SECONDS)
+        self._pool = pool
+        self._library = library
+
+    async def look(self) -> None:
+        """Do what is due, once."""
+        try:
+            while some := await stored.take_messages(
+                self._pool, ("checking", "missing"), AT_ONCE, LEASE_SECONDS
+            ):
+                work = [Deferred.fromCoroutine(self._attempt(it)) for it in some]
+                await DeferredList(work, consumeErrors=True)
+                if not self.running:
+                    return
+        except (NizamError, psycopg2.Error) as error:
+            self._log.warn("the messages wait: {error}", error=str(error).strip())
+        except Exception:
+            # The next look goes on.
+            self._log.failure("while looking after messages")
+
+    async def _attempt(self, it: Message) -> None:
+        try:
+            await self._check(it)
+        except (NizamError, psycopg2.Error) as error:
+            # It is due again when the lease is over.
+            self._log.warn(
+                "message {id} is not settled: {error}", id=it.id, error=str(error).strip()
+            )
+        except Exception:
+            self._log.failure("message {id} is not settled", id=it.id)
+
+    async def _check(self, it: Message) -> None:
+        if it.file is None:
+            await stored.note_missing(self._pool, it, _ELSEWHERE, None)
+            return
+        try:
+            facts = await self._library.examine(it.file)
+        except MediaUnavailable as error:
+            await self._wait(it, error.detail)
+            return
+        patient = it.attempt_count < PATIENCE_ATTEMPTS
+        if facts is None:
+            await self._missing(it, patient=patient)
+        elif facts.problem is not None and patient:
+            await self._wait(it, facts.problem)
+        elif await stored.note_found(self._pool, it, facts):
+            outcome = "available" if facts.problem is None else "damaged"
+            metrics.VOICEMAIL_TOTAL.labels(outcome).inc()
+
+    async def _missing(self, it: Message, *, patient: bool) -> None:
+        problem = "the file is not in the media root"
+        if patient:
+            await self._wait(it, problem)
+            return
+        wait = LATER_SECONDS if it.attempt_count < LATER_ATTEMPTS else None
+        await stored.note_missing(self._pool, it, problem, wait)
+        if it.state != "missing":
+            metrics.VOICEMAIL_TOTAL.labels("missing").inc()
+            self._log.error(
+                "the message {path} of node {node} is missing", path=it.path, node=it.node
+            )
+
+    async def _wait(self, it: Message, problem: str) -> None:
+        wait = min(LATER_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(it.attempt_count - 1, 12))
+        await stored.put_off(self._pool, it, problem, wait)
