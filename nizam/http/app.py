@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
@@ -27,26 +30,52 @@ def build_root(
     `mounted` holds the ready-made resources by their whole path: what FreeSWITCH asks, health,
     metrics. They are outside the API: no key, no rate limit, no access log of its own.
     """
-    # Klein imports the reactor, which must be chosen by then.
-    from klein import Klein
-
-    app = Klein()
-    app.url_map.merge_slashes = False
-    front = Front(api, reactor)
     served = api.routes() if routes is None else routes
-    for route in served:
-        app.route(
-            _PARAMETER.sub(_converter, route.path),
-            methods=[route.method],
-            endpoint=route.operation,
-            strict_slashes=True,
-        )(front.endpoint(route))
+    front = Front(api, reactor)
+    table = _table(tuple((it.operation, it.method, it.path) for it in served))
+    app = table(front, {it.operation: front.endpoint(it) for it in served}).app
     front.find_methods = lambda path: frozenset(
         app.url_map.bind("localhost").allowed_methods(path_info=path)
     )
-    app.handle_errors(Exception)(front.unmatched)
     limits = {it.path: it.body_limit for it in served if it.body_limit is not None}
     return _Root(app.resource(), mounted, front, limits)
+
+
+@cache
+def _table(rules: tuple[tuple[str, str, str], ...]) -> Any:
+    """Klein's table of operations by method and path, made once: each rule is compiled.
+
+    It is called with the front and the endpoints by operation; its `app` leads to them.
+    """
+    # Klein imports the reactor, which must be chosen by then.
+    from klein import Klein
+
+    class Table:
+        app = Klein()
+
+        def __init__(self, front: Front, endpoints: Mapping[str, Callable[..., Any]]) -> None:
+            self.front = front
+            self.endpoints = endpoints
+
+        def unmatched(self, request: Any, failure: Failure) -> Deferred[None]:
+            return self.front.unmatched(request, failure)
+
+    def leading_to(operation: str) -> Callable[..., Any]:
+        def called(table: Table, request: Any, **path: str) -> Any:
+            return table.endpoints[operation](request, **path)
+
+        return called
+
+    Table.app.url_map.merge_slashes = False
+    for operation, method, path in rules:
+        Table.app.route(
+            _PARAMETER.sub(_converter, path),
+            methods=[method],
+            endpoint=operation,
+            strict_slashes=True,
+        )(leading_to(operation))
+    Table.app.handle_errors(Exception)(Table.unmatched)
+    return Table
 
 
 def _converter(found: re.Match[str]) -> str:

@@ -22,8 +22,10 @@ def model_schema(model: type[BaseModel]) -> Schema:
     return {**schema, "title": model.__name__, "$defs": inner}
 
 
+@cache
 def definitions(model: type[BaseModel]) -> tuple[Schema, Schemas]:
-    """The schema of a model, and those that it refers to by name, ready for the document.
+    """The schema of a model, and those that it refers to by name, ready for the document; both are
+    shared by all who ask, and stay as they are.
 
     Fields have no titles, which would only repeat their names, and the descriptions that stand
     below them in the source; unions whose members say what they are have a discriminator.
