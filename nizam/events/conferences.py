@@ -14,6 +14,7 @@ from nizam.esl.event import SwitchEvent
 from nizam.events.channels import Call, Calls, Channel
 from nizam.events.fields import channel_id, integer, milliseconds, moment
 from nizam.events.places import Place, Places
+from nizam.events.recordings import RECORDING_TYPES, began_conference, of_conference
 from nizam.events.told import Shown, Told
 from nizam.model.events import timestamp
 
@@ -68,6 +69,8 @@ class _Conference:
     room: Place
     started_at: datetime | None = None
     members: dict[UUID, _Member] = attrs.field(factory=dict)
+    first: tuple[Call, Channel] | None = None
+    """Whoever it began with, if it is recorded."""
 
     def document(self, node: str) -> dict[str, Any]:
         """As the live state shows it; members of other tenants' calls are not shown."""
@@ -105,6 +108,8 @@ class Conferences:
         """
         get = event.get
         action = get("Action") or ""
+        if action in RECORDING_TYPES:
+            return self._recorded(event, calls)
         kind = _TYPES.get(action)
         conference, at = get("Conference-Unique-ID"), moment(get("Event-Date-Timestamp"))
         if (kind is None and action not in _CHANGES) or not conference or at is None:
@@ -155,6 +160,16 @@ class Conferences:
     def documents(self) -> dict[str, dict[str, Any]]:
         """Those that are under way, by their ids."""
         return {it.id: it.document(self._node) for it in self._running.values()}
+
+    def _recorded(self, event: SwitchEvent, calls: Calls) -> Told | None:
+        found = self._known(
+            event.get("Conference-Unique-ID") or "", event.get("Conference-Name") or ""
+        )
+        if found is None:
+            return None
+        if found.first is None:
+            found.first = began_conference(event, found.room, calls)
+        return of_conference(event, found.room, found.first)
 
     def _told(
         self, event: SwitchEvent, calls: Calls, kind: str, found: _Conference, at: datetime

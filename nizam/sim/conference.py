@@ -6,7 +6,7 @@ or not, and once more for the keys of each who has entered (conference_member_bi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,6 +15,7 @@ import orjson
 from nizam.sim import endings, keypad, legs, media, wire
 from nizam.sim.answers import Action
 from nizam.sim.channel import Channel
+from nizam.sim.expansion import expand
 from nizam.sim.interruption import LegEnded
 from nizam.sim.script import Script
 
@@ -55,6 +56,8 @@ class Conference:
     started_at: float
     members: list[Member] = attrs.field(factory=list)
     floor: int | None = None
+    recorded: tuple[str, float] | None = None
+    """The file that it is recorded into, and since when."""
 
     @property
     def flags(self) -> set[str]:
@@ -181,6 +184,7 @@ async def _stay(call: Call, room: Conference, moderator: bool, flags: frozenset[
         )
         call.check()
         _floor(exchange, room, member)
+        _record(call, room)
         _hear_company(room)
         if member.muted:
             channel.hear("conference muted")
@@ -305,10 +309,37 @@ def _floor(exchange: Exchange, room: Conference, entered: Member | None) -> None
         _fire(exchange, room, entered, "floor-change", [*room.headers(), *details], new)
 
 
-def _tell(exchange: Exchange, room: Conference, action: str) -> None:
+def _record(call: Call, room: Conference) -> None:
+    """Begins to record a conference that is to be, into a file named by its first caller."""
+    path = room.params.get("auto-record")
+    if path and room.recorded is None:
+        path = expand(path, {"uuid": call.channel.uuid}.get)
+        room.recorded = (path, call.exchange.core.clock.seconds())
+        _tell(call.exchange, room, "start-recording", [("Path", path)])
+
+
+def _stop_recording(exchange: Exchange, room: Conference) -> None:
+    if room.recorded is None:
+        return
+    path, since = room.recorded
+    seconds = exchange.core.clock.seconds() - since
+    details = [
+        ("Path", path),
+        ("Other-Recordings", "false"),
+        ("Samples-Out", str(int(seconds * 8000))),
+        ("Samplerate", "8000"),
+        ("Milliseconds-Elapsed", str(int(seconds * 1000))),
+        ("Record-File-Size", str(int(seconds * 8000) * 2 + 44)),
+    ]
+    _tell(exchange, room, "stop-recording", details)
+
+
+def _tell(
+    exchange: Exchange, room: Conference, action: str, details: Sequence[tuple[str, str]] = ()
+) -> None:
     exchange.core.fire(
         "CUSTOM",
-        lambda: [*room.headers(), ("Action", action)],
+        lambda: [*room.headers(), ("Action", action), *details],
         subclass=_SUBCLASS,
         key=f"{_SUBCLASS} {action}",
     )
@@ -362,4 +393,5 @@ def _member_flags(room: Conference) -> set[str]:
 
 def _destroy_if_empty(exchange: Exchange, room: Conference) -> None:
     if not room.members and exchange.conferences.pop(room.name, None) is not None:
+        _stop_recording(exchange, room)
         _tell(exchange, room, "conference-destroy")

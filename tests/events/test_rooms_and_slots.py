@@ -94,6 +94,46 @@ def test_members_are_told_of_with_their_leg_and_how_long_they_were_in() -> None:
     assert ended.data["duration_ms"] == lasted.total_seconds() * 1000 // 1
 
 
+def recordings_of(events: Iterable[SwitchEvent], known: Places | None = None) -> list[Event]:
+    """What is told of the files of conferences."""
+    found = feed(normaliser(places=known or places()), events).events
+    return [it for it in found if "conference_room_id" in it.data and "path" in it.data]
+
+
+def test_the_recording_of_a_conference_is_told_of() -> None:
+    started, stopped = recordings_of(recorded(JSON))
+    assert (started.type, stopped.type) == ("recording.started", "recording.stopped")
+    for event in (started, stopped):
+        assert (event.tenant_id, event.leg_id) == (ACME, None)
+        assert event.data["conference_room_id"] == str(ROOM.id)
+        assert event.data["path"] == "/var/lib/freeswitch/recordings/acme/conf.wav"
+    assert (stopped.data["duration_ms"], stopped.data["size_bytes"]) == (81480, 1303828)
+    assert stopped.data["may_continue"] is False
+
+
+def test_it_belongs_to_the_call_that_the_conference_began_with() -> None:
+    (began, *_) = [it for it in of_recording() if it.type == "conference.joined"]
+    named = {"Path": f"/media/{ACME}/recordings/{began.leg_id}.wav"}
+    events = [changed(it, named) if it.get("Path") else it for it in recorded(JSON)]
+    for event in recordings_of(events):
+        assert (event.call_id, event.leg_id) == (began.call_id, None)
+        assert (event.data["from"], event.data["to"]) == ("1001", "3000")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Path": ""},
+        {"Error": "File could not be opened for recording"},
+    ],
+)
+def test_nothing_is_told_of_a_file_that_there_is_not(other: dict[str, str]) -> None:
+    about = ("start-recording", "stop-recording")
+    events = [changed(it, other) if it.get("Action") in about else it for it in recorded(JSON)]
+    assert recordings_of(events) == []
+    assert recordings_of(recorded(JSON), places(room=None)) == []
+
+
 def test_a_moderator_is_told_of_as_one() -> None:
     moderator = {"Member-Type": "moderator"}
     events = [changed(it, moderator) if it.get("Member-Type") else it for it in recorded(JSON)]

@@ -171,6 +171,20 @@ async def test_a_recording_whose_end_was_not_heard_is_complete_when_its_leg_ends
     assert await studio.rows("state") == [("available",)]
 
 
+async def test_a_conference_whose_end_was_not_heard_is_looked_at_a_day_later(
+    studio: Studio,
+) -> None:
+    studio.put("room.wav", SOUND)
+    await studio.hear(studio.event("recording.started", "room.wav", 0.0, leg_id=None))
+    for hours, state in ((23, "recording"), (25, "available")):
+        await studio.pool.query(
+            "update recordings set started_at = now() - make_interval(hours => %s) returning 1",
+            (hours,),
+        )
+        await leg_ends(studio, new_id())
+        assert await studio.rows("state") == [(state,)]
+
+
 async def leg_ends(studio: Studio, leg: object) -> None:
     await studio.pool.query(
         "insert into cdr_legs (leg_id, started_at, ended_at, call_id, call_known, from_events,"

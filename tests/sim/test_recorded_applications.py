@@ -29,7 +29,11 @@ async def _simulated(world: World) -> dict[tuple[str, str], list[tuple[str, str]
         "810": ["answer", "conference room@room"],
         "700": ["answer", "valet_park lot 701"],
     }
-    world.conference = {"caller-controls": "nizam", "domain": "example.test"}
+    world.conference = {
+        "caller-controls": "nizam",
+        "domain": "example.test",
+        "auto-record": "/media/${uuid}.wav",
+    }
     rooms = world.stage.exchange.conferences
     one = world.anna.dials("810")
     await world.stage.until(lambda: "room" in rooms and rooms["room"].floor is not None)
@@ -59,6 +63,7 @@ async def test_conferences_and_parking_tell_what_was_recorded(world: World) -> N
         *(("conference::maintenance", it) for it in ("conference-create", "add-member")),
         *(("conference::maintenance", it) for it in ("mute-member", "unmute-member")),
         *(("conference::maintenance", it) for it in ("floor-change", "del-member")),
+        *(("conference::maintenance", it) for it in ("start-recording", "stop-recording")),
         ("conference::maintenance", "conference-destroy"),
         *(("valet_parking::info", it) for it in ("hold", "bridge", "exit")),
     }

@@ -22,6 +22,7 @@ _ON_THE_SWITCH: Final[dict[str, Schema]] = {
     **PARTIES,
     "direction": DIRECTION,
 }
+_OF_CONFERENCE: Final = {"conference_room_id": identifier("The room of a recorded conference.")}
 _MAILBOX: Final[dict[str, Schema]] = {
     "mailbox": maybe("The mailbox's number.", "1001"),
     "domain": maybe("Its domain.", "acme.example.com"),
@@ -61,7 +62,9 @@ _DONE: Final[dict[str, Schema]] = {
 }
 
 MEDIA: Final[Types] = {
-    "recording.started": Told("A leg is being recorded.", data(_ON_THE_SWITCH)),
+    "recording.started": Told(
+        "A leg or a conference is being recorded.", data(_ON_THE_SWITCH, _OF_CONFERENCE)
+    ),
     "recording.stopped": Told(
         "The switch has closed a file; recording.completed follows when it was found whole.",
         data(
@@ -72,7 +75,8 @@ MEDIA: Final[Types] = {
                 "completion": maybe("Why FreeSWITCH stopped.", "success-silence"),
                 "discarded": yes_or_no("Whether FreeSWITCH has removed it again."),
                 "may_continue": yes_or_no("Whether the same leg may add to it."),
-            }
+            },
+            _OF_CONFERENCE,
         ),
     ),
     "voicemail.received": Told(

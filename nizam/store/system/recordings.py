@@ -67,6 +67,12 @@ where r.state in ('recording', 'stopped') and l.leg_id = r.leg_id
   and l.ended_at < now() - interval '2 seconds'
 returning 1
 """
+_CLOSE_CONFERENCES: Final = """
+update recordings
+set state = 'checking', next_attempt_at = now(), attempt_count = 0, updated_at = now()
+where state = 'recording' and leg_id is null and started_at < now() - interval '1 day'
+returning 1
+"""
 
 _TAKE: Final = """
 update recordings r
@@ -228,8 +234,9 @@ def _started_at(event: Event, former: Mapping[str, Any] | None) -> datetime:
 
 
 async def close_ended(database: Database) -> int:
-    """Have those checked whose leg has ended without a word of the switch about them; how many."""
-    return len(await database.query(_CLOSE))
+    """Have those checked whose leg has ended without a word of the switch about them, and those of
+    conferences, which no leg ends, a day after they have begun; how many."""
+    return len(await database.query(_CLOSE)) + len(await database.query(_CLOSE_CONFERENCES))
 
 
 async def take_recordings(
