@@ -129,6 +129,11 @@ EVENTS_SHED_TOTAL = Counter(
     ("class",),
     registry=REGISTRY,
 )
+EVENTS_WAITING = Gauge(
+    "nizam_events_waiting",
+    "Events and CDRs taken and not in PostgreSQL yet: in memory, or in Redis while it is away.",
+    registry=REGISTRY,
+)
 ACTIVE_CALLS = Gauge(
     "nizam_active_calls",
     "Calls in progress; tenants beyond the cap are counted as 'other'.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
 import attrs
@@ -17,6 +18,9 @@ from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event
 from nizam.store.system.call_decisions import decision_row
 from nizam.store.system.cdrs import leg_bytes, leg_from_json
+
+_identifier: Final = lru_cache(maxsize=4096)(UUID)
+"""A call has many events: making the same UUIDs again takes half of the time of decoding them."""
 
 
 @attrs.define(eq=False)
@@ -110,7 +114,7 @@ def _decision(document: dict[str, Any]) -> CallDecision:
 def _event(document: dict[str, Any]) -> Event:
     moment = datetime.fromisoformat(document["occurred_at"]).astimezone(UTC)
     ids = {
-        name: UUID(document[name]) if document[name] else None
+        name: _identifier(document[name]) if document[name] else None
         for name in ("tenant_id", "call_id", "leg_id")
     }
     return Event(**(document | ids | {"occurred_at": moment}))

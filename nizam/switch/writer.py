@@ -100,6 +100,7 @@ class Writer:
         self._look_at = 0.0
         self._at_once = 1
         self._seconds = STORE_SECONDS
+        self._storing = 0
         self._later: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
         self._idle_waiters: list[Deferred[None]] = []
@@ -111,6 +112,11 @@ class Writer:
         return len(self._pending)
 
     @property
+    def waiting(self) -> int:
+        """How many items were taken and are not in PostgreSQL yet."""
+        return len(self._pending) + self._storing + (self._spill.items if self._spill else 0)
+
+    @property
     def spilling(self) -> bool:
         """Whether batches go to Redis because PostgreSQL is away."""
         return self._spilled
@@ -118,6 +124,7 @@ class Writer:
     def start(self) -> None:
         """Begin; what an earlier process left in Redis is stored first."""
         self._stopped = False
+        metrics.EVENTS_WAITING.set_function(lambda: self.waiting)
         self._soon(0.0)
 
     async def stop(self, seconds: float = 10.0) -> None:
@@ -203,12 +210,16 @@ class Writer:
             self._spilled = False
         while len(self._pending):
             batch = self._pending.take(self._batch_items)
+            self._storing = len(batch)
             try:
                 await self._store(batch)
             except DatabaseUnavailable as error:
                 self._pending.put_back(batch)
                 self._spilled = True
                 self._log.warn("PostgreSQL is away: {error}", error=str(error))
+            finally:
+                self._storing = 0
+            if self._spilled:
                 await self._spill_pending()
                 return
             self._seconds = STORE_SECONDS
@@ -219,7 +230,7 @@ class Writer:
         while len(self._pending) and self._spill is not None:
             batch = self._pending.take(self._batch_items)
             try:
-                await self._spill.append(encode(batch))
+                await self._spill.append(encode(batch), len(batch))
             except KeyValueUnavailable as error:
                 self._pending.put_back(batch)
                 self._log.warn("Redis is away too: {error}", error=str(error))
@@ -242,6 +253,7 @@ class Writer:
                 batch, unreadable = self._read(documents)
                 if not await self._store_spilled(batch):
                     return False
+                self._at_once = min(MOST_AT_ONCE, 2 * len(documents))
                 for document in unreadable:
                     await self._spill.set_aside(document)
                 self._spill.done(documents)
@@ -268,7 +280,6 @@ class Writer:
             if spilling.running:
                 spilling.stop()
             await ended
-        self._at_once = min(MOST_AT_ONCE, self._at_once * 2)
         return True
 
     def _read(self, documents: Sequence[bytes]) -> tuple[Batch, list[bytes]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Coroutine, Iterator, Mapping
 from itertools import count
 from random import Random
@@ -20,7 +21,7 @@ from twisted.internet.task import deferLater
 
 from nizam.sim.keypad import press
 from tests.chaos.checkers.calls import KEY
-from tests.chaos.history import Load, Operation, Outcome, Probe, Sample
+from tests.chaos.history import Backlog, Load, Operation, Outcome, Probe, Sample
 from tests.chaos.tenants import NUMBERS, Tenant
 from tests.chaos.world import World
 from tests.daemon.site import XML_PASSWORD, XML_USERNAME
@@ -33,6 +34,7 @@ CLOCK_SECONDS: Final = 0.02
 KEYS_SECONDS: Final = 0.05
 LOAD_SECONDS: Final = 1.0
 NO_ANSWER: Final = 0
+_WAITING: Final = re.compile(rb"^nizam_events_waiting (\S+)$", re.MULTILINE)
 
 
 @attrs.frozen
@@ -112,6 +114,7 @@ class Workload:
             self._spawn(writer.run(self))
         self._spawn(self._watch_clock())
         self._spawn(self._note_load())
+        self._spawn(self._watch_backlog())
         if self._keys_per_second:
             self._spawn(self._press())
         self._spawn(self._probe())
@@ -141,6 +144,11 @@ class Workload:
     async def _note_load(self) -> None:
         while not self._stopped:
             note_load(self._world)
+            await self.pause(LOAD_SECONDS)
+
+    async def _watch_backlog(self) -> None:
+        while not self._stopped:
+            await note_backlog(self._world)
             await self.pause(LOAD_SECONDS)
 
     async def _press(self) -> None:
@@ -223,6 +231,24 @@ def note_load(world: World) -> None:
     """Note how busy the machine is."""
     per_core = os.getloadavg()[0] / (os.cpu_count() or 1)
     world.history.add(Load(per_core, world.reactor.seconds()))
+
+
+async def nothing_waits(world: World) -> bool:
+    """Whether all that happened is in PostgreSQL; noted."""
+    return await note_backlog(world) and not world.history.of(Backlog)[-1].items
+
+
+async def note_backlog(world: World) -> bool:
+    """Note how much waits to be stored, over all instances; False when one of them does not say."""
+    items = 0
+    for daemon in world.daemons:
+        try:
+            _, text = await daemon.get("/metrics")
+        except Exception:
+            return False
+        items += sum(int(float(it)) for it in _WAITING.findall(text))
+    world.history.add(Backlog(items, world.reactor.seconds()))
+    return True
 
 
 async def look(world: World, tenant: Tenant) -> Sample | None:

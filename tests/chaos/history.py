@@ -142,6 +142,15 @@ class Load:
 
 
 @attrs.frozen
+class Backlog:
+    """How many events and records wait to be stored (`nizam_events_waiting`)."""
+
+    kind: ClassVar[str] = "backlog"
+    items: int
+    at: float
+
+
+@attrs.frozen
 class Trouble:
     """Something that no fault excuses, such as a program that ended."""
 
@@ -160,13 +169,26 @@ Record = (
     | Probe
     | Posted
     | Load
+    | Backlog
     | Trouble
     | CallTruth
 )
 R = TypeVar("R")
 _KINDS: Mapping[str, type[Any]] = {
     it.kind: it
-    for it in (Setting, Fault, Operation, Arrival, Refusal, Sample, Probe, Posted, Load, Trouble)
+    for it in (
+        Setting,
+        Fault,
+        Operation,
+        Arrival,
+        Refusal,
+        Sample,
+        Probe,
+        Posted,
+        Load,
+        Backlog,
+        Trouble,
+    )
 }
 
 

@@ -11,22 +11,25 @@ from twisted.internet.task import deferLater
 
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
+from tests.chaos.clients import nothing_waits
 from tests.chaos.history import Fault, Trouble
 from tests.chaos.proxy import FaultyProxy, Weather
 from tests.chaos.schedule import Step
 from tests.chaos.world import World, in_thread
-from tests.daemon.process import descendants, frozen
+from tests.daemon.process import descendants, frozen, until
 
 RECOVERY_SECONDS = 60.0
+TAKE_OVER_SECONDS = 20.0
 SLICE_BYTES = 200
 Server = PrivatePostgres | PrivateRedis
 
 
-@attrs.frozen
+@attrs.define
 class Nemesis:
     """What is done to one world."""
 
     world: World
+    _killed: bool = False
 
     async def inflict(self, step: Step) -> Fault:
         """Do it, take it back, wait for recovery, and note it in the history."""
@@ -62,12 +65,14 @@ class Nemesis:
                 await self._wait(step.seconds)
             return
         daemon.kill()
+        self._killed = True
         await self._wait(step.seconds)
         daemon.start()
 
     async def _server(self, step: Step, server: Server) -> None:
         if step.kind.action == "flush":
             assert isinstance(server, PrivateRedis)
+            await self._take_over()
             await in_thread(server.flush)
             return
         if step.kind.action == "freeze":
@@ -80,6 +85,13 @@ class Nemesis:
         await self._wait(step.seconds)
         await in_thread(server.start)
         self.world.aim()
+
+    async def _take_over(self) -> None:
+        """Let what a killed instance left in Redis be stored: whoever deletes the only copy that
+        there is has lost it."""
+        if self._killed:
+            await until(self.world.reactor, lambda: nothing_waits(self.world), TAKE_OVER_SECONDS)
+            self._killed = False
 
     def _proxies(self, step: Step) -> Sequence[FaultyProxy]:
         world = self.world

@@ -23,6 +23,12 @@ QUERIES: Final[Mapping[str, str]] = {
     " d.last_error, d.created_at, w.url"
     " from webhook_deliveries d left join webhooks w on w.id = d.webhook_id",
 }
+_RECORDS: Final[Mapping[str, str]] = {
+    "events": "select id, type, call_id, tenant_id, occurred_at, sequence, data from call_events"
+    " where type in ('call.started', 'call.answered', 'call.ended', 'call.missed')",
+    "summaries": QUERIES["summaries"],
+    "legs": QUERIES["legs"],
+}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,12 +81,17 @@ def read(dsn: str) -> Stored:
     return stored(read_tables(dsn))
 
 
-def read_tables(dsn: str) -> dict[str, list[Row]]:
-    """The rows of each of QUERIES."""
+def read_records(dsn: str) -> Stored:
+    """Summaries, legs, and the events that a call has once: quick, however much else there is."""
+    return stored(read_tables(dsn, _RECORDS))
+
+
+def read_tables(dsn: str, queries: Mapping[str, str] = QUERIES) -> dict[str, list[Row]]:
+    """The rows of each of `queries`."""
     connection = psycopg2.connect(dsn, connect_timeout=5)
     try:
         with connection.cursor() as cursor:
-            return {name: _rows(cursor, sql) for name, sql in QUERIES.items()}
+            return {name: _rows(cursor, sql) for name, sql in queries.items()}
     finally:
         connection.close()
 

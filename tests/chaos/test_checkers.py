@@ -16,6 +16,7 @@ from tests.chaos.checkers.calls import call_problems
 from tests.chaos.checkers.deliveries import delivery_problems
 from tests.chaos.history import (
     Arrival,
+    Backlog,
     Fault,
     History,
     Operation,
@@ -110,6 +111,7 @@ def tables() -> dict[str, list[dict[str, Any]]]:
         "result": "answered",
         "hangup_cause": "NORMAL_CLEARING",
         "direction": "internal",
+        "created_at": micro(30.1),
     }
     leg_row = {"call_id": FIRST, "tenant_id": ACME, "from_cdr": True}
     return {
@@ -197,6 +199,12 @@ def test_a_history_without_violations_passes_also_read_back_from_its_file(tmp_pa
     assert again.records == history.records
     assert again.tables == history.tables
     assert check(again) == {}
+
+
+def with_late_summary(moment: float, *more: Any) -> History:
+    history = good(*more)
+    history.tables["summaries"][0]["created_at"] = micro(moment)
+    return history
 
 
 ENDED = TYPES.index("call.ended")
@@ -293,6 +301,26 @@ PLANTED: dict[str, tuple[str, Callable[[], History], str]] = {
         "order",
         lambda: good_but_late("call.answered", "b", 31),
         "call.ended came 0.950 s before call.answered",
+    ),
+    "a summary that comes late": (
+        "records",
+        lambda: with_row("summaries", 0, created_at=micro(36)),
+        "came 6.0 s after its end, 1.0 s late",
+    ),
+    "a summary that comes late after recovery": (
+        "records",
+        lambda: with_late_summary(46, Fault("cut-esl", BEGIN + 32, BEGIN + 39, BEGIN + 40)),
+        "1.0 s late",
+    ),
+    "a summary that comes late although other events wait": (
+        "records",
+        lambda: with_late_summary(36, *(Backlog(400, BEGIN + it) for it in (29, 31, 33))),
+        "1.0 s late",
+    ),
+    "a summary that comes long after a backlog": (
+        "records",
+        lambda: with_late_summary(41, *(Backlog(it, BEGIN + 35) for it in (501, 0))),
+        "1.0 s late",
     ),
     "a ghost call": (
         "live",
@@ -464,6 +492,9 @@ EXCUSED: dict[str, Callable[[], History]] = {
     "ghosts within five seconds of a fault": lambda: good(
         Fault("cut-esl", BEGIN + 31, BEGIN + 32, BEGIN + 33),
         Sample(ACME, (FIRST,), BEGIN + 37, BEGIN + 37.1),
+    ),
+    "a summary that waits for a backlog": lambda: with_late_summary(
+        44, *(Backlog(count, BEGIN + it) for it, count in ((29, 0), (35, 501), (40, 0)))
     ),
     "events missing within a gap that a fault explains": _missing_in_gap,
     "no answer from an instance that is killed": lambda: good(

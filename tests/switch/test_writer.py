@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.events.legs import Leg
 from nizam.kv.single import SingleRedis
+from nizam.metrics import REGISTRY
 from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event
 from nizam.store.pool import Pool, Transaction
@@ -253,9 +254,53 @@ async def test_copies_of_what_waits_in_redis_are_bounded_and_nothing_is_taken_tw
     while documents := await spill.first(most=2):
         taken += documents
         spill.done(documents)
-    assert taken == [b"third", b"first", b"second"]
+    assert taken == [b"first", b"second", b"third"]
     assert not spill.left
     assert await bench.key_value.llen(SPILL_KEY) == 0
+
+
+@pytest.mark.parametrize("copied_bytes", [1_000, 0], ids=["from memory", "from Redis"])
+async def test_what_waits_in_redis_is_stored_in_portions(bench: Bench, copied_bytes: int) -> None:
+    spill = Spill(bench.key_value, copied_bytes)
+    for it in (b"a" * 40, b"b" * 40, b"c" * 40, b"d" * 200):
+        await spill.append(it)
+    lengths = []
+    while documents := await spill.first(most=3, most_bytes=100):
+        lengths.append(len(documents))
+        spill.done(documents)
+    assert lengths == [2, 1, 1]
+
+
+async def test_what_an_earlier_process_left_is_stored_first_although_more_always_waits(
+    bench: Bench,
+) -> None:
+    await bench.key_value.rpush(SPILL_KEY, b"left 1", b"left 2")
+    spill = Spill(bench.key_value)
+    taken = []
+    for it in range(4):
+        await spill.append(f"{it}".encode())
+        documents = await spill.first(most=1)
+        taken += documents
+        spill.done(documents)
+    assert taken == [b"left 1", b"left 2", b"0", b"1"]
+
+
+async def test_it_is_told_how_much_waits_to_be_stored(bench: Bench) -> None:
+    bench.database.away = True
+    writer = bench.writer(bench.key_value, batch_items=10)
+    writer.start()
+    writer.add(events(0, 25))
+    await writer.settled()
+    writer.add(events(25, 5))
+    assert REGISTRY.get_sample_value("nizam_events_waiting") == writer.waiting == 30
+    bench.database.away = False
+
+    async def nothing_waits() -> bool:
+        return writer.waiting == 0
+
+    await bench.until(nothing_waits)
+    await writer.stop()
+    assert await bench.stored() == [*range(30)]
 
 
 async def test_what_is_stored_leaves_redis_although_more_always_waits(bench: Bench) -> None:

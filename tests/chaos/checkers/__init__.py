@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.chaos.checkers import calls, deliveries, gaps, live, order, probes, tenants, writes
+from tests.chaos.checkers import (
+    calls,
+    deliveries,
+    gaps,
+    live,
+    order,
+    probes,
+    records,
+    tenants,
+    writes,
+)
 from tests.chaos.history import History, Trouble
 
 CHECKERS: Final[Mapping[str, Callable[[History], list[str]]]] = {
@@ -19,6 +29,7 @@ CHECKERS: Final[Mapping[str, Callable[[History], list[str]]]] = {
     "live": live.check,
     "order": order.check,
     "probes": probes.check,
+    "records": records.check,
     "tenants": tenants.check,
     "writes": writes.check,
     "trouble": lambda history: [it.text for it in history.of(Trouble)],
