@@ -6,8 +6,9 @@ by closing the connection.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import orjson
@@ -36,6 +37,12 @@ _GONE_SQLSTATES = frozenset(
         "25P03",  # idle_in_transaction_session_timeout
     }
 )
+_NONE: Final = -1
+_ESTABLISHED: Final = (
+    psycopg2.extensions.STATUS_READY,
+    psycopg2.extensions.STATUS_BEGIN,
+    psycopg2.extensions.STATUS_PREPARED,
+)
 _TRY_AGAIN_SQLSTATES = frozenset({"40001", "40P01", "55P03", "53300", "53200", "53100"})
 
 
@@ -57,8 +64,22 @@ class Result:
     count: int
 
 
+class _Cursor(txpostgres.Cursor):  # type: ignore[misc]
+    """Is watched by the descriptor of its connection."""
+
+    def fileno(self) -> int:
+        return int(self._connection.fileno())
+
+
 class _Connection(txpostgres.Connection):  # type: ignore[misc]
-    """Tells at once when an idle connection ends, and hands on notifications in their order."""
+    """Tells at once when an idle connection ends, and hands on notifications in their order.
+
+    The reactor watches a duplicate of the socket's descriptor. libpq closes its own as soon as it
+    notices that the server is gone: watched, it would stay known to the reactor, and whatever
+    connection is given the same number next would be broken.
+    """
+
+    cursorFactory = _Cursor  # noqa: N815 - txpostgres's name
 
     def __init__(
         self,
@@ -69,6 +90,21 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
         super().__init__(reactor)
         self._on_lost = on_lost
         self._on_notify = on_notify
+        self._watched = _NONE
+
+    def fileno(self) -> int:
+        if self._watched == _NONE:
+            # While it connects libpq may go from one address to the next, each with its socket.
+            if self._connection.closed or self._connection.status not in _ESTABLISHED:
+                return int(super().fileno())
+            self._watched = os.dup(self._connection.fileno())
+        return self._watched
+
+    def close(self) -> None:
+        super().close()
+        watched, self._watched = self._watched, _NONE
+        if watched != _NONE:
+            os.close(watched)
 
     def doRead(self) -> None:  # noqa: N802 - Twisted's name
         try:

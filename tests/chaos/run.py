@@ -224,8 +224,7 @@ class _Run:
         if not await until(world.reactor, lambda: nothing_waits(world), seconds, pause=0.25):
             text = f"events wait to be stored {seconds:g} s after the last call"
             history.add(Trouble(text, world.reactor.seconds()))
-        end: float = world.reactor.seconds()
-        return end - begin
+        return float(world.reactor.seconds() - begin)
 
     async def _post_spooled(self) -> None:
         """Post the records that FreeSWITCH could not, as its operator does."""
