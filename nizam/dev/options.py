@@ -67,10 +67,10 @@ def dev_settings(
     """The daemon's settings: everything private to `folder`, every role, loopback allowed.
 
     `esl_port` is the simulated switch's. Of `environment` only LOG_LEVEL and MAIL_* count and, for
-    real nodes on this machine, NIZAM_SIP_*. Raises SettingsError, for instance when two nodes have
-    one name.
+    real nodes on this machine, NIZAM_SIP_* and NIZAM_SPEECH. Raises SettingsError, for instance
+    when two nodes have one name.
     """
-    taken = ("NIZAM_SIP_", "MAIL_")
+    taken = ("NIZAM_SIP_", "NIZAM_SPEECH", "MAIL_")
     given = {name: value for name, value in environment.items() if name.startswith(taken)}
     given |= {
         "APP_ENV": "development",
