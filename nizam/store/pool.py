@@ -1,15 +1,12 @@
-"""A pool of connections to one PostgreSQL server.
+"""Statements and transactions on a pool of connections to one PostgreSQL server.
 
-It hands out live connections only, lets callers wait for a bounded time in a bounded queue, and
-makes lost connections again for as long as it runs. A caller's deadline is detached from the
-statement: the caller is told in time, the statement finishes (or is timed out by the server) on
-its connection, and a connection that stays silent much longer is replaced.
+A caller's deadline is detached from the statement: the caller is told in time, the statement
+finishes (or is timed out by the server) on its connection, and a connection that stays silent much
+longer is replaced.
 """
 
 from __future__ import annotations
 
-import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,8 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
-from nizam.metrics import DB_POOL_IN_USE, DB_WAIT_SECONDS
 from nizam.store.connection import Arguments, Connection, Result, Row, Select, Statement
+from nizam.store.connections import Connections
 
 T = TypeVar("T")
 
@@ -29,14 +26,10 @@ DEADLINE_SECONDS = 5.0
 WAIT_SECONDS = 3.0
 STATEMENT_SECONDS = 15.0
 QUEUE_LIMIT = 1000
-CONNECT_SECONDS = 5.0
 ABANDON_SECONDS = 20.0
 """How long after its caller has gone a silent statement may keep its connection."""
 
 _COMMIT: Statement = ("commit", ())
-_FIRST_RETRY = 0.1
-_LAST_RETRY = 2.0
-_STOP_SECONDS = 5.0
 
 
 def scope_sql(tenant_id: UUID) -> str:
@@ -136,10 +129,8 @@ class Pool:
         self.reactor = reactor
         self.dsn = dsn
         self._deadline = deadline
-        self._wait = wait
-        self._queue_limit = queue_limit
         # PgBouncer refuses start-up options; there the timeouts belong to the role.
-        self._options = (
+        options = (
             f"-c statement_timeout={int(statement_seconds * 1000)} "
             f"-c idle_in_transaction_session_timeout={int(statement_seconds * 1000)}"
             if server_timeouts
@@ -147,65 +138,33 @@ class Pool:
         )
         self.name = name
         self.size = size
-        self._waited = DB_WAIT_SECONDS.labels(name)
-        self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
-        self._busy: set[Connection] = set()
-        DB_POOL_IN_USE.labels(name).set_function(lambda: len(self._busy))
-        self._waiting: deque[Deferred[Connection]] = deque()
-        self._running = False
-        self._filling = False
-        self._filled: Deferred[None] | None = None
-        self._first: Deferred[None] | None = None
-        self._retry: tuple[Any, Deferred[None]] | None = None
-        self._quiet: Deferred[None] | None = None
+        self._connections = Connections(
+            reactor, dsn, size, name, options=options, wait=wait, queue_limit=queue_limit
+        )
         self._abandonments: set[Any] = set()
 
     # -- life ---------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Begin connecting; returns when the first attempt has succeeded or failed."""
-        self._running = True
-        first: Deferred[None] = Deferred()
-        self._first = first
-        self._fill()
-        await first
+        await self._connections.start()
 
     async def stop(self) -> None:
         """Let what is running finish for a few seconds, then close every connection."""
-        self._running = False
-        while self._waiting:
-            self._waiting.popleft().errback(DatabaseUnavailable("the pool is closed"))
-        if self._retry is not None:
-            timer, paused = self._retry
-            timer.cancel()
-            paused.callback(None)
-        if self._busy:
-            quiet: Deferred[None] = Deferred()
-            self._quiet = quiet
-            timer = self.reactor.callLater(_STOP_SECONDS, quiet.callback, None)
-            await quiet
-            if timer.active():
-                timer.cancel()
-        if self._filled is not None:
-            # A connection being made has no transport that could be closed yet.
-            await self._filled
+        await self._connections.stop()
         for call in list(self._abandonments):
             call.cancel()
         self._abandonments.clear()
-        for connection in list(self._all):
-            connection.close()
-        self._idle.clear()
 
     @property
     def available(self) -> bool:
         """Whether at least one connection is live."""
-        return any(connection.live for connection in self._all)
+        return self._connections.available
 
     @property
     def in_use(self) -> int:
         """How many connections are handed out."""
-        return len(self._busy)
+        return self._connections.in_use
 
     # -- statements -----------------------------------------------------------------------------
 
@@ -254,7 +213,7 @@ class Pool:
         async def work(job: _Job) -> Result:
             left = retries
             while True:
-                connection = job.connection = await self._checkout()
+                connection = job.connection = await self._connections.checkout()
                 try:
                     return await connection.run(sql, args)
                 except DatabaseUnavailable:
@@ -262,7 +221,7 @@ class Pool:
                         raise
                     left -= 1
                 finally:
-                    self._release(connection)
+                    self._connections.release(connection)
 
         return await self._in_time(work, deadline)
 
@@ -287,7 +246,7 @@ class Pool:
                 raise
             finally:
                 if job.connection is not None:
-                    self._release(job.connection)
+                    self._connections.release(job.connection)
             return result
 
         return await self._in_time(run, deadline)
@@ -299,7 +258,7 @@ class Pool:
         """
         left = 0 if statements[-1] == _COMMIT else self.size
         while True:
-            connection = await self._checkout()
+            connection = await self._connections.checkout()
             job.connection = connection
             try:
                 return await connection.run_all(statements)
@@ -308,7 +267,7 @@ class Pool:
                     raise
                 left -= 1
                 job.connection = None
-                self._release(connection)
+                self._connections.release(connection)
 
     async def _in_time(self, work: Callable[[_Job], Awaitable[T]], deadline: float | None) -> T:
         """The result of `work`, or DatabaseUnavailable after the deadline while it goes on."""
@@ -352,105 +311,3 @@ class Pool:
         if call.active():
             call.cancel()
         return result
-
-    # -- connections ----------------------------------------------------------------------------
-
-    async def _checkout(self) -> Connection:
-        if not self._running:
-            raise DatabaseUnavailable("the pool is closed")
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.idle:
-                self._busy.add(connection)
-                self._waited.observe(0)
-                return connection
-            connection.close()
-        if len(self._waiting) >= self._queue_limit:
-            raise DatabaseUnavailable("too many requests wait for the database")
-        turn: Deferred[Connection] = Deferred()
-        self._waiting.append(turn)
-
-        def give_up() -> None:
-            self._waiting.remove(turn)
-            turn.errback(
-                DatabaseUnavailable(f"no connection to PostgreSQL was free for {self._wait:g} s")
-            )
-
-        timer = self.reactor.callLater(self._wait, give_up)
-        since = self.reactor.seconds()
-        try:
-            return await turn
-        finally:
-            self._waited.observe(self.reactor.seconds() - since)
-            if timer.active():
-                timer.cancel()
-
-    def _release(self, connection: Connection) -> None:
-        self._busy.discard(connection)
-        if connection.live and not connection.idle:
-            connection.close()
-        if connection.live:
-            self._offer(connection)
-        if self._quiet is not None and not self._busy and not self._quiet.called:
-            self._quiet.callback(None)
-
-    def _offer(self, connection: Connection) -> None:
-        if self._waiting:
-            self._busy.add(connection)
-            self._waiting.popleft().callback(connection)
-        else:
-            self._idle.append(connection)
-
-    def _lost(self, connection: Connection) -> None:
-        self._all.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        self._fill()
-
-    def _fill(self) -> None:
-        if self._running and not self._filling:
-            self._filling = True
-            filling = Deferred.fromCoroutine(self._connect_all())
-            filling.addErrback(lambda failure: self._log.failure("in the pool", failure))
-            self._filled = filling
-
-    async def _connect_all(self) -> None:
-        delay = _FIRST_RETRY
-        try:
-            while self._running and len(self._all) < self.size:
-                connection = Connection(self.reactor, self._lost)
-                try:
-                    await connection.connect(self.dsn, CONNECT_SECONDS, self._options)
-                except DatabaseUnavailable as error:
-                    self._log.warn("{pool}: {error}", pool=self.name, error=str(error))
-                    self._tell_first()
-                    if self._running:
-                        await self._pause(delay * random.uniform(0.8, 1.2))  # noqa: S311
-                    delay = min(delay * 2, _LAST_RETRY)
-                    continue
-                delay = _FIRST_RETRY
-                self._add(connection)
-        finally:
-            self._filling = False
-            self._tell_first()
-
-    def _add(self, connection: Connection) -> None:
-        if not self._running:
-            connection.close()
-            return
-        self._all.add(connection)
-        self._offer(connection)
-        self._tell_first()
-
-    def _tell_first(self) -> None:
-        first, self._first = self._first, None
-        if first is not None:
-            first.callback(None)
-
-    async def _pause(self, seconds: float) -> None:
-        paused: Deferred[None] = Deferred()
-        self._retry = (self.reactor.callLater(seconds, paused.callback, None), paused)
-        try:
-            await paused
-        finally:
-            self._retry = None

@@ -116,7 +116,7 @@ async def test_the_server_ends_a_statement_that_takes_too_long(database: str) ->
 async def test_killed_connections_are_replaced_and_reads_survive_it(
     pool: Pool, database: str
 ) -> None:
-    await until(lambda: len(pool._all) == 2)
+    await until(lambda: len(pool._connections._all) == 2)
     before = {row[0] for row in await pool.query("select pg_backend_pid()")}
     reading = Deferred.fromCoroutine(pool.query("select 'read', pg_sleep(0.3)"))
     with psycopg2.connect(database) as other, other.cursor() as cursor:
@@ -190,7 +190,7 @@ async def test_notifications_arrive_in_order_and_again_after_the_connection_was_
 async def test_a_transaction_begins_on_a_live_connection_after_a_restart(
     pool: Pool, database: str
 ) -> None:
-    await until(lambda: len(pool._all) == 2)
+    await until(lambda: len(pool._connections._all) == 2)
     with psycopg2.connect(database) as other, other.cursor() as cursor:
         cursor.execute(
             "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity "

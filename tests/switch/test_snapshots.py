@@ -317,7 +317,7 @@ async def test_without_both_it_is_not_ready_until_one_is_back(
     assert not follower.service.ready
     assert follower.service.age_seconds == float("inf")
     await away.stop()
-    away.dsn = database
+    away._connections._dsn = database
     await away.start()
     await until(lambda: follower.service.ready)
     await follower.stop()
