@@ -27,7 +27,7 @@ from nizam.store.pool import Transaction
 from nizam.store.system.call_decisions import write_call_decisions
 from nizam.store.system.cdrs import write_legs
 from nizam.store.system.events import WriteResult, write_events
-from nizam.store.system.recordings import write_recordings
+from nizam.store.system.recordings_told import write_recordings
 from nizam.store.system.voicemail import write_voicemail
 from nizam.switch.batch import Batch, decode, encode
 from nizam.switch.spill import Spill

@@ -20,7 +20,7 @@ from nizam.model.identifiers import new_id
 from nizam.recordings.keeper import RecordingKeeper
 from nizam.store.pool import Pool
 from nizam.store.system.events import write_events
-from nizam.store.system.recordings import write_recordings
+from nizam.store.system.recordings_told import write_recordings
 
 STARTED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NODE_ROOT = "/mnt/switch/media"
