@@ -392,7 +392,7 @@ class Parts:
         """The scheduled work, among the services with what it needs."""
         name = f"{socket.gethostname()}-{new_id()}"
         leader = Leader(self.reactor, self.primary, SCHEDULER_LEASE, name)
-        end_sign_ins = api.signing_in.sign_ins.revoke_all
+        end_sign_ins = api.sign_ins.revoke_all
         purge = Purge(store, api.media, self.key_value, end_sign_ins, api.objects)
         tasks = scheduled_tasks(self.settings.retention, purge, api.live)
         scheduler = Scheduler(self.reactor, self.primary, leader, tasks)

@@ -32,6 +32,8 @@ from nizam.http.lockout import Lockout
 from nizam.http.login import SigningIn
 from nizam.http.me import routes as routes_of_me
 from nizam.http.music_on_hold import Music
+from nizam.http.own_password import OwnPassword
+from nizam.http.own_tokens import OwnTokens
 from nizam.http.passwords import Passwords
 from nizam.http.placing import Placing
 from nizam.http.prompts import Prompts
@@ -55,6 +57,7 @@ from nizam.http.tables import routes as routes_of_tables
 from nizam.http.tenants import Tenants
 from nizam.http.usage import Usage
 from nizam.http.users import Users
+from nizam.http.verifier import Verifier
 from nizam.http.voicemail import Voicemail
 from nizam.http.webhooks import Webhooks
 from nizam.kv.interface import IKeyValue
@@ -93,7 +96,9 @@ class Api:
     media: MediaLibrary
     limiter: Limiter
     authenticator: Authenticator
-    signing_in: SigningIn
+    verifier: Verifier
+    sign_ins: SignIns
+    resets: Resets
     held: Callable[[UUID], Awaitable[bool]]
     counts: CallLimits
     control: CallControl
@@ -135,7 +140,6 @@ class Api:
 
         limiter = Limiter(key_value, reactor.seconds)
         sign_ins, resets = SignIns(key_value, now), Resets(key_value, now)
-        passwords = Passwords(reactor)
         tickets = StreamTickets(key_value, now)
         authenticator = Authenticator(
             store.find_api_key,
@@ -146,16 +150,12 @@ class Api:
             now,
             tickets,
         )
-        signing_in = SigningIn(
+        verifier = Verifier(
             store=store,
-            authenticator=authenticator,
-            sign_ins=sign_ins,
-            passwords=passwords,
+            passwords=Passwords(reactor),
             lockout=Lockout(key_value, now),
-            resets=resets,
             limiter=limiter,
             now=now,
-            secure=settings.production,
             origins=settings.cors_origins,
         )
         counts = counts or CallLimits(reactor, key_value)
@@ -171,7 +171,9 @@ class Api:
             media=media,
             limiter=limiter,
             authenticator=authenticator,
-            signing_in=signing_in,
+            verifier=verifier,
+            sign_ins=sign_ins,
+            resets=resets,
             held=held or filled_by_nobody,
             counts=counts,
             control=CallControl(links, live, originations),
@@ -212,7 +214,7 @@ class Api:
         found += self.realtime().routes()
         found += Explain(self.snapshot, self.counts, LiveFacts(self.live, self.snapshot)).routes()
         found += LimitsInUse(self.snapshot, self.counts).routes()
-        found += self.signing_in.routes()
+        found += self._signing_in()
         found += routes_of_me()
         found += event_schemas.routes()
         found += Documentation(lambda: found, self.settings.app_url).routes()
@@ -228,6 +230,18 @@ class Api:
         )
         commands = CallCommands(self.store, self.key_value, verbs)
         return [*placing.routes(), *commands.routes()]
+
+    def _signing_in(self) -> list[Route]:
+        verifier, sign_ins = self.verifier, self.sign_ins
+        entrance = SigningIn(verifier=verifier, sign_ins=sign_ins, secure=self.settings.production)
+        tokens = OwnTokens(verifier=verifier, sign_ins=sign_ins)
+        password = OwnPassword(
+            verifier=verifier,
+            authenticator=self.authenticator,
+            sign_ins=sign_ins,
+            resets=self.resets,
+        )
+        return [*entrance.routes(), *tokens.routes(), *password.routes()]
 
     def realtime(self) -> Realtime:
         """The streams' handlers, and who may have one."""
@@ -259,7 +273,7 @@ class Api:
                 it,
                 self.store,
                 self.authenticator.forget,
-                self.signing_in.now,
+                self.verifier.now,
                 self.settings.api_rate_limit,
             )
         if it.name == "user":
@@ -267,9 +281,9 @@ class Api:
                 it,
                 self.store,
                 self.authenticator.forget,
-                self.signing_in.passwords,
-                self.signing_in.sign_ins,
-                self.signing_in.resets,
+                self.verifier.passwords,
+                self.sign_ins,
+                self.resets,
             )
         if it.name == "switch_node":
             return SwitchNodes(it, self.store, self.live)

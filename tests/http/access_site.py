@@ -103,7 +103,7 @@ async def furnish(server: Server, database: str) -> Site:
     call_id = write_cdr(database, server.tenant_id(tenant), site.ids["webhooks"])
     event = Event(
         type="call.dtmf",
-        occurred_at=server.api.signing_in.now(),
+        occurred_at=server.api.verifier.now(),
         core_id="core",
         sequence=1,
         tenant_id=server.tenant_id(tenant),

@@ -20,7 +20,7 @@ async def purge_now(server: Server) -> Outcome:
     """One turn of the task, on a platform without a media root."""
     lease = await take_lease(server.pool, "scheduler", "tests", 60)
     assert lease is not None
-    sign_ins = server.api.signing_in.sign_ins
+    sign_ins = server.api.sign_ins
     library = MediaLibrary(reactor, None)
     purge = Purge(server.store, library, server.key_value, sign_ins.revoke_all)
     return await purge(turn_of(server.pool, lease))

@@ -8,7 +8,7 @@ import pytest
 
 from nizam.errors import KeyValueUnavailable
 from nizam.http.lockout import FAILURES_THAT_LOCK
-from nizam.http.login import LOGINS_PER_MINUTE
+from nizam.http.verifier import LOGINS_PER_MINUTE
 from tests.http.conftest import Server
 from tests.http.people import (
     PASSWORD,
@@ -68,13 +68,13 @@ async def test_an_unknown_address_costs_a_hash_too(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str | None] = []
-    verify = type(server.api.signing_in.passwords).verify
+    verify = type(server.api.verifier.passwords).verify
 
     async def noted(self: Any, password: str, stored: str | None) -> bool:
         asked.append(stored)
         return await verify(self, password, stored)
 
-    monkeypatch.setattr(type(server.api.signing_in.passwords), "verify", noted)
+    monkeypatch.setattr(type(server.api.verifier.passwords), "verify", noted)
     await log_in(server, "nobody@example.com")
     assert asked == [None]
 
