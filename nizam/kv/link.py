@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from nizam.errors import KeyValueUnavailable
+from nizam.nap import Nap
 
 _FIRST_RETRY = 0.05
 _LAST_RETRY = 2.0
@@ -52,7 +53,7 @@ class RedisLink:
         self._waiting: list[Deferred[Any]] = []
         self._running = False
         self._finished: Deferred[None] | None = None
-        self._pause: tuple[Any, Deferred[None]] | None = None
+        self._nap = Nap(reactor)
         self._attempt: Deferred[Any] | None = None
 
     @property
@@ -71,10 +72,7 @@ class RedisLink:
     async def stop(self) -> None:
         """End the connection or the attempt; returns when nothing is left of it."""
         self._running = False
-        if self._pause is not None:
-            timer, paused = self._pause
-            timer.cancel()
-            paused.callback(None)
+        self._nap.wake()
         if self._attempt is not None:
             self._attempt.cancel()
         if self._protocol is not None and self._protocol.transport is not None:
@@ -128,16 +126,8 @@ class RedisLink:
             if protocol is not None:
                 await gone
             if self._running:
-                await self._sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
+                await self._nap.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
                 delay = min(delay * 1.6, _LAST_RETRY)
-
-    async def _sleep(self, seconds: float) -> None:
-        paused: Deferred[None] = Deferred()
-        self._pause = (self._reactor.callLater(seconds, paused.callback, None), paused)
-        try:
-            await paused
-        finally:
-            self._pause = None
 
     def _fail_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
 from nizam.metrics import REALTIME_LAG_SECONDS
+from nizam.nap import Nap
 from nizam.realtime.bell import Bell
 from nizam.realtime.closing import Close
 from nizam.realtime.hub import Hub
@@ -41,7 +42,7 @@ class Tail(Service):
         self._read = read
         self._end = end
         self._following: Deferred[None] | None = None
-        self._sleeping: Deferred[None] | None = None
+        self._nap = Nap(reactor)
         self._starting: list[Deferred[None]] = []
         self._started = False
         self._rung = False
@@ -102,7 +103,7 @@ class Tail(Service):
                 if page.more:
                     continue
             if not self._rung:
-                await self._sleep(pause)
+                await self._nap.sleep(pause)
 
     def _note(self, page: LogPage) -> None:
         if page.events and len(self._hub):
@@ -130,16 +131,6 @@ class Tail(Service):
             else:
                 it.errback(error)
 
-    async def _sleep(self, seconds: float) -> None:
-        sleeping: Deferred[None] = Deferred()
-        self._sleeping = sleeping
-        timer = self._reactor.callLater(seconds, self._wake)
-        await sleeping
-        if timer.active():
-            timer.cancel()
-
     def _wake(self) -> None:
         self._rung = True
-        sleeping, self._sleeping = self._sleeping, None
-        if sleeping is not None:
-            sleeping.callback(None)
+        self._nap.wake()

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
 from nizam.metrics import DB_POOL_IN_USE, DB_WAIT_SECONDS
+from nizam.nap import Nap
 from nizam.store.connection import Connection
 
 CONNECT_SECONDS = 5.0
@@ -59,7 +60,7 @@ class Connections:
         self._filling = False
         self._filled: Deferred[None] | None = None
         self._first: Deferred[None] | None = None
-        self._retry: tuple[Any, Deferred[None]] | None = None
+        self._nap = Nap(reactor)
         self._quiet: Deferred[None] | None = None
 
     async def start(self) -> None:
@@ -75,10 +76,7 @@ class Connections:
         self._running = False
         while self._waiting:
             self._waiting.popleft().errback(DatabaseUnavailable("the pool is closed"))
-        if self._retry is not None:
-            timer, paused = self._retry
-            timer.cancel()
-            paused.callback(None)
+        self._nap.wake()
         if self._busy:
             quiet: Deferred[None] = Deferred()
             self._quiet = quiet
@@ -175,7 +173,7 @@ class Connections:
                     self._log.warn("{pool}: {error}", pool=self._name, error=str(error))
                     self._tell_first()
                     if self._running:
-                        await self._pause(delay * random.uniform(0.8, 1.2))  # noqa: S311
+                        await self._nap.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
                     delay = min(delay * 2, _LAST_RETRY)
                     continue
                 delay = _FIRST_RETRY
@@ -196,11 +194,3 @@ class Connections:
         first, self._first = self._first, None
         if first is not None:
             first.callback(None)
-
-    async def _pause(self, seconds: float) -> None:
-        paused: Deferred[None] = Deferred()
-        self._retry = (self._reactor.callLater(seconds, paused.callback, None), paused)
-        try:
-            await paused
-        finally:
-            self._retry = None

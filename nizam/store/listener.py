@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable
+from nizam.nap import Nap
 from nizam.store.connection import Connection
 
 CONNECT_SECONDS = 5.0
@@ -35,8 +36,7 @@ class NotificationListener:
         self._on_notify = on_notify
         self._running = False
         self._connection: Connection | None = None
-        self._wake: Deferred[None] | None = None
-        self._timer: Any = None
+        self._nap = Nap(reactor)
         self._finished: Deferred[None] | None = None
 
     @property
@@ -54,7 +54,7 @@ class NotificationListener:
         self._running = False
         if self._connection is not None:
             self._connection.close()
-        self._continue()
+        self._nap.wake()
         finished, self._finished = self._finished, None
         if finished is not None:
             await finished
@@ -75,27 +75,13 @@ class NotificationListener:
                 delay = _FIRST_RETRY
                 self._connection = connection
                 if self._running and connection.live:
-                    await self._sleep(None)
+                    await self._nap.sleep(None)
                 connection.close()
                 self._connection = None
             if self._running:
-                await self._sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
+                await self._nap.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311
                 delay = min(delay * 2, _LAST_RETRY)
 
     def _lost(self, connection: Connection) -> None:
         if connection is self._connection:
-            self._continue()
-
-    async def _sleep(self, seconds: float | None) -> None:
-        wake: Deferred[None] = Deferred()
-        self._wake = wake
-        if seconds is not None:
-            self._timer = self._reactor.callLater(seconds, self._continue)
-        await wake
-
-    def _continue(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        wake, self._wake = self._wake, None
-        if wake is not None:
-            wake.callback(None)
+            self._nap.wake()

@@ -23,6 +23,7 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.kv.interface import IKeyValue
 from nizam.metrics import SNAPSHOT_AGE_SECONDS
 from nizam.model.registry import resources
+from nizam.nap import Nap
 from nizam.routing.rows import Row
 from nizam.routing.snapshot import Snapshot
 from nizam.slices import give_way, in_slices
@@ -80,9 +81,8 @@ class SnapshotService(Service):
         self._ready = False
         self._current_at: float | None = None
         self._nudged = False
-        self._wake: Deferred[None] | None = None
+        self._nap = Nap(clock)
         self._waiting: list[Deferred[None]] = []
-        self._timer: Any = None
         self._finished: Deferred[None] | None = None
         self.copy = CopyKeeper(clock, SnapshotCopy(key_value, clock), snapshot, self._revisions)
         self._reported: str | None = None
@@ -138,7 +138,7 @@ class SnapshotService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self._continue()
+        self._nap.wake()
         await self._listener.stop()
         finished, self._finished = self._finished, None
         if finished is not None:
@@ -159,7 +159,7 @@ class SnapshotService(Service):
                 self._loaded = False
             self._tell_waiting()
             if self.running and not self._nudged:
-                await self._sleep()
+                await self._nap.sleep(self._poll_seconds)
         self._tell_waiting()
 
     def _tell_waiting(self) -> None:
@@ -339,20 +339,7 @@ class SnapshotService(Service):
 
     def _notified(self, payload: str) -> None:
         self._nudged = True
-        self._continue()
-
-    async def _sleep(self) -> None:
-        wake: Deferred[None] = Deferred()
-        self._wake = wake
-        self._timer = self._clock.callLater(self._poll_seconds, self._continue)
-        await wake
-
-    def _continue(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        wake, self._wake = self._wake, None
-        if wake is not None:
-            wake.callback(None)
+        self._nap.wake()
 
     def _report(self, problem: str | None) -> None:
         """Log a problem when it begins, not every second while it lasts."""

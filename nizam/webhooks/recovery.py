@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from nizam import metrics
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.model.identifiers import new_id
+from nizam.nap import Nap
 from nizam.store.pool import Pool
 from nizam.store.system import deliveries
 from nizam.webhooks.queue import PARTITIONS, DeliveryQueue, partition_of
@@ -56,7 +57,7 @@ class Recovery:
         self._unknown: set[str] = set()
         self._rebuild: set[int] = set()
         self._running: Deferred[None] | None = None
-        self._sleeping: Deferred[None] | None = None
+        self._nap = Nap(clock)
         self._stopping = False
         # What a process that died had not handed in yet goes at the first check after the start.
         self._untouched_seconds = 0.0
@@ -69,14 +70,14 @@ class Recovery:
     async def stop(self) -> None:
         """Return when the check under way has ended."""
         self._stopping = True
-        self._wake_up()
+        self._nap.wake()
         if self._running is not None:
             await self._running
 
     def rebuild_soon(self, partitions: Iterable[int]) -> None:
         """Fill these partitions from PostgreSQL, now or as soon as that is possible."""
         self._rebuild.update(partitions)
-        self._wake_up()
+        self._nap.wake()
 
     async def _run(self) -> None:
         next_check = 0.0
@@ -94,23 +95,8 @@ class Recovery:
             except Exception:
                 self._log.failure("webhook recovery")
                 pause = CHECK_SECONDS
-            if pause or not self._rebuild:
-                await self._sleep(pause or next_check - self._clock.seconds())
-
-    async def _sleep(self, seconds: float) -> None:
-        if self._stopping:
-            return
-        sleeping: Deferred[None] = Deferred()
-        timer = self._clock.callLater(max(0.0, seconds), self._wake_up)
-        self._sleeping = sleeping
-        await sleeping
-        if timer.active():
-            timer.cancel()
-
-    def _wake_up(self) -> None:
-        sleeping, self._sleeping = self._sleeping, None
-        if sleeping is not None:
-            sleeping.callback(None)
+            if not self._stopping and (pause or not self._rebuild):
+                await self._nap.sleep(pause or next_check - self._clock.seconds())
 
     # -- rebuild --------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.nap import Nap
 from nizam.store.pool import Pool
 from nizam.store.system.deliveries import Delivery
 from nizam.webhooks.claiming import Claimer
@@ -89,7 +90,7 @@ class WebhookWorker(Service):
         self._handed_in: list[Item] = []
         self._pushing: Deferred[None] | None = None
         self._woken: set[int] = set(range(PARTITIONS))
-        self._sleeping: Deferred[None] | None = None
+        self._nap = Nap(clock)
         self._postponing: set[Deferred[None]] = set()
         self._running: Deferred[None] | None = None
         self._stopping = False
@@ -112,7 +113,7 @@ class WebhookWorker(Service):
 
     async def _stop(self) -> None:
         self._stopping = True
-        self._wake_up()
+        self._nap.wake()
         await self._replayer.stop()
         await self._recovery.stop()
         if self._running is not None:
@@ -141,7 +142,7 @@ class WebhookWorker(Service):
     def wake(self, partitions: Iterable[int] = range(PARTITIONS)) -> None:
         """Look for work in these partitions now rather than at the next poll."""
         self._woken.update(partitions)
-        self._wake_up()
+        self._nap.wake()
 
     async def _push(self) -> None:
         while self._handed_in:
@@ -183,20 +184,7 @@ class WebhookWorker(Service):
             self._sender.go_on()
             self._recorder.soon()
             if not self._woken and not self._stopping:
-                await self._sleep(next_poll - self._clock.seconds())
-
-    async def _sleep(self, seconds: float) -> None:
-        sleeping: Deferred[None] = Deferred()
-        self._sleeping = sleeping
-        timer = self._clock.callLater(max(0.0, seconds), self._wake_up)
-        await sleeping
-        if timer.active():
-            timer.cancel()
-
-    def _wake_up(self) -> None:
-        sleeping, self._sleeping = self._sleeping, None
-        if sleeping is not None:
-            sleeping.callback(None)
+                await self._nap.sleep(next_poll - self._clock.seconds())
 
     def _turned_away(self, held: Sequence[Delivery]) -> None:
         postponing = Deferred.fromCoroutine(self._claimer.postpone(held))

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from nizam.errors import DatabaseUnavailable
 from nizam.metrics import PUSHER_EVENTS_TOTAL
 from nizam.model.events import Event, envelope, envelope_bytes
+from nizam.nap import Nap
 from nizam.realtime.bell import Bell
 from nizam.realtime.filters import Filter, Subject
 from nizam.realtime.pusher.signing import signed_query
@@ -90,7 +91,7 @@ class PusherPublisher(Service):
         self._filter = Filter(types=app.types)
         self._failures = 0
         self._running: Deferred[None] | None = None
-        self._sleeping: Deferred[None] | None = None
+        self._nap = Nap(clock)
         self._deaf: Callable[[], None] | None = None
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
@@ -105,7 +106,7 @@ class PusherPublisher(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         if self._deaf is not None:
             self._deaf()
-        self._wake()
+        self._nap.wake()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -129,8 +130,8 @@ class PusherPublisher(Service):
                 self._log.warn("Pusher: {error}", error=str(error))
             except Exception:
                 self._log.failure("events could not be published")
-            if not more:
-                await self._sleep(pause)
+            if not more and self.running:
+                await self._nap.sleep(pause)
         if lease is not None:
             try:
                 await release_lease(self._database, lease)
@@ -204,25 +205,10 @@ class PusherPublisher(Service):
             raise _Later(error.reason) from None
         return reply.status, reply.head[:200].decode(errors="replace")
 
-    async def _sleep(self, seconds: float) -> None:
-        if not self.running:
-            return
-        sleeping: Deferred[None] = Deferred()
-        self._sleeping = sleeping
-        timer = self._clock.callLater(seconds, self._wake)
-        await sleeping
-        if timer.active():
-            timer.cancel()
-
     def _rung(self) -> None:
         # While the service takes nothing, new events are no reason to try again.
         if not self._failures:
-            self._wake()
-
-    def _wake(self) -> None:
-        sleeping, self._sleeping = self._sleeping, None
-        if sleeping is not None:
-            sleeping.callback(None)
+            self._nap.wake()
 
 
 def _data(event: Event) -> str:
