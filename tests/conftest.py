@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import functools
 import inspect
-import itertools
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psycopg2
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred
 
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
+from tests.databases import Databases
 
 DEFAULT_SECONDS = 30.0
 # A blocking call gets this much longer than an await before it is interrupted, and the whole run
 # is ended with every thread's stack when not even that helps.
 BLOCKING_GRACE_SECONDS = 2.0
+AGAIN_SECONDS = 10.0
 LAST_RESORT_SECONDS = 20.0
 SETTLE_SECONDS = 2.0
 
 # `embedded` makes every test use the wheels' servers instead of the machine's own.
 _USE_MACHINE = os.environ.get("NIZAM_TEST_SERVERS", "machine") != "embedded"
 _INNER_TESTS = pytest.StashKey[dict[Any, Any]]()
-_database_numbers = itertools.count(1)
+_FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,7 +88,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         raise TestTookTooLong(f"{item.nodeid} blocked for more than {limit:g} s")
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, limit)
+    # More than once: what runs while garbage is collected swallows it.
+    signal.setitimer(signal.ITIMER_REAL, limit, AGAIN_SECONDS)
     # pytest's own capture replaces fd 2; the real one is what a person reads.
     faulthandler.dump_traceback_later(limit + LAST_RESORT_SECONDS, exit=True, file=_stderr)
     try:
@@ -155,6 +155,17 @@ def pytest_fixture_setup(
         raise
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note that a test has failed: what it used may still be at work."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
 # -- nothing left on the reactor -----------------------------------------------------------------
 
 
@@ -216,29 +227,26 @@ def redis_server(server_folder: Path) -> Iterator[PrivateRedis]:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres: PrivatePostgres) -> str:
-    """The name of a database with every migration applied, which the tests' databases copy."""
-    from nizam.store.migrate import upgrade
-
-    name = "migrated_template"
-    with _administration(postgres) as cursor:
-        cursor.execute(f"create database {name}")
-    upgrade(postgres.dsn(name))
-    return name
+def databases(postgres: PrivatePostgres) -> Iterator[Databases]:
+    """The databases of the tests, one after the other."""
+    made = Databases(postgres)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def empty_database(postgres: PrivatePostgres) -> Iterator[str]:
+def empty_database(databases: Databases) -> Iterator[str]:
     """The DSN of a database without any tables, of this test alone."""
-    with _new_database(postgres, "template1") as dsn:
+    with databases.empty() as dsn:
         yield dsn
 
 
 @pytest.fixture
-def database(postgres: PrivatePostgres, template_database: str) -> Iterator[str]:
-    """The DSN of a freshly migrated database, of this test alone."""
-    with _new_database(postgres, template_database) as dsn:
-        yield dsn
+def database(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """The DSN of a database as migrations leave it, of this test alone."""
+    with databases.migrated() as it:
+        yield it.dsn
+        it.spoilt = request.node.stash.get(_FAILED, False)
 
 
 @pytest.fixture
@@ -246,25 +254,3 @@ def redis_url(redis_server: PrivateRedis) -> str:
     """`redis://:password@host:port/0` of a Redis without any keys."""
     redis_server.flush()
     return redis_server.url()
-
-
-@contextlib.contextmanager
-def _new_database(server: PrivatePostgres, template: str) -> Iterator[str]:
-    name = f"test_{next(_database_numbers)}"
-    with _administration(server) as cursor:
-        # A copy of files takes half the time that one through the log does.
-        cursor.execute(f"create database {name} template {template} strategy file_copy")
-    yield server.dsn(name)
-    with _administration(server) as cursor:
-        cursor.execute(f"drop database {name} with (force)")
-
-
-@contextlib.contextmanager
-def _administration(server: PrivatePostgres) -> Iterator[Any]:
-    connection = psycopg2.connect(server.dsn("postgres"), connect_timeout=10)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()

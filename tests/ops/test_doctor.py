@@ -16,6 +16,7 @@ from nizam.ops import doctor
 from nizam.ops.doctor import Finding, Verdict, examine
 from nizam.settings import load
 from nizam.sim.switch import SimulatedSwitch
+from tests.databases import Databases
 
 OK, UNFIT, UNREACHABLE = Verdict.OK, Verdict.UNFIT, Verdict.UNREACHABLE
 
@@ -26,14 +27,14 @@ def nothing_pending(dsn: str) -> Sequence[str]:
 
 @pytest.fixture
 def environment(
-    postgres: PrivatePostgres, template_database: str, redis_server: PrivateRedis, tmp_path: Path
+    postgres: PrivatePostgres, databases: Databases, redis_server: PrivateRedis, tmp_path: Path
 ) -> dict[str, str]:
     """Settings by which everything but a node is there."""
     return {
         "DB_HOST": postgres.host,
         "DB_PORT": str(postgres.port),
         "DB_PASSWORD": postgres.password,
-        "DB_DATABASE": template_database,
+        "DB_DATABASE": databases.template,
         "REDIS_HOST": redis_server.host,
         "REDIS_PORT": str(redis_server.port),
         "REDIS_PASSWORD": redis_server.password,
