@@ -17,6 +17,7 @@ from uuid import UUID
 from twisted.application.service import Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
@@ -35,6 +36,9 @@ from nizam.switch.snapshot_copy import SnapshotCopy
 
 POLL_SECONDS = 1.0
 HOLD_SECONDS = 5.0
+GATHER_SECONDS = 0.02
+"""What is told within so short a time of following what came before is read together."""
+
 _PATCHED_ROWS = 200
 """A larger change is written to the copy with everything else, beside the following."""
 CHANNEL = "nizam_changes"
@@ -80,6 +84,11 @@ class SnapshotService(Service):
         self._loaded = False
         self._ready = False
         self._current_at: float | None = None
+        self._looked_at = float("-inf")
+        self._told: dict[UUID, int] = {}
+        """The revisions of tenants that were told of and are not followed yet."""
+        self._doubtful = True
+        """Whether there may be changes that were not told of."""
         self._nudged = False
         self._nap = Nap(clock)
         self._waiting: list[Deferred[None]] = []
@@ -148,17 +157,23 @@ class SnapshotService(Service):
     async def _run(self) -> None:
         while self.running:
             self._nudged = False
+            began = self._clock.seconds()
             try:
                 await self._refresh()
             except DatabaseUnavailable as error:
+                self._doubtful = True
                 self._report(f"following changes: {error}")
                 await self._fall_back()
             except Exception:
                 # One object that cannot be taken in must not end the following of all others.
                 self._log.failure("while following changes")
-                self._loaded = False
+                self._loaded, self._doubtful = False, True
             self._tell_waiting()
-            if self.running and not self._nudged:
+            if self.running and self._nudged:
+                await deferLater(
+                    self._clock, max(0.0, began + GATHER_SECONDS - self._clock.seconds())
+                )
+            elif self.running:
                 await self._nap.sleep(self._poll_seconds)
         self._tell_waiting()
 
@@ -168,11 +183,19 @@ class SnapshotService(Service):
             it.callback(None)
 
     async def _refresh(self) -> None:
-        asked_at = self._wall_clock()
+        asked_at, began = self._wall_clock(), self._clock.seconds()
+        told, self._told = self._told, {}
+        doubtful, self._doubtful = self._doubtful, False
         if not self._loaded:
             await self._load()
-        await self._follow()
-        self._current_at = asked_at
+            doubtful = True
+        if told and not doubtful and began - self._looked_at < self._poll_seconds:
+            for tenant_id, revision in told.items():
+                if revision > self._held.get(tenant_id, 0):
+                    await self._follow_tenant(tenant_id, revision)
+        else:
+            await self._follow()
+            self._looked_at, self._current_at = began, asked_at
         self._report(None)
         self.copy.check(asked_at)
 
@@ -338,6 +361,14 @@ class SnapshotService(Service):
     # -- waiting --------------------------------------------------------------------------------
 
     def _notified(self, payload: str) -> None:
+        """Of the owner whose id is in the payload, if it is a tenant, there is a new revision; of
+        the platform, or of nobody in particular, all is looked at."""
+        owner, _, revision = payload.partition(" ")
+        try:
+            tenant_id = UUID(owner)
+            self._told[tenant_id] = max(self._told.get(tenant_id, 0), int(revision))
+        except ValueError:
+            self._doubtful = True
         self._nudged = True
         self._nap.wake()
 

@@ -29,6 +29,7 @@ from nizam.store.migrate import upgrade
 from nizam.store.pool import Pool, Transaction
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
+from nizam.store.system import snapshots as stored
 from nizam.switch.snapshots import SnapshotService
 
 WHO = ChangeContext(actor_type="system", actor_name="tests")
@@ -143,6 +144,54 @@ async def test_everything_is_loaded_at_the_start(store: Store, key_value: Single
     }
     assert follower.snapshot.revisions() == {acme: 4}
     await until(lambda: follower.service.age_seconds < 20)
+    await follower.stop()
+
+
+async def test_of_a_change_that_is_told_of_only_its_tenant_is_read(
+    store: Store, key_value: SingleRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = await tenant(store, "acme")
+    follower = await Follower(store, key_value, poll_seconds=60).start()
+    await until(lambda: follower.service.from_database and follower.service._listener.listening)
+    await extension(store, acme, "1001")
+    await until(lambda: follower.name("acme.example.test", "1001"))
+    asked: list[object] = []
+    monkeypatch.setattr(stored, "revisions", asked.append)
+    await extension(store, acme, "1002")
+    await until(lambda: follower.name("acme.example.test", "1002"))
+    assert asked == []
+    monkeypatch.undo()
+    # A change of the platform's is looked for everywhere, whatever else is told meanwhile.
+    await create(store, "switch_node", None, name="fs1", esl_host="10.0.0.5", xml_username="fs1")
+    await extension(store, acme, "1003")
+    await until(lambda: follower.snapshot.platform(SwitchNode))
+    await follower.stop()
+
+
+async def test_changes_that_come_together_are_read_together(
+    store: Store, key_value: SingleRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = await tenant(store, "acme")
+    follower = await Follower(store, key_value, poll_seconds=60).start()
+    await until(lambda: follower.service.from_database and follower.service._listener.listening)
+    reads: list[int] = []
+    go_on: Deferred[None] = Deferred()
+    changes = stored.changes
+
+    async def held_up(pool: Pool, tenant_id: UUID | None, after: int) -> list[stored.Change]:
+        reads.append(after)
+        if len(reads) == 1:
+            await go_on
+        return await changes(pool, tenant_id, after)
+
+    monkeypatch.setattr(stored, "changes", held_up)
+    await extension(store, acme, "1001")
+    await until(lambda: reads)
+    for number in range(1002, 1012):
+        await extension(store, acme, str(number))
+    go_on.callback(None)
+    await until(lambda: follower.name("acme.example.test", "1011"))
+    assert len(reads) <= 2
     await follower.stop()
 
 
