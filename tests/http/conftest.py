@@ -14,11 +14,13 @@ from uuid import UUID
 import attrs
 import pytest_twisted
 import treq
+from argon2 import PasswordHasher
 from twisted.internet import reactor as installed_reactor
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from nizam.http.api import Api
 from nizam.http.app import build_root
+from nizam.http.passwords import Passwords
 from nizam.http.server import BoundedSite
 from nizam.kv.single import SingleRedis
 from nizam.media.library import MediaLibrary
@@ -35,6 +37,8 @@ from tests.http.contract import broken_promises
 
 reactor: Any = installed_reactor
 PLENTY = 1_000_000
+# Real hashes, but of a thousandth of the work; that of the daemon is in test_passwords.py.
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @attrs.frozen
@@ -170,6 +174,8 @@ async def serving(
         media=media,
         streams=None if open_streams is None else open_streams(store, key_value),
     )
+    verifier = attrs.evolve(api.verifier, passwords=Passwords(reactor, QUICK))
+    api = attrs.evolve(api, verifier=verifier)
     media.startService()
     if api.streams is not None:
         api.streams.check = api.realtime().access.check
