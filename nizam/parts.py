@@ -71,6 +71,7 @@ from nizam.switch.owners import Owners
 from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.switch.spent_minutes import SpentMinutes
 from nizam.voicemail.files import MessageFiles
+from nizam.voicemail.mailboxes import Mailboxes
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.handing_on import Deliveries, OtherWorkers
 from nizam.webhooks.queue import DeliveryQueue
@@ -219,7 +220,7 @@ class Parts:
                 links=nodes,
                 tell=intake.tell,
             )
-            self._services.append(spent)
+            self._services += [spent, Mailboxes(reactor, self.primary, nodes, enqueue)]
         links: SwitchNodes | CommandLinks | None = nodes
         if nodes is None and Role.API in roles:
             links = CommandLinks(reactor, snapshot, box, settings.nodes)

@@ -71,3 +71,25 @@ def link(access: Access, as_json: bool, message_id: str, expires_in: int, inline
         print_json(found)
     else:
         click.echo(found["url"])
+
+
+@voicemail.command()
+@_ID
+@click.option("--unread", is_flag=True, help="Mark it as new instead.")
+@api_options(tenant=True)
+@json_option
+def read(access: Access, as_json: bool, message_id: str, unread: bool) -> None:
+    """Mark one message as listened to, at the phone too."""
+    with access.in_tenant() as tenant:
+        found = tenant.voicemail_messages.mark(message_id, read=not unread)
+    print_object(found, as_json=as_json)
+
+
+@voicemail.command()
+@_ID
+@api_options(tenant=True)
+@json_option
+def delete(access: Access, as_json: bool, message_id: str) -> None:
+    """Delete one message, in the phone's mailbox too, and show the receipt."""
+    with access.in_tenant() as tenant:
+        print_object(tenant.voicemail_messages.delete(message_id), as_json=as_json)

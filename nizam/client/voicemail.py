@@ -1,4 +1,4 @@
-"""Mailboxes: listing messages, listening, links for others."""
+"""Mailboxes: listing messages, listening, links for others, marking, deleting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import attrs
 
-from nizam.client.actions import Document
+from nizam.client.actions import Document, document
 from nizam.client.listening import Listening
 
 Id = UUID | str
@@ -24,6 +24,15 @@ class VoicemailMessages(Listening):
     def download(self, message_id: Id, target: BinaryIO) -> int:
         """Write the sound, which is WAV, to an open file; its length in bytes."""
         return self._download(message_id, target)
+
+    def mark(self, message_id: Id, *, read: bool = True) -> Document:
+        """Mark it as listened to, or as new, at the phone too; the message as it is then."""
+        answer = self.transport.request("PATCH", self._path(message_id), body={"read": read})
+        return document(answer.json())
+
+    def delete(self, message_id: Id) -> Document:
+        """Delete it, in the phone's mailbox too; the receipt."""
+        return document(self.transport.request("DELETE", self._path(message_id)).json())
 
     def link(
         self, message_id: Id, *, expires_in_seconds: int = 3600, inline: bool = False

@@ -207,7 +207,13 @@ class Api:
         links = FileLinks.of(self.store.secret_box, "recording-links")
         found += Recordings(self.store, files, links, self.settings.app_url).routes()
         message_links = FileLinks.of(self.store.secret_box, "voicemail-links")
-        found += Voicemail(self.store, self.media, message_links, self.settings.app_url).routes()
+        found += Voicemail(
+            store=self.store,
+            library=self.media,
+            links=message_links,
+            control=self.control,
+            app_url=self.settings.app_url,
+        ).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live, self.store).routes()
         found += self._call_control()

@@ -78,3 +78,8 @@ def restore_reply(kept: bytes) -> Reply:
         (*((name, value) for name, value in document["headers"]), REPLAYED),
         document["content_type"],
     )
+
+
+def asked_by(call: Call) -> str:
+    """Whoever asks, as receipts and holds name them."""
+    return call.principal.email or call.principal.name or str(call.principal.id)

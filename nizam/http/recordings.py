@@ -15,7 +15,7 @@ from nizam.errors import (
     StorageUnavailable,
 )
 from nizam.http.body import validate
-from nizam.http.changes import change_context
+from nizam.http.changes import asked_by, change_context
 from nizam.http.listening import Listening
 from nizam.http.listing import list_parameters, list_reply
 from nizam.http.openapi import model_schema
@@ -91,7 +91,7 @@ class Recordings:
     async def hold(self, call: Call) -> Reply:
         """Put it under legal hold: neither retention nor anybody deletes it until the hold is
         released."""
-        reason, who = validate(HoldWanted, call.json()).reason, _who(call)
+        reason, who = validate(HoldWanted, call.json()).reason, asked_by(call)
 
         async def work(unit: UnitOfWork) -> Reply:
             return Reply(await stored.hold(unit, call.id(), reason, who))
@@ -113,7 +113,9 @@ class Recordings:
         marked: list[dict[str, Any]] = []
 
         async def work(unit: UnitOfWork) -> None:
-            marked.append(await stored.mark_for_deletion(unit, call.id(), _who(call), "asked for"))
+            marked.append(
+                await stored.mark_for_deletion(unit, call.id(), asked_by(call), "asked for")
+            )
 
         await self.store.write(call.tenant, change_context(call), work)
         pool = self.store.primary
@@ -128,7 +130,7 @@ class Recordings:
         """Have the complete recordings deleted that are older than the tenant keeps them, or than
         is said. Those under legal hold stay. The files go within seconds, each with a receipt."""
         wanted = validate(Pruning, call.json() if call.raw_body.strip() else {})
-        who = _who(call)
+        who = asked_by(call)
 
         async def work(unit: UnitOfWork) -> Reply:
             days = wanted.older_than_days
@@ -248,10 +250,6 @@ class Recordings:
                 response=list_of(ref("RecordingReceipt")),
             ),
         ]
-
-
-def _who(call: Call) -> str:
-    return call.principal.email or call.principal.name or str(call.principal.id)
 
 
 def _place(row: Mapping[str, Any]) -> Place:

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from nizam.sim import call_commands, conference, endings, legs, recording, valet
+from nizam.sim import call_commands, conference, endings, legs, recording, valet, voicemail_box
 from nizam.sim.answers import Action
 from nizam.sim.call_commands import NO_CHANNEL, NO_SESSION, OK
 from nizam.sim.calls import Calls
 from nizam.sim.causes import known_cause
 from nizam.sim.channel import Channel
-from nizam.sim.core import VERSION
+from nizam.sim.core import VERSION, Core
 from nizam.sim.exchange import Exchange
 from nizam.sim.interruption import LegEnded, Transferred
 from nizam.sim.script import Script
@@ -362,6 +362,13 @@ def _on_calls(command: Callable[[Exchange, str], str]) -> Handler:
     return run
 
 
+def _of_mailboxes(command: Callable[[Core, str], str]) -> Handler:
+    async def run(on: Commands, arguments: str) -> str:
+        return command(on.exchange.core, arguments)
+
+    return run
+
+
 Handler = Callable[[Commands, str], Awaitable[str]]
 
 _COMMANDS: dict[str, Handler] = {
@@ -393,5 +400,11 @@ _COMMANDS: dict[str, Handler] = {
     "uuid_transfer": _uuid_transfer,
     "valet_info": _valet_info,
     "version": _version,
+    "vm_delete": _of_mailboxes(voicemail_box.vm_delete),
+    "vm_fsdb_msg_delete": _of_mailboxes(voicemail_box.msg_delete),
+    "vm_fsdb_msg_get": _of_mailboxes(voicemail_box.msg_get),
+    "vm_fsdb_msg_list": _of_mailboxes(voicemail_box.msg_list),
+    "vm_fsdb_msg_purge": _of_mailboxes(voicemail_box.msg_purge),
+    "vm_read": _of_mailboxes(voicemail_box.vm_read),
     "xml_flush_cache": _xml_flush_cache,
 }

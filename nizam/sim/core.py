@@ -16,6 +16,7 @@ from nizam.sim.recorded import calling
 
 if TYPE_CHECKING:
     from nizam.sim.channel import Channel
+    from nizam.sim.voicemail_box import Message
 
 VERSION = "1.11.1-release"
 HEARTBEAT_SECONDS = 20.0
@@ -94,6 +95,7 @@ class Core:
         self.channels: dict[str, Channel] = {}
         self.registrations: dict[tuple[str, str, int], Registration] = {}
         self.gateways: dict[str, Gateway] = {}
+        self.messages: list[Message] = []
         self.profiles: tuple[str, ...] = ("external", "internal")
         self.listeners: list[Listener] = []
         self._dates: tuple[int, str, str] = (-1, "", "")

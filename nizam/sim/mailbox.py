@@ -6,9 +6,12 @@ recorded.
 
 from __future__ import annotations
 
+import os
+import wave
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nizam.sim import legs, recording, wire
+from nizam.sim import legs, recording, voicemail_box, wire
 
 if TYPE_CHECKING:
     from nizam.sim.call import Call
@@ -34,8 +37,9 @@ async def deposit(call: Call, profile: str, domain: str, user: str) -> None:
         if channel.get(variable) != "true":
             await exchange.questions.phrase(macro)
             call.check()
-    message_id = exchange.core.new_uuid()
-    path = f"{STORAGE}/{profile}/{domain}/{user}/msg_{message_id}.wav"
+    message_id = exchange.core.new_uuid()  # of the file; the message has that of the leg
+    directory = found.params.get("vm-storage-dir") or f"{STORAGE}/{profile}/{domain}/{user}"
+    path = f"{directory}/msg_{message_id}.wav"
     call.proofs.append(f"voicemail {user}@{domain}")
     recording.start(channel, path)
     seconds = call.script.message
@@ -46,7 +50,7 @@ async def deposit(call: Call, profile: str, domain: str, user: str) -> None:
     finally:
         recording.stop(channel, path, seconds=seconds)
         if seconds >= MINIMUM_SECONDS:
-            _left(call, user, domain, path, message_id, int(seconds))
+            _left(call, user, domain, path, int(seconds))
 
 
 async def check(call: Call, domain: str, user: str) -> None:
@@ -73,42 +77,48 @@ async def check(call: Call, domain: str, user: str) -> None:
     await call.until_caller_leaves(call.script.talk)
 
 
-def _left(call: Call, user: str, domain: str, path: str, message_id: str, seconds: int) -> None:
+def _left(call: Call, user: str, domain: str, path: str, seconds: int) -> None:
     core, channel = call.exchange.core, call.channel
     if channel.uuid not in core.channels:
         return
+    name, number = channel.profile.caller_id_name, channel.profile.caller_id_number
+    created = int(core.clock.seconds())
     message: wire.Headers = [
         ("VM-Action", "leave-message"),
         ("VM-User", user),
         ("VM-Domain", domain),
-        ("VM-Caller-ID-Name", channel.profile.caller_id_name),
-        ("VM-Caller-ID-Number", channel.profile.caller_id_number),
+        ("VM-Caller-ID-Name", name),
+        ("VM-Caller-ID-Number", number),
         ("VM-File-Path", path),
-        ("VM-Flags", ""),
+        ("VM-Flags", voicemail_box.NORMAL),
         ("VM-Folder", "inbox"),
-        ("VM-UUID", message_id),
+        ("VM-UUID", channel.uuid),
         ("VM-Message-Len", str(seconds)),
-        ("VM-Timestamp", str(int(core.clock.seconds()))),
+        ("VM-Timestamp", str(created)),
     ]
+    write_sound(path, seconds)
     core.fire("CUSTOM", lambda: message, subclass="vm::maintenance")
-    update: wire.Headers = [
-        ("VM-Action", "mwi-update"),
-        ("VM-User", user),
-        ("VM-Domain", domain),
-        ("VM-Total-New", "1"),
-        ("VM-Total-Saved", "0"),
-        ("VM-Total-New-Urgent", "0"),
-        ("VM-Total-Saved-Urgent", "0"),
-    ]
-    core.fire(
-        "CUSTOM",
-        lambda: update,
-        subclass="vm::maintenance",
-        key="vm::maintenance mwi-update",
+    kept = voicemail_box.Message(
+        user=user,
+        domain=domain,
+        uuid=channel.uuid,
+        path=path,
+        cid_name=name,
+        cid_number=number,
+        seconds=seconds,
+        created=created,
     )
-    waiting: wire.Headers = [
-        ("MWI-Messages-Waiting", "yes"),
-        ("MWI-Message-Account", f"{user}@{domain}"),
-        ("MWI-Voice-Message", "1/0 (0/0)"),
-    ]
-    core.fire("MESSAGE_WAITING", lambda: waiting)
+    voicemail_box.leave(core, kept)
+
+
+def write_sound(path: str, seconds: int) -> None:
+    """Silence of this length, where the folder can be made: the mailbox's below a media root."""
+    if path.startswith(STORAGE):
+        return
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with wave.open(path, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(bytes(16000 * seconds))

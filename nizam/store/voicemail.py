@@ -12,7 +12,9 @@ from nizam.errors import NotFound
 from nizam.store.listing import Field, Listing, Page
 from nizam.store.pages import TenantQueries, tenant_page
 from nizam.store.statements import compile_statement
+from nizam.store.system.voicemail import MESSAGE_COLUMNS, Message, mark_deleted, messages
 from nizam.store.tables.voicemail import VOICEMAIL_MESSAGES, VOICEMAIL_RECEIPTS
+from nizam.store.unit_of_work import UnitOfWork
 
 _C = VOICEMAIL_MESSAGES.c
 MESSAGE_FIELDS: Mapping[str, Field] = {
@@ -48,6 +50,12 @@ RECEIPT_FIELDS: Mapping[str, Field] = {
     "call_id": Field(_R.call_id, "uuid", sortable=False),
     "reason": Field(_R.reason, "text", sortable=False),
 }
+_LOCK: Final = (
+    f"select {', '.join(MESSAGE_COLUMNS)} from voicemail_messages"  # noqa: S608
+    " where tenant_id = %s and id = %s for update"
+)
+SECOND_ATTEMPT_SECONDS: Final = 30.0
+"""When a message that could not be deleted at once is deleted by the instances that listen."""
 _RECEIPT_COLUMNS: Final = [it for it in _R if it.name != "tenant_id"]
 
 
@@ -89,3 +97,22 @@ async def list_receipts(pool: TenantQueries, tenant_id: UUID, listing: Listing) 
     own = _R.tenant_id == tenant_id
     page = await tenant_page(pool, tenant_id, _RECEIPT_COLUMNS, RECEIPT_FIELDS, _R.id, listing, own)
     return Page([receipt_shown(it) for it in page.rows], page.next_cursor)
+
+
+async def mark_for_deletion(unit: UnitOfWork, message_id: UUID, who: str) -> Message:
+    """Have a message deleted; what it is. NotFound."""
+    rows = await unit.transaction.query(_LOCK, (unit.tenant_id, message_id))
+    if not rows:
+        raise NotFound
+    [message] = messages(rows)
+    if await mark_deleted(
+        unit.transaction,
+        message_id,
+        by=who,
+        reason="asked for",
+        wait_seconds=SECOND_ATTEMPT_SECONDS,
+    ):
+        kept = {"mailbox": message.mailbox, "sha256": message.sha256}
+        call_id = None if message.call_id is None else str(message.call_id)
+        unit.note("deleted", "voicemail_message", message_id, after=kept | {"call_id": call_id})
+    return message

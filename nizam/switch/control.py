@@ -9,20 +9,13 @@ from uuid import UUID
 import attrs
 
 from nizam import metrics
-from nizam.errors import (
-    ConnectionGone,
-    NizamError,
-    NotFound,
-    SwitchError,
-    SwitchUnavailable,
-    TimeoutExceeded,
-)
+from nizam.errors import NizamError, NotFound, SwitchError, SwitchUnavailable
 from nizam.switch.command_links import Links
+from nizam.switch.commanding import COMMAND_SECONDS, run_on
 from nizam.switch.live import LiveState
 from nizam.switch.live_index import Document
 from nizam.switch.originations import Originations
 
-COMMAND_SECONDS: Final = 5.0
 _GONE: Final = re.compile(r"no such channel|cannot locate session|invalid uuid", re.IGNORECASE)
 
 
@@ -77,14 +70,10 @@ class CallControl:
         return said
 
     async def _run(self, node: str, line: str, seconds: float) -> str:
-        link = self.links.command_link(node)
         try:
-            return await link.bgapi(line, seconds)
+            return await run_on(self.links, node, line, seconds)
         except SwitchError as error:
             if _GONE.search(error.detail):
-                raise NotFound(f"the leg is no longer there: {error.detail}") from None
-            raise SwitchError(f"FreeSWITCH says: {error.detail}") from None
-        except ConnectionGone as error:
-            raise SwitchUnavailable(error.detail, maybe_executed=error.maybe_executed) from None
-        except TimeoutExceeded as error:
-            raise TimeoutExceeded(error.detail, maybe_executed=True) from None
+                said = error.detail.removeprefix("FreeSWITCH says: ")
+                raise NotFound(f"the leg is no longer there: {said}") from None
+            raise

@@ -221,6 +221,9 @@ MATRIX: dict[str, Row] = {
     "list_voicemail_receipts": Row("voicemail_messages:read", LOOK),
     "download_voicemail_message": Row("voicemail_messages:download", STEER),
     "link_voicemail_message": Row("voicemail_messages:download", STEER),
+    # No switch is there that could be told.
+    "mark_voicemail_message": Row("voicemail_messages:write", STEER, answers=(503,)),
+    "delete_voicemail_message": Row("voicemail_messages:write", STEER, answers=(503,)),
     # Whoever has the link; here nobody has one.
     "open_voicemail_message_link": Row(None, place="open", answers=(403,)),
     "explain_routing": Row("routing:explain", LOOK),

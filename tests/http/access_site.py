@@ -331,10 +331,16 @@ async def _left(site: Site, who: str) -> Ask:
     return Ask({"voicemail-messages": str(identifier)})
 
 
+async def _left_to_mark(site: Site, who: str) -> Ask:
+    return attrs.evolve(await _left(site, who), body={"read": True})
+
+
 ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
     "get_voicemail_message": _left,
     "download_voicemail_message": _left,
     "link_voicemail_message": _left,
+    "mark_voicemail_message": _left_to_mark,
+    "delete_voicemail_message": _left,
     "get_recording": _recorded_without_body,
     "download_recording": _recorded_without_body,
     "link_recording": _recorded_without_body,

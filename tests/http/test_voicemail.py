@@ -12,6 +12,7 @@ import pytest_twisted
 from nizam.model.identifiers import new_id
 from tests.http.conftest import Server
 from tests.media.sounds import wav
+from tests.voicemail.switch import Switch
 
 SOUND = wav(1.0)
 SHA256 = hashlib.sha256(SOUND).hexdigest()
@@ -152,3 +153,74 @@ async def test_sound_that_is_not_there_says_why(
     answer = await post.server.request("GET", f"{await post.message(**columns)}/audio")
     assert (answer.status, answer.json["code"]) == (409, "media_unavailable")
     assert why in answer.json["detail"]
+
+
+def at_a_switch(post: Post) -> Switch:
+    """A switch that the API reaches."""
+    switch = Switch()
+    # The parts are frozen: the seam is where the switch would be.
+    object.__setattr__(post.server.api.control, "links", switch)
+    return switch
+
+
+async def told(post: Post, kind: str) -> list[str]:
+    """By whom each such event came about."""
+    answer = await post.server.request("GET", f"{post.tenant}/call-events?type={kind}")
+    return [it["data"]["by"] for it in answer.json["data"]]
+
+
+async def left_at_both(post: Post, switch: Switch, **columns: Any) -> str:
+    """The path of a message that the switch has as well."""
+    leg = new_id()
+    path = await post.message(switch_id=str(leg), **columns)
+    [file] = post.server.media_root.rglob(f"msg_{path.rpartition('/')[2]}.wav")
+    switch.keep(str(file), leg)
+    return path
+
+
+async def test_marking_a_message_reaches_the_phone_and_is_told_once(post: Post) -> None:
+    server, switch = post.server, at_a_switch(post)
+    path = await left_at_both(post, switch)
+    for read, kind in ((True, "voicemail.read"), (False, "voicemail.unread")):
+        for _ in range(2):
+            answer = await server.request("PATCH", path, {"read": read})
+            assert (answer.status, answer.json["read"]) == (200, read), answer.body
+            assert (answer.json["read_at"] is not None) is read
+        assert [it for _, it in switch.held] == [read]
+        assert await told(post, kind) == ["tests"]
+    assert len(switch.sent) == 2
+    for body in ({}, {"read": "x"}, {"read": None}, {"read": True, "folder": "x"}):
+        assert (await server.request("PATCH", path, body)).status == 422
+
+
+async def test_deleting_a_message_removes_it_at_the_phone_and_leaves_a_receipt(post: Post) -> None:
+    server, switch = post.server, at_a_switch(post)
+    path = await left_at_both(post, switch)
+    identifier = path.rpartition("/")[2]
+    answer = await server.request("DELETE", path)
+    assert answer.status == 200, answer.body
+    receipt = answer.json
+    assert (receipt["message_id"], receipt["sha256"]) == (identifier, SHA256)
+    assert switch.held == []
+    assert list(server.media_root.rglob("msg_*.wav")) == []
+    for gone in (path, f"{path}/audio"):
+        assert (await server.request("GET", gone)).status == 404
+    listed = await server.request("GET", f"{post.tenant}/voicemail-receipts")
+    assert listed.json["data"] == [receipt]
+    assert (await server.request("DELETE", path)).status == 404
+    assert await told(post, "voicemail.deleted") == ["tests"]
+
+
+async def test_without_the_switch_nothing_is_marked_and_what_is_deleted_waits(post: Post) -> None:
+    server, switch = post.server, at_a_switch(post)
+    path = await left_at_both(post, switch)
+    switch.connected = False
+    marked = await server.request("PATCH", path, {"read": True})
+    assert (marked.status, marked.json["code"]) == (503, "switch_unavailable")
+    assert (await server.request("GET", path)).json["read"] is False
+    assert (await server.request("DELETE", path)).status == 503
+    assert (await server.request("GET", path)).json["state"] == "deleting"
+    assert (await server.request("PATCH", path, {"read": True})).status == 409
+    switch.connected = True
+    assert (await server.request("DELETE", path)).status == 200
+    assert switch.held == []

@@ -19,6 +19,8 @@ from nizam.store.pool import Pool
 from nizam.store.system.events import write_events
 from nizam.store.system.voicemail import write_voicemail
 from nizam.voicemail.files import MessageFiles
+from nizam.voicemail.mailboxes import Mailboxes
+from tests.voicemail.switch import Switch
 
 LEFT = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 NODE_ROOT = "/mnt/switch/media"
@@ -36,6 +38,9 @@ class Post:
     files: MessageFiles
     tenant_id: UUID
     extension_id: UUID
+    switch: Switch
+    mailboxes: Mailboxes
+    told: list[tuple[UUID, UUID]]
     _sequence: int = 0
 
     def path(self, identifier: UUID) -> str:
@@ -98,6 +103,31 @@ class Post:
         await self.files.look()
         return identifier
 
+    async def left_at_both(self, content: bytes = b"", **data: Any) -> tuple[UUID, UUID]:
+        """A message that the switch has as well: its ids here and there."""
+        identifier, switch_id = new_id(), data.pop("switch_id", new_id())
+        file = self.put(identifier, content)
+        self.switch.keep(str(file), switch_id, data.get("mailbox", "1001"))
+        await self.hear(self.received(identifier, switch_id=str(switch_id), **data))
+        return identifier, switch_id
+
+    async def compare(self, mailbox: str = "1001", *, minutes_later: bool = True) -> None:
+        """The switch tells how many messages the mailbox has, and the two are compared."""
+        counts = {"new": 1, "saved": 0, "new_urgent": 0, "saved_urgent": 0}
+        told = {"mailbox": mailbox, "domain": DOMAIN} | counts
+        await self.hear(self.event("voicemail.waiting", **told))
+        if minutes_later:
+            await self.pool.query(
+                "update voicemail_messages set created_at = created_at - interval '5 minutes'"
+                " returning 1"
+            )
+        await self.mailboxes.look()
+
+    async def left_to_compare(self) -> int:
+        """How many mailboxes are still to be compared."""
+        [(count,)] = await self.pool.query("select count(*) from voicemail_comparisons")
+        return int(count)
+
     async def later(self) -> None:
         """What waits for a file is due now."""
         await self.pool.query(
@@ -134,6 +164,9 @@ async def post(database: str, tmp_path: Path) -> AsyncIterator[Post]:
     files = MessageFiles(reactor, pool, library)
     # Looks when the test says so.
     files.running = True
-    yield Post(pool, root, library, files, new_id(), new_id())
+    switch, told = Switch(), list[tuple[UUID, UUID]]()
+    mailboxes = Mailboxes(reactor, pool, switch, told.extend)
+    mailboxes.running = True
+    yield Post(pool, root, library, files, new_id(), new_id(), switch, mailboxes, told)
     await library.stopService()
     await pool.stop()

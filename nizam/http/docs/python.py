@@ -66,6 +66,7 @@ _SPECIAL: Mapping[str, str] = {
     "link_recording": "acme.recordings.link(ID)",
     "open_recording_link": "acme.recordings.download_link(LINK, FILE)",
     "download_voicemail_message": "acme.voicemail_messages.download(ID, FILE)",
+    "mark_voicemail_message": "acme.voicemail_messages.mark(ID, read={read})",
     "link_voicemail_message": "acme.voicemail_messages.link(ID)",
     "open_voicemail_message_link": "acme.voicemail_messages.download_link(LINK, FILE)",
     "hold_recording": "acme.recordings.hold(ID, {reason})",

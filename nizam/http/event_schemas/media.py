@@ -7,6 +7,7 @@ from typing import Final
 from nizam.http.event_schemas.parts import (
     DIRECTION,
     PARTIES,
+    RECONCILED,
     Told,
     Types,
     data,
@@ -87,7 +88,8 @@ MEDIA: Final[Types] = {
                 "path": maybe("The file, as the switch names it."),
                 "folder": text("The folder of the mailbox.", "inbox"),
                 "switch_id": maybe("The switch's id for it: that of the leg that left it."),
-            }
+            },
+            RECONCILED,
         ),
     ),
     "voicemail.waiting": Told(
