@@ -71,6 +71,7 @@ from nizam.switch.owners import Owners
 from nizam.switch.snapshots import Changed, SnapshotService
 from nizam.switch.spent_minutes import SpentMinutes
 from nizam.voicemail.files import MessageFiles
+from nizam.voicemail.letters import VoicemailLetters
 from nizam.voicemail.mailboxes import Mailboxes
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.handing_on import Deliveries, OtherWorkers
@@ -197,7 +198,12 @@ class Parts:
                 objects,
                 move=settings.recordings.storage == "s3",
             )
-            self._services += [keeper, MessageFiles(reactor, self.primary, media)]
+            letters = VoicemailLetters(self.primary, media)
+            self._services += [
+                keeper,
+                MessageFiles(reactor, self.primary, media),
+                MailOutbox(reactor, self.primary, SmtpMailer(reactor, settings.mail), letters),
+            ]
         if Role.INTAKE in roles:
             nodes = SwitchNodes(
                 reactor,

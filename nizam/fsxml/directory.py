@@ -114,7 +114,6 @@ class Directory:
         extension, domain = entry.body, view.tenant.domain
         a1_hash = self._a1_hash(entry, domain)
         voicemail = extension.voicemail
-        mailto = voicemail.email
         yes_no = {True: "true", False: "false"}
         srtp = srtp_variable(view.srtp)
         params = child(user, "params")
@@ -126,14 +125,9 @@ class Directory:
                 ("dial-string", dial_string(view.id, entry, srtp)),
                 ("vm-password", self._mailbox_password(entry, a1_hash)),
                 ("vm-enabled", yes_no[voicemail.enabled]),
+                # Nothing of email: what it does not keep, FreeSWITCH tells nobody of, and NIZAM's
+                # own emails are sent until they are taken.
                 ("vm-storage-dir", _mailbox(view, entry)),
-                ("vm-mailto", mailto),
-                ("vm-email-all-messages", "true" if mailto else None),
-                ("vm-attach-file", yes_no[voicemail.attach_audio] if mailto else None),
-                (
-                    "vm-keep-local-after-email",
-                    yes_no[not voicemail.delete_after_email] if mailto else None,
-                ),
             ),
         )
         shown_name, shown_number = _shown(extension)

@@ -1,7 +1,7 @@
 """voicemail.conf: the one profile, `default`, that all mailboxes have.
 
-What differs from mailbox to mailbox, such as its PIN, where its messages lie and whom a mail tells
-of them, comes with the user (mod_voicemail.c).
+What differs from mailbox to mailbox, such as its PIN and where its messages lie, comes with the
+user (mod_voicemail.c). Emails are NIZAM's.
 """
 
 from __future__ import annotations
@@ -35,15 +35,6 @@ def voicemail_conf() -> bytes:
             # Seconds of silence, by level, that end a message.
             ("record-silence-threshold", "200"),
             ("record-silence-hits", "4"),
-        ),
-    )
-    # Only mailboxes with an address send mail.
-    pairs(
-        child(profile, "email"),
-        "param",
-        (
-            ("email-from", "${voicemail_account}@${voicemail_domain}"),
-            ("date-fmt", "%A, %B %d %Y, %I:%M %p"),
         ),
     )
     return to_bytes(root)

@@ -7,12 +7,12 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Final
 
 from nizam.store.system.mails import Mail
 
 # Twisted's client makes CRLF of the LF that it is given.
-_POLICY = SMTP.clone(linesep="\n")
+POLICY: Final = SMTP.clone(linesep="\n")
 
 
 def emergency_message(mail: Mail, sender: str, sent_at: datetime) -> bytes:
@@ -21,9 +21,10 @@ def emergency_message(mail: Mail, sender: str, sent_at: datetime) -> bytes:
     Its Message-ID is made of the mail's id: whoever gets it twice can tell.
     """
     data = mail.data
-    message = EmailMessage(policy=_POLICY)
+    message = EmailMessage(policy=POLICY)
     who = _who(data)
-    message["Subject"] = _line(f"Emergency call to {data.get('number')} by {who} ({mail.tenant})")
+    subject = f"Emergency call to {data.get('number')} by {who} ({mail.tenant})"
+    message["Subject"] = one_line(subject)
     message["From"] = sender
     message["To"] = Address(addr_spec=mail.recipient)
     message["Date"] = format_datetime(sent_at)
@@ -46,7 +47,7 @@ def _lines(mail: Mail, who: str) -> list[str]:
         ("Emergency plan", data.get("emergency_plan")),
         ("Call", mail.call_id),
     )
-    return [f"{name}: {_line(str(value))}" for name, value in pairs if value is not None]
+    return [f"{name}: {one_line(str(value))}" for name, value in pairs if value is not None]
 
 
 def _who(data: Any) -> str:
@@ -56,5 +57,6 @@ def _who(data: Any) -> str:
     return f"{extension} {name}" if name else f"extension {extension}"
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text without what would begin another line, or is not seen."""
     return "".join(it if it.isprintable() else " " for it in text)

@@ -13,11 +13,11 @@ from twisted.logger import Logger
 from nizam import metrics
 from nizam.errors import NizamError
 from nizam.mail.interface import Mailer, MailNotSentError
-from nizam.mail.message import emergency_message
+from nizam.mail.letters import EmergencyLetters, Letters
 from nizam.mail.smtp import DEADLINE_SECONDS
 from nizam.ops.looking import Looking
-from nizam.store.pool import Pool
-from nizam.store.system.mails import Mail, note_failed, note_sent, take_mails
+from nizam.store.pool import Pool, Transaction
+from nizam.store.system.mails import Mail, note_failed, note_pointless, note_sent, take_mails
 
 LOOK_SECONDS = 2.0
 AT_ONCE = 10
@@ -29,12 +29,16 @@ LONGEST_WAIT_SECONDS = 900.0
 
 
 class MailOutbox(Looking):
-    """Looks every two seconds for emails that are due. Any number of instances may do so."""
+    """Looks every two seconds for emails of one kind that are due. Any number of instances may do
+    so."""
 
     _log = Logger(namespace="nizam.mail")
 
-    def __init__(self, reactor: Any, pool: Pool, mailer: Mailer) -> None:
+    def __init__(
+        self, reactor: Any, pool: Pool, mailer: Mailer, letters: Letters | None = None
+    ) -> None:
         super().__init__(reactor, LOOK_SECONDS)
+        self._letters = EmergencyLetters() if letters is None else letters
         self._reactor = reactor
         self._pool = pool
         self._mailer = mailer
@@ -42,7 +46,7 @@ class MailOutbox(Looking):
     async def look(self) -> None:
         """Send what is due, once."""
         try:
-            while mails := await take_mails(self._pool, AT_ONCE, LEASE_SECONDS):
+            while mails := await take_mails(self._pool, AT_ONCE, LEASE_SECONDS, self._letters.kind):
                 attempts = [Deferred.fromCoroutine(self._attempt(it)) for it in mails]
                 await DeferredList(attempts, consumeErrors=True)
                 if not self.running:
@@ -63,31 +67,43 @@ class MailOutbox(Looking):
             self._log.failure("email {id} could not be made", id=mail.id)
 
     async def _send(self, mail: Mail) -> None:
-        now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
+        now, letters = datetime.fromtimestamp(self._reactor.seconds(), UTC), self._letters
         try:
             try:
-                message = emergency_message(mail, self._mailer.sender, now)
-            except (ValueError, MessageError) as error:
+                message = await letters.write(mail, self._mailer.sender, now)
+            except (ValueError, LookupError, MessageError) as error:
                 raise MailNotSentError(f"it cannot be written: {error}") from None
+            if message is None:
+                await note_pointless(self._pool, mail.id)
+                return
             await self._mailer.send(mail.recipient, message)
         except MailNotSentError as error:
-            wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(mail.attempt - 1, 10))
-            dead = await note_failed(self._pool, mail.id, str(error), wait)
-            metrics.MAILS_TOTAL.labels("dead" if dead else "failed").inc()
-            self._log.error(
-                "{to} was not told of an emergency call of tenant {tenant}, attempt {attempt}: "
-                "{error}{end}",
-                to=mail.recipient,
-                tenant=mail.tenant_id,
-                attempt=mail.attempt,
-                error=str(error),
-                end="; given up" if dead else "",
-            )
+            await self._failed(mail, str(error))
             return
-        await note_sent(self._pool, mail.id)
+
+        async def settle(transaction: Transaction) -> None:
+            await note_sent(transaction, mail.id)
+            await letters.sent(transaction, mail)
+
+        await self._pool.transaction(settle)
         metrics.MAILS_TOTAL.labels("sent").inc()
         self._log.info(
-            "{to} was told of an emergency call of tenant {tenant}",
+            "{to} was told of {about} of tenant {tenant}",
             to=mail.recipient,
+            about=letters.about,
             tenant=mail.tenant_id,
+        )
+
+    async def _failed(self, mail: Mail, error: str) -> None:
+        wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(mail.attempt - 1, 10))
+        dead = await note_failed(self._pool, mail.id, error, wait)
+        metrics.MAILS_TOTAL.labels("dead" if dead else "failed").inc()
+        self._log.error(
+            "{to} was not told of {about} of tenant {tenant}, attempt {attempt}: {error}{end}",
+            to=mail.recipient,
+            about=self._letters.about,
+            tenant=mail.tenant_id,
+            attempt=mail.attempt,
+            error=error,
+            end="; given up" if dead else "",
         )

@@ -140,7 +140,7 @@ def msg_list(core: Core, arguments: str) -> str:
         key=lambda it: (it.read_flags, it.created),
     )
     said = {f"VM-List-Message-{n}-UUID": it.uuid for n, it in enumerate(found, 1)}
-    return json.dumps(said | {"VM-List-Count": str(len(found))}, separators=(",", ":"))
+    return _event(core, "vm_fsdb_msg_list_function", said | {"VM-List-Count": str(len(found))})
 
 
 def msg_get(core: Core, arguments: str) -> str:
@@ -164,9 +164,8 @@ def msg_get(core: Core, arguments: str) -> str:
             "VM-Message-Duration": str(it.seconds),
             "VM-Message-Flags": it.flags,
             "VM-Message-Read-Flags": it.read_flags,
-            "VM-Message-Forwarded-By": "",
         }
-    return json.dumps(said, separators=(",", ":"))
+    return _event(core, "vm_fsdb_msg_get_function", said)
 
 
 def msg_delete(core: Core, arguments: str) -> str:
@@ -192,6 +191,25 @@ def msg_purge(core: Core, arguments: str) -> str:
     _remove(core, [it for it in of_mailbox(core, words[2], words[1]) if it.flags == "delete"])
     show_waiting(core, words[2], words[1], "PURGE")
     return DONE
+
+
+def _event(core: Core, function: str, said: dict[str, str]) -> str:
+    """The answer: an event of its own, with the headers that have a value."""
+    local, gmt = core.dates(core.now())
+    head = {
+        "Event-Name": "REQUEST_PARAMS",
+        "Core-UUID": core.core_uuid,
+        "FreeSWITCH-Hostname": core.hostname,
+        "FreeSWITCH-Switchname": core.hostname,
+        "Event-Date-Local": local,
+        "Event-Date-GMT": gmt,
+        "Event-Date-Timestamp": str(core.now()),
+        "Event-Calling-File": "mod_voicemail.c",
+        "Event-Calling-Function": function,
+        "Event-Sequence": core.next_sequence(),
+    }
+    kept = {name: value for name, value in said.items() if value}
+    return json.dumps(head | kept, separators=(",", ":"))
 
 
 def _account(text: str) -> tuple[str, str, str]:

@@ -1,4 +1,5 @@
-"""Looks at the files of messages where the media root is: whether each is there, and whole."""
+"""Looks at the files of messages where the media root is: whether each is there, and whole; then
+its owner is told of the message by email."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from twisted.logger import Logger
 from nizam import metrics
 from nizam.errors import MediaUnavailable, NizamError
 from nizam.media.library import MediaLibrary
+from nizam.media.wav import WavFacts
 from nizam.ops.looking import Looking
-from nizam.store.pool import Pool
+from nizam.store.pool import Pool, Transaction
 from nizam.store.system import voicemail as stored
 from nizam.store.system.voicemail import Message
 
@@ -20,6 +22,7 @@ LOOK_SECONDS: Final = 1.0
 AT_ONCE: Final = 4
 LEASE_SECONDS: Final = 120.0
 """When another instance takes what this one has not settled."""
+DEADLINE_SECONDS: Final = 5.0
 
 FIRST_WAIT_SECONDS: Final = 1.0
 PATIENCE_ATTEMPTS: Final = 6
@@ -69,7 +72,7 @@ class MessageFiles(Looking):
 
     async def _check(self, it: Message) -> None:
         if it.file is None:
-            await stored.note_missing(self._pool, it, _ELSEWHERE, None)
+            await self._settle_missing(it, _ELSEWHERE, None)
             return
         try:
             facts = await self._library.examine(it.file)
@@ -81,9 +84,27 @@ class MessageFiles(Looking):
             await self._missing(it, patient=patient)
         elif facts.problem is not None and patient:
             await self._wait(it, facts.problem)
-        elif await stored.note_found(self._pool, it, facts):
+        else:
+            await self._found(it, facts)
+
+    async def _found(self, it: Message, facts: WavFacts) -> None:
+        async def work(transaction: Transaction) -> bool:
+            if not await stored.note_found(transaction, it, facts):
+                return False
+            await stored.mail_of(transaction, it.id)
+            return True
+
+        if await self._pool.transaction(work, DEADLINE_SECONDS):
             outcome = "available" if facts.problem is None else "damaged"
             metrics.VOICEMAIL_TOTAL.labels(outcome).inc()
+
+    async def _settle_missing(self, it: Message, problem: str, wait: float | None) -> None:
+        async def work(transaction: Transaction) -> None:
+            await stored.note_missing(transaction, it, problem, wait)
+            # Its owner is told of it all the same.
+            await stored.mail_of(transaction, it.id)
+
+        await self._pool.transaction(work, DEADLINE_SECONDS)
 
     async def _missing(self, it: Message, *, patient: bool) -> None:
         problem = "the file is not in the media root"
@@ -91,7 +112,7 @@ class MessageFiles(Looking):
             await self._wait(it, problem)
             return
         wait = LATER_SECONDS if it.attempt_count < LATER_ATTEMPTS else None
-        await stored.note_missing(self._pool, it, problem, wait)
+        await self._settle_missing(it, problem, wait)
         if it.state != "missing":
             metrics.VOICEMAIL_TOTAL.labels("missing").inc()
             self._log.error(

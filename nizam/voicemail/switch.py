@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from nizam.esl import voicemail_commands as commands
 from nizam.switch.command_links import Links
 from nizam.switch.commanding import run_on
 
+_LISTED: Final = re.compile("VM-List-Message-[0-9]+-UUID")
 _URGENT: Final = "A_URGENT"
 
 
@@ -69,7 +71,8 @@ class SwitchMailboxes:
         # Read last: what is listened to in between is in both.
         for read in (False, True):
             said = await self._asked(box, commands.listing(box.mailbox, box.domain, read=read))
-            ids = [it for name, it in said.items() if name.endswith("-UUID")]
+            # The answer is an event, and so has the Core-UUID too.
+            ids = [it for name, it in said.items() if _LISTED.fullmatch(name)]
             if str(len(ids)) != said.get("VM-List-Count"):
                 raise SwitchError("FreeSWITCH does not list the mailbox")
             found |= dict.fromkeys(ids, read)

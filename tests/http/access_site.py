@@ -319,14 +319,24 @@ async def _left(site: Site, who: str) -> Ask:
     """A message that is there, with its file."""
     tenant, identifier, extension = site.server.tenant_id(site.tenant), new_id(), new_id()
     path = f"{tenant}/voicemail/{extension}/msg_{identifier}.wav"
+    digest = hashlib.sha256(_SOUND).hexdigest()
     file = site.server.media_root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(_SOUND)
     await site.server.pool.query(
-        "insert into voicemail_messages (id, tenant_id, mailbox, domain, path, file, folder,"
-        " received_at, state, sha256, bytes) values (%s, %s, '1001', 'acme.example.test', %s, %s,"
-        " 'inbox', now(), 'available', %s, %s) returning 1",
-        (identifier, tenant, path, path, hashlib.sha256(_SOUND).hexdigest(), len(_SOUND)),
+        "insert into voicemail_messages (id, tenant_id, mailbox, domain, node, switch_id, path,"
+        " file, folder, received_at, state, sha256, bytes) values (%s, %s, '1001',"
+        " 'acme.example.test', 'fs1', %s, %s, %s, 'inbox', now(), 'available', %s, %s)"
+        " returning 1",
+        (
+            identifier,
+            tenant,
+            str(identifier),
+            path,
+            path,
+            hashlib.sha256(_SOUND).hexdigest(),
+            len(_SOUND),
+        ),
     )
     return Ask({"voicemail-messages": str(identifier)})
 

@@ -1,6 +1,7 @@
-"""The outbox of emails: who is to be told of an emergency call, until each has been.
+"""The outbox of emails: who is to be told of an emergency call or a message, until each has been.
 
-Rows are inserted by the statement that inserts the event (see events.py). Taking some puts off
+Rows are inserted by the statement that inserts the event of an emergency call (see events.py), or
+settles a message (see voicemail.py). Taking some puts off
 their next attempt, so that another instance takes them when this one dies; an email may then be
 sent twice, and is never forgotten.
 """
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 import attrs
 
+MailKind = Literal["emergency", "voicemail"]
 MAILED: Final = ("emergency.dialled",)
 """Types of events whose `notify` lists the addresses to be told."""
 
@@ -33,7 +35,7 @@ _TAKE: Final = """
 update mails m set attempt_count = attempt_count + 1, updated_at = now(),
     next_attempt_at = now() + make_interval(secs => %(lease)s)
 where m.id in (
-    select id from mails where status = 'pending' and next_attempt_at <= now()
+    select id from mails where status = 'pending' and next_attempt_at <= now() and kind = %(kind)s
     order by next_attempt_at limit %(most)s for update skip locked)
 returning id, tenant_id, recipient, occurred_at, call_id, data, attempt_count,
     coalesce((select t.body ->> 'name' from tenants t where t.id = m.tenant_id),
@@ -41,6 +43,10 @@ returning id, tenant_id, recipient, occurred_at, call_id, data, attempt_count,
 """
 _SENT: Final = """
 update mails set status = 'sent', last_error = null, updated_at = now() where id = %s
+"""
+_POINTLESS: Final = """
+update mails set status = 'dead', last_error = 'what it tells of is gone', updated_at = now()
+where id = %s
 """
 _FAILED: Final = """
 update mails set last_error = %(error)s, updated_at = now(),
@@ -79,15 +85,22 @@ class Database(Protocol):
         """The rows of the statement."""
 
 
-async def take_mails(database: Database, most: int, lease_seconds: float) -> list[Mail]:
+async def take_mails(
+    database: Database, most: int, lease_seconds: float, kind: MailKind = "emergency"
+) -> list[Mail]:
     """Some emails that are due; nobody else is given them for `lease_seconds`."""
-    rows = await database.query(_TAKE, {"most": most, "lease": lease_seconds})
+    rows = await database.query(_TAKE, {"most": most, "lease": lease_seconds, "kind": kind})
     return [Mail(*row) for row in rows]
 
 
 async def note_sent(database: Database, mail_id: UUID) -> None:
     """The mail server has taken the email."""
     await database.query(f"{_SENT} returning 1", (mail_id,))
+
+
+async def note_pointless(database: Database, mail_id: UUID) -> None:
+    """What it would tell of is not there any more."""
+    await database.query(f"{_POINTLESS} returning 1", (mail_id,))
 
 
 async def note_failed(database: Database, mail_id: UUID, error: str, wait_seconds: float) -> bool:

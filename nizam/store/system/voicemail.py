@@ -56,6 +56,29 @@ where m.id in (
     order by next_attempt_at limit %(most)s for update skip locked)
 returning {columns}
 """
+_MAIL: Final = """
+insert into mails (tenant_id, event_id, recipient, kind, occurred_at, call_id, data)
+select m.tenant_id, 'voicemail ' || m.id, e.body #>> '{voicemail,email}', 'voicemail',
+    m.received_at, m.call_id, jsonb_build_object(
+        'message_id', m.id, 'mailbox', m.mailbox, 'name', e.body ->> 'display_name',
+        'from', m.from_number, 'from_name', m.from_name, 'duration_ms', m.duration_ms,
+        'urgent', m.urgent,
+        'time_zone', coalesce(e.body ->> 'time_zone', t.body ->> 'time_zone', 'UTC'),
+        'attach', coalesce((e.body #>> '{voicemail,attach_audio}')::boolean, true),
+        'delete', coalesce((e.body #>> '{voicemail,delete_after_email}')::boolean, false))
+from voicemail_messages m
+join extensions e on e.id = m.extension_id and e.tenant_id = m.tenant_id
+join tenants t on t.id = m.tenant_id
+where m.id = %(id)s and not m.is_read and m.state <> 'deleting'
+  and m.received_at > now() - interval '1 day'
+  and e.body #>> '{voicemail,email}' is not null
+on conflict do nothing
+returning 1
+"""
+"""What is older, or was listened to, is no news: a mailbox may have been found with all it has."""
+_SOUND: Final = """
+select file, bytes from voicemail_messages where id = %s and state <> 'deleting'
+"""
 _FOUND: Final = """
 update voicemail_messages set state = %(state)s, problem = %(problem)s, bytes = %(bytes)s,
     sha256 = %(sha256)s, duration_ms = coalesce(%(duration_ms)s, duration_ms),
@@ -214,6 +237,25 @@ async def take_messages(
     sql = _TAKE.format(columns=", ".join(f"m.{it}" for it in MESSAGE_COLUMNS))
     arguments = {"most": most, "lease": lease_seconds, "states": list(states)}
     return messages(await database.query(sql, arguments))
+
+
+@attrs.frozen
+class Sound:
+    """Where the sound of a message is below the media root, and its size in bytes."""
+
+    file: str | None
+    size: int | None
+
+
+async def sound_of(database: Database, message_id: UUID) -> Sound | None:
+    """The sound of a message; None if the message is gone."""
+    rows = await database.query(_SOUND, (message_id,))
+    return Sound(*rows[0]) if rows else None
+
+
+async def mail_of(database: Database, message_id: UUID) -> None:
+    """Have an email sent about a message that is news, if its mailbox has an address; once."""
+    await database.query(_MAIL, {"id": message_id})
 
 
 async def note_found(database: Database, it: Message, facts: WavFacts) -> bool:

@@ -25,6 +25,7 @@ MAILS = Table(
     Column("tenant_id", UUID, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("recipient", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default=text("'emergency'")),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("call_id", UUID),
     Column("data", JSONB, nullable=False),
@@ -35,6 +36,7 @@ MAILS = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("event_id", "recipient"),
+    CheckConstraint("kind in ('emergency', 'voicemail')", name="ck_mails_kind"),
     CheckConstraint("status in ('pending', 'sent', 'dead')", name="ck_mails_status"),
 )
 Index(
