@@ -334,7 +334,7 @@ async def _left(site: Site, who: str) -> Ask:
             str(identifier),
             path,
             path,
-            hashlib.sha256(_SOUND).hexdigest(),
+            digest,
             len(_SOUND),
         ),
     )
