@@ -9,17 +9,15 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 
 import psycopg2
 
 from nizam.embedded.account import Account, account_for, account_name, command_prefix
 from nizam.embedded.binaries import PostgresPrograms, find_postgres
+from nizam.embedded.private_server import PrivateServer
 from nizam.embedded.process import (
-    LOOPBACK,
     EmbeddedServerError,
-    ServerProcess,
     end_orphan,
     free_port,
     kept_secret,
@@ -35,7 +33,7 @@ _UNSAFE_BUT_FAST = ("fsync=off", "full_page_writes=off")
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 
-class PrivatePostgres:
+class PrivatePostgres(PrivateServer):
     """A PostgreSQL server whose whole state is in `folder`.
 
     `machine=False` ignores the machine's own programs; `durable=False` gives up safety against
@@ -43,32 +41,11 @@ class PrivatePostgres:
     """
 
     def __init__(self, folder: Path, *, machine: bool = True, durable: bool = True) -> None:
+        super().__init__("PostgreSQL", folder, "postgres.log", _STOP_SIGNALS)
         self.username = "nizam"
         self.database = "nizam"
-        self.host = LOOPBACK
-        self.port = 0
-        self._folder = folder.absolute()
-        self._data = self._folder / "data"
         self._machine = machine
         self._durable = durable
-        self._process = ServerProcess("PostgreSQL", self._folder / "postgres.log", _STOP_SIGNALS)
-        self._password = ""
-        self._version = ""
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the running server, None when it does not run."""
-        return self._process.pid
-
-    @property
-    def password(self) -> str:
-        """The password of `username`, made at the first start."""
-        return self._password
-
-    @property
-    def version(self) -> str:
-        """The version of the server in use, such as `15.8`; empty before the start."""
-        return self._version
 
     def dsn(self, database: str | None = None) -> str:
         """A libpq URI for `database`, by default our own one."""
@@ -93,21 +70,16 @@ class PrivatePostgres:
         self._run(programs, prefix)
         self._make_database()
 
-    def stop(self) -> None:
-        """Stop the server; its data stays."""
-        self._process.stop()
-
-    def __enter__(self) -> PrivatePostgres:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def settings(self) -> dict[str, str]:
+        """The settings with which the daemon and the commands find it, by the names that they
+        have in the environment."""
+        return {
+            "DB_HOST": self.host,
+            "DB_PORT": str(self.port),
+            "DB_DATABASE": self.database,
+            "DB_USERNAME": self.username,
+            "DB_PASSWORD": self.password,
+        }
 
     def _major_of_data(self) -> int | None:
         try:

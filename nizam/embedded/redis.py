@@ -5,15 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 
 from nizam.embedded.account import account_for, command_prefix
 from nizam.embedded.binaries import RedisProgram, find_redis
+from nizam.embedded.private_server import PrivateServer
 from nizam.embedded.process import (
-    LOOPBACK,
     EmbeddedServerError,
-    ServerProcess,
     end_orphan,
     free_port,
     kept_secret,
@@ -26,7 +24,7 @@ _STOP_SIGNALS = ((signal.SIGTERM, 3.0),)
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 
-class PrivateRedis:
+class PrivateRedis(PrivateServer):
     """A Redis server whose whole state is in `folder`.
 
     `machine=False` ignores the machine's own program; `durable=False` leaves writing the
@@ -34,30 +32,9 @@ class PrivateRedis:
     """
 
     def __init__(self, folder: Path, *, machine: bool = True, durable: bool = True) -> None:
-        self.host = LOOPBACK
-        self.port = 0
-        self._folder = folder.absolute()
-        self._data = self._folder / "data"
+        super().__init__("Redis", folder, "redis.log", _STOP_SIGNALS)
         self._machine = machine
         self._durable = durable
-        self._process = ServerProcess("Redis", self._folder / "redis.log", _STOP_SIGNALS)
-        self._password = ""
-        self._version = ""
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the running server, None when it does not run."""
-        return self._process.pid
-
-    @property
-    def password(self) -> str:
-        """The server's password, made at the first start."""
-        return self._password
-
-    @property
-    def version(self) -> str:
-        """The version of the server in use; empty before the start."""
-        return self._version
 
     def url(self, database: int = 0) -> str:
         """`redis://:password@host:port/database`."""
@@ -82,21 +59,14 @@ class PrivateRedis:
         account.own(configuration)
         self._run(program, prefix, configuration)
 
-    def stop(self) -> None:
-        """Stop the server; its data stays."""
-        self._process.stop()
-
-    def __enter__(self) -> PrivateRedis:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def settings(self) -> dict[str, str]:
+        """The settings with which the daemon and the commands find it, by the names that they
+        have in the environment."""
+        return {
+            "REDIS_HOST": self.host,
+            "REDIS_PORT": str(self.port),
+            "REDIS_PASSWORD": self.password,
+        }
 
     def _run(self, program: RedisProgram, prefix: list[str], configuration: Path) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
