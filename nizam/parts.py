@@ -91,7 +91,7 @@ class Parts:
     def __init__(self, settings: Settings, reactor: Any) -> None:
         self.settings = settings
         self.reactor = reactor
-        database, redis = settings.database, settings.redis
+        database = settings.database
         # Apart, so that a burst of requests does not keep what happened from being stored, and a
         # client is told within a second what the intake can wait for.
         for_api = database.pool_size // 2
@@ -102,14 +102,7 @@ class Parts:
             for number, dsn in enumerate(database.read_dsns(), 1)
         ]
         self.streams: Streams | None = None
-        self.key_value = SingleRedis(
-            reactor,
-            redis.host,
-            redis.port,
-            redis.password.reveal() if redis.password else None,
-            redis.database,
-            username=redis.username,
-        )
+        self.key_value = SingleRedis.of(reactor, settings.redis)
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
         self._flow_requests: FlowRequests | None = None

@@ -98,15 +98,7 @@ async def _make(
     def itself(stored: Stored) -> Stored:
         return stored
 
-    redis = settings.redis
-    key_value = SingleRedis(
-        reactor,
-        redis.host,
-        redis.port,
-        redis.password.reveal() if redis.password else None,
-        redis.database,
-        username=redis.username,
-    )
+    key_value = SingleRedis.of(reactor, settings.redis)
     pool = Pool(reactor, settings.database.dsn(), 1, "admin")
     context = ChangeContext(actor_type="system", actor_name="nizam admin bootstrap")
     made: dict[str, str] = {}

@@ -82,10 +82,16 @@ class _Place:
     cursor: str | None
     failures: int = 0
 
-    def question(self) -> Query:
-        """The query of the next connection."""
+    def request(self, http: httpx.Client | httpx.AsyncClient, seconds: float) -> httpx.Request:
+        """That of the next connection, which is to be made within so many seconds."""
         after = [] if self.cursor is None else [("cursor", self.cursor)]
-        return [*self.query, *after]
+        return http.build_request(
+            "GET",
+            self.path,
+            params=[*self.query, *after],
+            headers={"Accept": ACCEPT},
+            timeout=httpx.Timeout(seconds, read=SILENT_SECONDS),
+        )
 
     def events(self, messages: Sequence[SseMessage]) -> Iterator[Document]:
         """The events among them, each of which is counted as read before it is given out."""
@@ -189,13 +195,7 @@ class Following:
 
     def _open(self) -> httpx.Response:
         http, place = self._transport.http, self._place
-        request = http.build_request(
-            "GET",
-            place.path,
-            params=list(place.question()),
-            headers={"Accept": ACCEPT},
-            timeout=httpx.Timeout(self._transport.attempt_seconds, read=SILENT_SECONDS),
-        )
+        request = place.request(http, self._transport.attempt_seconds)
         with told():
             response = http.send(request, stream=True)
             if response.status_code >= 300:
@@ -264,13 +264,7 @@ class AsyncFollowing:
 
     async def _connection(self, http: httpx.AsyncClient) -> AsyncGenerator[Document, None]:
         parser, place = SseParser(), self._place
-        request = http.build_request(
-            "GET",
-            place.path,
-            params=list(place.question()),
-            headers={"Accept": ACCEPT},
-            timeout=httpx.Timeout(self._transport.attempt_seconds, read=SILENT_SECONDS),
-        )
+        request = place.request(http, self._transport.attempt_seconds)
         with told():
             response = await http.send(request, stream=True)
             async with contextlib.aclosing(response):

@@ -99,7 +99,7 @@ class _Reader:
         self._start = 0
         self._window = text[:MAX_ELEMENT]
         self._decode = json.JSONDecoder(
-            object_pairs_hook=_distinct, parse_int=_number, parse_constant=_no_constant
+            object_pairs_hook=distinct, parse_int=_number, parse_constant=_no_constant
         ).raw_decode
 
     def value(self) -> Any:
@@ -179,7 +179,8 @@ def _no_constant(text: str) -> Any:
     raise MalformedJson(f"{text} is not JSON")
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs; MalformedJson if a key stands twice. For `object_pairs_hook`."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()

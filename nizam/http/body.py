@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from nizam.document.read import distinct
 from nizam.errors import FieldError, MalformedJson
 from nizam.http.problems import from_validation, wrong_fields
 from nizam.model.pointer import pointer
@@ -33,7 +34,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     _check_strings(value)
     try:
         # A number too long for an int is a float here; orjson has read it already.
-        json.loads(raw, object_pairs_hook=_distinct, parse_int=float)
+        json.loads(raw, object_pairs_hook=distinct, parse_int=float)
     except RecursionError:
         raise MalformedJson("nested too deeply") from None
     return value
@@ -48,17 +49,6 @@ def validate(model: type[B], value: dict[str, Any]) -> B:
         return model.model_validate_json(orjson.dumps(value), strict=True)
     except ValidationError as error:
         raise from_validation(error) from None
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise MalformedJson(f"the key '{name[:80]}' stands twice in one object")
-            seen.add(name)
-    return found
 
 
 def _check_strings(value: Any) -> None:

@@ -19,6 +19,7 @@ from nizam.errors import InternalError, KeyValueUnavailable
 from nizam.kv.interface import IKeyValue, Listener, Value
 from nizam.kv.link import RedisLink
 from nizam.kv.scripts import script
+from nizam.settings.values import RedisSettings
 
 DEADLINE_SECONDS = 2.0
 CONNECT_SECONDS = 3.0
@@ -71,6 +72,18 @@ class SingleRedis:
             reactor, endpoint, self._subscriber_protocol, self._subscribe_all
         )
         self._listeners: dict[str, list[Listener]] = {}
+
+    @classmethod
+    def of(cls, reactor: Any, settings: RedisSettings) -> SingleRedis:
+        """The server that the settings name."""
+        return cls(
+            reactor,
+            settings.host,
+            settings.port,
+            settings.password.reveal() if settings.password else None,
+            settings.database,
+            username=settings.username,
+        )
 
     # -- life ---------------------------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, literal_column, select
+from sqlalchemy import Boolean, Table, literal_column, select
 
 from nizam.errors import NotFound
 from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
@@ -201,42 +201,36 @@ async def call_decisions(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dic
 
 async def list_deliveries(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Deliveries of one webhook."""
-    table = WEBHOOK_DELIVERIES
-    return await tenant_page(
-        pool,
-        tenant_id,
-        [table.c[name] for name in _DELIVERY_COLUMNS],
-        DELIVERY_FIELDS,
-        table.c.id,
-        listing,
-        table.c.tenant_id == tenant_id,
-        table.c.webhook_id == webhook_id,
-    )
+    given = (WEBHOOK_DELIVERIES, _DELIVERY_COLUMNS, DELIVERY_FIELDS)
+    return await _of_webhook(pool, tenant_id, webhook_id, listing, *given)
 
 
 async def list_replays(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Replays of one webhook's deliveries."""
-    table = WEBHOOK_REPLAYS
-    return await tenant_page(
-        pool,
-        tenant_id,
-        [table.c[name] for name in _REPLAY_COLUMNS],
-        REPLAY_FIELDS,
-        table.c.id,
-        listing,
-        table.c.tenant_id == tenant_id,
-        table.c.webhook_id == webhook_id,
-    )
+    given = (WEBHOOK_REPLAYS, _REPLAY_COLUMNS, REPLAY_FIELDS)
+    return await _of_webhook(pool, tenant_id, webhook_id, listing, *given)
 
 
 async def list_attempts(pool: Pool, tenant_id: UUID, webhook_id: UUID, listing: Listing) -> Page:
     """Attempts to deliver to one webhook."""
-    table = WEBHOOK_ATTEMPTS
+    given = (WEBHOOK_ATTEMPTS, _ATTEMPT_COLUMNS, ATTEMPT_FIELDS)
+    return await _of_webhook(pool, tenant_id, webhook_id, listing, *given)
+
+
+async def _of_webhook(
+    pool: Pool,
+    tenant_id: UUID,
+    webhook_id: UUID,
+    listing: Listing,
+    table: Table,
+    columns: Sequence[str],
+    fields: Mapping[str, Field],
+) -> Page:
     return await tenant_page(
         pool,
         tenant_id,
-        [table.c[name] for name in _ATTEMPT_COLUMNS],
-        ATTEMPT_FIELDS,
+        [table.c[name] for name in columns],
+        fields,
         table.c.id,
         listing,
         table.c.tenant_id == tenant_id,
