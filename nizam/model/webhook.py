@@ -20,9 +20,10 @@ DEFAULT_RETRY_SCHEDULE: tuple[int, ...] = (5, 30, 120, 600, 3600, 14400, 43200, 
 _RESERVED_HEADERS = frozenset(
     {"host", "content-length", "content-type", "connection", "transfer-encoding", "user-agent"}
 )
-_CREDENTIAL_HEADERS = frozenset(
+CREDENTIAL_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
+"""Headers, in small letters, whose values are secret."""
 
 
 def _web_address(value: str) -> str:
@@ -120,7 +121,7 @@ class Webhook(Body):
                     "reserved_header", "the header {name} is set by NIZAM", {"name": name}
                 )
         for name in self.headers:
-            if name.lower() in {*_CREDENTIAL_HEADERS, self.authentication.header.lower()}:
+            if name.lower() in {*CREDENTIAL_HEADERS, self.authentication.header.lower()}:
                 raise PydanticCustomError(
                     "credential_header",
                     "the header {name} goes into authentication, where its value is encrypted",

@@ -14,6 +14,7 @@ from nizam.errors import MediaUnavailable
 from nizam.media.library import MediaLibrary
 from nizam.media.sweep import sweep
 from nizam.ops import usage
+from nizam.ops.header_credentials import HeaderCredentials
 from nizam.ops.purge import Purge, remove_strays
 from nizam.ops.scheduler import Outcome, Task, Turn, Work
 from nizam.ops.unheard import LATE_HOURS, UnheardCalls
@@ -49,6 +50,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge, live: LiveState) -> S
         Task("usage-phones", 10 * MINUTE, usage.Devices(lambda: usage.registered(live))),
         Task("unheard-calls", MINUTE, unheard),
         Task("unheard-calls-late", HOUR, attrs.evolve(unheard, seconds=LATE_HOURS * HOUR)),
+        Task("webhook-credentials", HOUR, HeaderCredentials(purge.store)),
         Task("recordings", HOUR, _old_recordings),
     ]
     if keep.event_days:
