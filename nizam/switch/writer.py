@@ -26,6 +26,7 @@ from nizam.kv.interface import IKeyValue
 from nizam.store.pool import Transaction
 from nizam.store.system.call_decisions import write_call_decisions
 from nizam.store.system.cdrs import write_legs
+from nizam.store.system.deliveries import unsent
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.recordings_told import write_recordings
 from nizam.store.system.voicemail import write_voicemail
@@ -101,6 +102,8 @@ class Writer:
         self._at_once = 1
         self._seconds = STORE_SECONDS
         self._storing = 0
+        # Events of transactions of which nobody knows whether they were committed.
+        self._doubtful: set[str] = set()
         self._later: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
         self._idle_waiters: list[Deferred[None]] = []
@@ -186,6 +189,8 @@ class Writer:
             # What is not in PostgreSQL is safe in Redis.
             self._pending.safe()
             self._tell_idle()
+            if not self._spilled:
+                self._doubtful.clear()
         if len(self._pending) and not self._spilled:
             self._soon(0.0)
         elif self._spilled:
@@ -306,12 +311,14 @@ class Writer:
         """
         if not len(batch):
             return
+        again = [it.id for it in batch.events if it.id in self._doubtful] if self._doubtful else []
         try:
             result = await self._database.transaction(
-                lambda transaction: _write(transaction, batch), self._seconds
+                lambda transaction: _write(transaction, batch, again), self._seconds
             )
         except DatabaseUnavailable:
             self._seconds = min(MOST_STORE_SECONDS, 2 * self._seconds)
+            self._doubtful.update(it.id for it in batch.events)
             raise
         except (psycopg2.Error, TypeError, ValueError) as error:
             state = getattr(error, "pgcode", None)
@@ -319,6 +326,7 @@ class Writer:
                 raise DatabaseUnavailable(f"PostgreSQL cannot store now: {error}") from None
             await self._store_in_parts(batch, error)
             return
+        self._doubtful.difference_update(again)
         kinds = {event.id: event.type for event in batch.events}
         counts = Counter(kinds.get(it, "repaired") for it in result.event_ids)
         for kind, count in counts.items():
@@ -380,12 +388,15 @@ class Writer:
             self._on_shed(gone)
 
 
-async def _write(transaction: Transaction, batch: Batch) -> WriteResult:
+async def _write(transaction: Transaction, batch: Batch, again: Sequence[str]) -> WriteResult:
     stored = await write_events(transaction, batch.events)
+    # Those that were stored after all wait for somebody to hand their deliveries on.
+    left = await unsent(transaction, again) if again else []
     repaired = await write_legs(transaction, batch.legs)
     await write_recordings(transaction, batch.events, stored.event_ids)
     await write_voicemail(transaction, batch.events, stored.event_ids)
     await write_call_decisions(transaction, batch.decisions)
     return WriteResult(
-        stored.event_ids + repaired.event_ids, stored.deliveries + repaired.deliveries
+        stored.event_ids + repaired.event_ids,
+        tuple(dict.fromkeys((*stored.deliveries, *left, *repaired.deliveries))),
     )

@@ -20,6 +20,7 @@ from nizam.kv.single import SingleRedis
 from nizam.metrics import REGISTRY
 from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event
+from nizam.model.webhook import Webhook
 from nizam.store.pool import Pool, Transaction
 from nizam.switch.batch import Batch, encode
 from nizam.switch.spill import REJECTED_KEY, SPILL_KEY, Spill
@@ -41,6 +42,23 @@ class Switchable:
         if self.away:
             raise DatabaseUnavailable("away")
         return await self.pool.transaction(work, deadline)
+
+
+@attrs.define
+class Unanswered:
+    """A database of which the first transaction is committed and nobody is told."""
+
+    inner: Switchable
+    told: bool = False
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        result = await self.inner.transaction(work, deadline)
+        if not self.told:
+            self.told = True
+            raise DatabaseUnavailable("the connection ended before the answer came")
+        return result
 
 
 @attrs.define
@@ -283,6 +301,37 @@ async def test_what_an_earlier_process_left_is_stored_first_although_more_always
         taken += documents
         spill.done(documents)
     assert taken == [b"left 1", b"left 2", b"0", b"1"]
+
+
+@pytest.mark.parametrize("redis", [True, False])
+async def test_deliveries_of_a_commit_that_nobody_was_told_of_are_handed_on_at_once(
+    bench: Bench, redis: bool
+) -> None:
+    webhook, tenant = uuid4(), uuid4()
+    hook = Webhook(url="https://receiver.test/", event_types=("*",))
+    await bench.database.pool.query(
+        "insert into webhooks (id, tenant_id, body) values (%s, %s, %s::jsonb)",
+        (webhook, tenant, hook.model_dump_json(exclude={"secret"})),
+    )
+    writer = bench.writer(bench.key_value if redis else None, Unanswered(bench.database))
+    handed_on: list[Any] = []
+
+    async def take(deliveries: Any) -> None:
+        handed_on.extend(deliveries)
+
+    writer._on_deliveries = take
+    writer.start()
+    batch = events(0, 2)
+    writer.add(Batch([attrs.evolve(it, tenant_id=tenant) for it in batch.events]))
+
+    async def all_handed_on() -> bool:
+        return bool(handed_on) and writer.waiting == 0
+
+    await bench.until(all_handed_on)
+    await writer.stop()
+    rows = await bench.database.pool.query("select id, webhook_id from webhook_deliveries")
+    assert len(rows) == 2
+    assert sorted(handed_on) == sorted(rows)
 
 
 async def test_it_is_told_how_much_waits_to_be_stored(bench: Bench) -> None:

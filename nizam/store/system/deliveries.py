@@ -356,6 +356,16 @@ async def holders(database: Queries, seconds: float) -> set[str]:
     return {row[0] for row in rows}
 
 
+async def unsent(database: Queries, event_ids: Sequence[str]) -> list[tuple[UUID, UUID]]:
+    """(id, webhook id) of the deliveries of these events that nobody has tried to send."""
+    rows = await database.query(
+        "select id, webhook_id from webhook_deliveries"
+        " where event_id = any(%s) and status = 'pending' and attempt_count = 0",
+        (list(event_ids),),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def release_stale(database: Queries, seconds: float) -> list[tuple[UUID, UUID]]:
     """Give back deliveries that a worker has held for longer than any attempt may take."""
     rows = await database.query(
