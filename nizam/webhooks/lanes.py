@@ -2,10 +2,10 @@
 
 No I/O and no clock: moments are arguments, in seconds. A lane starts no more requests at once
 than its endpoint allows, and none before the moments that were reserved for its rate. Tenants take
-turns, and the lanes of each. A request that takes long stops counting against the shared limit,
-and requests to an endpoint that is known to be slow never count against it, so that endpoints
-which do not answer occupy sockets, a bounded number for each tenant, but not the turns of those
-that do.
+turns, and the lanes of each. A request that takes long stops counting against the shared limit, the
+sooner when others wait for it, and requests to an endpoint that is known to be slow never count
+against it, so that endpoints which do not answer occupy sockets, a bounded number for each tenant,
+but not the turns of those that do.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from nizam.webhooks.queue import partition_of
 from nizam.webhooks.turns import Turns
 
 SLOW_SECONDS = 1.0
+CROWDED_SECONDS = 0.1
+"""How long a request counts against the shared limit at least, even while others wait for it."""
 SLOW_FACTOR = 4
 """Slow requests under way at most, as a multiple of the shared limit; a tenant's own at most once
 the shared limit."""
@@ -136,6 +138,7 @@ class Turn:
     lane: Lane
     delivery: Delivery
     slow: bool
+    began: float
 
 
 class _Counts:
@@ -168,6 +171,8 @@ class Lanes:
         self._slow_turns: Turns[Lane] = Turns()
         self._quick = _Counts()
         self._slow = _Counts()
+        # What counts against the shared limit, the oldest first.
+        self._counting: dict[Turn, None] = {}
         self._unreserved: set[Lane] = set()
 
     @property
@@ -221,11 +226,14 @@ class Lanes:
     def start(self, now: float) -> Turn | None:
         """The next delivery to send, of the tenant and lane whose turn it is; None when there is
         none."""
-        while self.quick < self._concurrency:
-            lane = self._turns.take(lambda it: self._quick.of(it) < self._share)
+        while True:
+            lane = None
+            if self.quick < self._concurrency:
+                lane = self._turns.take(lambda it: self._quick.of(it) < self._share)
             if lane is None:
-                break
-            if lane.suspect:
+                if self.crowded(now) != 0 or not self.slow_down(next(iter(self._counting))):
+                    break
+            elif lane.suspect:
                 self._slow_turns.add(lane)
             elif (turn := self._start(lane, now, slow=False)) is not None:
                 return turn
@@ -241,11 +249,21 @@ class Lanes:
         lane.in_turn = False
         if not lane.may_start(now):
             return None
-        turn = Turn(lane, lane.start(), slow)
+        turn = Turn(lane, lane.start(), slow, now)
         (self._slow if slow else self._quick).add(lane.tenant_id, 1)
+        if not slow:
+            self._counting[turn] = None
         lane.slow += slow
         self.consider(lane, now)
         return turn
+
+    def crowded(self, now: float) -> float | None:
+        """Seconds until the oldest request makes room for those that wait for the shared limit;
+        None when none wait."""
+        oldest = next(iter(self._counting), None)
+        if oldest is None or not self._turns:
+            return None
+        return max(0.0, oldest.began + CROWDED_SECONDS - now)
 
     def slow_down(self, turn: Turn) -> bool:
         """A request takes long: whether it stops counting against the shared limit with this."""
@@ -256,11 +274,13 @@ class Lanes:
         self._slow.add(tenant_id, 1)
         turn.lane.slow += 1
         turn.slow = True
+        del self._counting[turn]
         return True
 
     def finish(self, turn: Turn, now: float, seconds: float, *, alive: bool) -> None:
         """A request has ended."""
         (self._slow if turn.slow else self._quick).add(turn.lane.tenant_id, -1)
+        self._counting.pop(turn, None)
         turn.lane.slow -= turn.slow
         turn.lane.finish(now, seconds, alive=alive)
         self.consider(turn.lane, now)

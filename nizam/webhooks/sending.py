@@ -58,6 +58,7 @@ class Sender:
         self._secrets: dict[tuple[UUID, str, str], str] = {}
         self._under_way: set[Deferred[None]] = set()
         self._timers: dict[UUID, Any] = {}
+        self._crowded: Any = None
         self._stopping = False
 
     def start(self) -> None:
@@ -70,6 +71,9 @@ class Sender:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._crowded is not None:
+            self._crowded.cancel()
+            self._crowded = None
         if self._under_way:
             limit = self._clock.callLater(STOP_SECONDS, self.cut_off)
             await DeferredList(list(self._under_way))
@@ -91,11 +95,24 @@ class Sender:
             request.addBoth(self._ended, request)
             self._time(turn.lane)
         if not self._stopping:
+            self._come_back()
             for lane in self._lanes.take_unreserved():
                 count, lane.reserving = lane.unreserved, True
                 Deferred.fromCoroutine(self._reserve(lane, lane.endpoint.rate, count)).addErrback(
                     lambda it: self._log.failure("no rate was reserved", it)
                 )
+
+    def _come_back(self) -> None:
+        """Look again when the oldest request makes room for those that wait."""
+        wait = self._lanes.crowded(self._clock.seconds())
+        if not wait or self._crowded is not None:
+            return
+
+        def look() -> None:
+            self._crowded = None
+            self.go_on()
+
+        self._crowded = self._clock.callLater(wait, look)
 
     def _ended(self, _: Any, request: Deferred[None]) -> None:
         self._under_way.discard(request)
@@ -140,9 +157,9 @@ class Sender:
         began = self._clock.seconds()
 
         def is_slow() -> None:
-            if self._lanes.slow_down(turn):
-                self._turn_away(lane)
-                self.go_on()
+            self._lanes.slow_down(turn)
+            self._turn_away(lane)
+            self.go_on()
 
         timer = self._clock.callLater(SLOW_SECONDS, is_slow)
         reply: Reply | None = None
