@@ -10,8 +10,8 @@ over the bound the least important go first, then the oldest, and what went is c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg2
@@ -42,8 +42,8 @@ CAPACITY: Final = 200_000
 STORE_SECONDS: Final = 2.0
 """How long a transaction may take before batches go to Redis."""
 MOST_STORE_SECONDS: Final = 8.0
-"""How long one may take in the end: each that took too long gives the next one twice the time, as a
-busy machine would otherwise never store anything again."""
+"""How long it may take at all. One that is given up has done its work for nothing, and keeps the
+next one from the same rows until it has ended."""
 RETRY_SECONDS: Final = 0.25
 MOST_AT_ONCE: Final = 64
 """Spilled batches stored together: each transaction costs time, however little is in it."""
@@ -100,7 +100,6 @@ class Writer:
         self._spilled = False
         self._look_at = 0.0
         self._at_once = 1
-        self._seconds = STORE_SECONDS
         self._storing = 0
         # Events of transactions of which nobody knows whether they were committed.
         self._doubtful: set[str] = set()
@@ -214,21 +213,44 @@ class Writer:
                 return
             self._spilled = False
         while len(self._pending):
-            batch = self._pending.take(self._batch_items)
-            self._storing = len(batch)
-            try:
-                await self._store(batch)
-            except DatabaseUnavailable as error:
-                self._pending.put_back(batch)
-                self._spilled = True
-                self._log.warn("PostgreSQL is away: {error}", error=str(error))
-            finally:
-                self._storing = 0
-            if self._spilled:
-                await self._spill_pending()
+            if not await self._store_new(self._pending.take(self._batch_items)) or self._spilled:
                 return
-            self._seconds = STORE_SECONDS
-            batch.safe()
+
+    async def _store_new(self, batch: Batch) -> bool:
+        """Store what came; False when PostgreSQL does not take it. When that takes long, this and
+        what comes meanwhile are put into Redis too, so that nobody waits for it."""
+        patient_until = self._clock.seconds() + STORE_SECONDS
+        document: bytes | None = None
+
+        async def spill() -> None:
+            nonlocal document
+            if self._spill is None or self._clock.seconds() < patient_until:
+                return
+            if document is None:
+                encoded = encode(batch)
+                try:
+                    await self._spill.append(encoded, len(batch))
+                except KeyValueUnavailable:
+                    return
+                document, self._storing, self._spilled = encoded, 0, True
+                batch.safe()
+            await self._spill_pending()
+
+        self._storing = len(batch)
+        try:
+            await self._store_while(spill, batch)
+        except DatabaseUnavailable as error:
+            self._log.warn("PostgreSQL is away: {error}", error=str(error))
+            self._storing, self._spilled = 0, True
+            if document is None:
+                self._pending.put_back(batch)
+            await self._spill_pending()
+            return False
+        self._storing = 0
+        if document is not None and self._spill is not None:
+            self._spill.done([document])
+        batch.safe()
+        return True
 
     async def _spill_pending(self) -> None:
         """Append everything that waits to the list in Redis, as far as Redis takes it."""
@@ -253,7 +275,6 @@ class Writer:
             try:
                 documents = await self._spill.first(self._at_once)
                 if not documents:
-                    self._seconds = STORE_SECONDS
                     break
                 batch, unreadable = self._read(documents)
                 if not await self._store_spilled(batch):
@@ -273,19 +294,26 @@ class Writer:
     async def _store_spilled(self, batch: Batch) -> bool:
         """Store what was spilled; False when PostgreSQL does not take it. What comes while that
         takes long is spilled, so that nobody waits for it."""
-        spilling = LoopingCall(lambda: Deferred.fromCoroutine(self._spill_pending()))
-        spilling.clock = self._clock
-        ended = spilling.start(RETRY_SECONDS, now=False)
         try:
-            await self._store(batch)
+            await self._store_while(self._spill_pending, batch)
         except DatabaseUnavailable:
             self._at_once = max(1, self._at_once // 2)
             return False
-        finally:
-            if spilling.running:
-                spilling.stop()
-            await ended
         return True
+
+    async def _store_while(
+        self, work: Callable[[], Coroutine[Any, Any, None]], batch: Batch
+    ) -> None:
+        """Store a batch; do other work again and again until that has ended."""
+        working = LoopingCall(lambda: Deferred.fromCoroutine(work()))
+        working.clock = self._clock
+        ended = working.start(RETRY_SECONDS, now=False)
+        try:
+            await self._store(batch)
+        finally:
+            if working.running:
+                working.stop()
+            await ended
 
     def _read(self, documents: Sequence[bytes]) -> tuple[Batch, list[bytes]]:
         """All of these batches as one, and those that cannot be read."""
@@ -314,10 +342,9 @@ class Writer:
         again = [it.id for it in batch.events if it.id in self._doubtful] if self._doubtful else []
         try:
             result = await self._database.transaction(
-                lambda transaction: _write(transaction, batch, again), self._seconds
+                lambda transaction: _write(transaction, batch, again), MOST_STORE_SECONDS
             )
         except DatabaseUnavailable:
-            self._seconds = min(MOST_STORE_SECONDS, 2 * self._seconds)
             self._doubtful.update(it.id for it in batch.events)
             raise
         except (psycopg2.Error, TypeError, ValueError) as error:
