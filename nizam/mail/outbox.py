@@ -6,12 +6,9 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from typing import Any
 
-import psycopg2
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from nizam import metrics
-from nizam.errors import NizamError
 from nizam.mail.interface import Mailer, MailNotSentError
 from nizam.mail.letters import EmergencyLetters, Letters
 from nizam.mail.smtp import DEADLINE_SECONDS
@@ -37,34 +34,17 @@ class MailOutbox(Looking):
     def __init__(
         self, reactor: Any, pool: Pool, mailer: Mailer, letters: Letters | None = None
     ) -> None:
-        super().__init__(reactor, LOOK_SECONDS)
+        super().__init__(reactor, LOOK_SECONDS, "emails")
         self._letters = EmergencyLetters() if letters is None else letters
         self._reactor = reactor
         self._pool = pool
         self._mailer = mailer
 
-    async def look(self) -> None:
+    async def do_due(self) -> None:
         """Send what is due, once."""
-        try:
-            while mails := await take_mails(self._pool, AT_ONCE, LEASE_SECONDS, self._letters.kind):
-                attempts = [Deferred.fromCoroutine(self._attempt(it)) for it in mails]
-                await DeferredList(attempts, consumeErrors=True)
-                if not self.running:
-                    return
-        except (NizamError, psycopg2.Error) as error:
-            self._log.warn("the outbox of emails cannot be read: {error}", error=str(error))
-        except Exception:
-            # Whoever waits for help must not wait for a restart of the process, too.
-            self._log.failure("the outbox of emails cannot be read")
-
-    async def _attempt(self, mail: Mail) -> None:
-        try:
-            await self._send(mail)
-        except (NizamError, psycopg2.Error) as error:
-            # It is due again when the lease is over.
-            self._log.warn("email {id} cannot be settled: {error}", id=mail.id, error=str(error))
-        except Exception:
-            self._log.failure("email {id} could not be made", id=mail.id)
+        await self.settle(
+            lambda: take_mails(self._pool, AT_ONCE, LEASE_SECONDS, self._letters.kind), self._send
+        )
 
     async def _send(self, mail: Mail) -> None:
         now, letters = datetime.fromtimestamp(self._reactor.seconds(), UTC), self._letters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from nizam import metrics
@@ -11,8 +10,7 @@ from nizam.recordings.files import Place, RecordingFiles
 from nizam.store.pool import Pool, Transaction
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.recordings import note_erased
-
-DEADLINE_SECONDS: Final = 5.0
+from nizam.store.system.telling import Told, write_and_tell
 
 
 async def erase(
@@ -20,7 +18,7 @@ async def erase(
     files: RecordingFiles,
     recording_id: UUID,
     place: Place,
-    told: Callable[[Iterable[tuple[UUID, UUID]]], None],
+    told: Told,
 ) -> dict[str, Any] | None:
     """Remove the file of a recording that is marked for deletion, then the recording; its receipt.
 
@@ -37,9 +35,7 @@ async def erase(
         receipts.append(found[0])
         return await write_events(transaction, [found[1]])
 
-    written = await pool.transaction(work, DEADLINE_SECONDS)
-    if written.deliveries:
-        told(written.deliveries)
+    await write_and_tell(pool, told, work)
     if receipts:
         metrics.RECORDINGS_TOTAL.labels("deleted").inc()
     return receipts[0] if receipts else None

@@ -9,19 +9,16 @@ that is left to do, and so does its reason.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
 from time import time
 from typing import Any, Final
-from uuid import UUID
 
-import psycopg2
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from nizam import metrics
-from nizam.errors import MediaUnavailable, NizamError, StorageUnavailable
+from nizam.errors import MediaUnavailable, StorageUnavailable
 from nizam.media.library import MediaLibrary
 from nizam.media.objects import ObjectStore
+from nizam.media.patience import PATIENCE_ATTEMPTS, wait_after, wait_for_missing
 from nizam.media.wav import WavFacts
 from nizam.model.events import Event
 from nizam.ops.looking import Looking
@@ -31,6 +28,7 @@ from nizam.store.pool import Pool, Transaction
 from nizam.store.system import recordings as stored
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.recordings import RecordingWork
+from nizam.store.system.telling import Told, write_and_tell
 
 LOOK_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 10.0
@@ -38,7 +36,6 @@ CLOSE_SECONDS: Final = 10.0
 AT_ONCE: Final = 4
 LEASE_SECONDS: Final = 120.0
 """When another instance takes what this one has not settled."""
-DEADLINE_SECONDS: Final = 5.0
 
 MOVE_SECONDS: Final = 3600.0
 """Between looks for recordings that were left in the media root."""
@@ -49,16 +46,6 @@ QUIET_SECONDS: Final = 2.0
 """For how long nobody has written a file that is removed because it is elsewhere."""
 TOLD_ATTEMPT: Final = 5
 """The attempt to store a file after which it is told that it fails."""
-
-FIRST_WAIT_SECONDS: Final = 1.0
-PATIENCE_ATTEMPTS: Final = 6
-"""How often a file is looked for, a minute in all, before it is told to be missing or damaged: a
-network file system may show it late."""
-LATER_SECONDS: Final = 3600.0
-"""Between further looks for a file that is missing, for as often as this:"""
-LATER_ATTEMPTS: Final = PATIENCE_ATTEMPTS + 7 * 24
-
-Told = Callable[[Iterable[tuple[UUID, UUID]]], None]
 
 
 class RecordingKeeper(Looking):
@@ -80,7 +67,7 @@ class RecordingKeeper(Looking):
         *,
         move: bool = False,
     ) -> None:
-        super().__init__(reactor, LOOK_SECONDS)
+        super().__init__(reactor, LOOK_SECONDS, "recordings")
         self._reactor = reactor
         self._pool = pool
         self._library = library
@@ -90,20 +77,12 @@ class RecordingKeeper(Looking):
         self._told = told
         self._closed_at = self._moved_at = float("-inf")
 
-    async def look(self) -> None:
+    async def do_due(self) -> None:
         """Do what is due, once."""
-        try:
-            await self._close()
-            while some := await stored.take_recordings(self._pool, AT_ONCE, LEASE_SECONDS):
-                work = [Deferred.fromCoroutine(self._attempt(it)) for it in some]
-                await DeferredList(work, consumeErrors=True)
-                if not self.running:
-                    return
-        except (NizamError, psycopg2.Error) as error:
-            self._log.warn("the recordings wait: {error}", error=str(error).strip())
-        except Exception:
-            # The next look goes on.
-            self._log.failure("while looking after recordings")
+        await self._close()
+        await self.settle(
+            lambda: stored.take_recordings(self._pool, AT_ONCE, LEASE_SECONDS), self._do
+        )
 
     async def _close(self) -> None:
         now = self._reactor.seconds()
@@ -122,17 +101,6 @@ class RecordingKeeper(Looking):
         for state, count, _ in waiting:
             metrics.RECORDINGS_WAITING.labels(state).set(count)
         metrics.RECORDINGS_OLDEST_SECONDS.set(max((it[2] for it in waiting), default=0.0))
-
-    async def _attempt(self, it: RecordingWork) -> None:
-        try:
-            await self._do(it)
-        except (NizamError, psycopg2.Error) as error:
-            # It is due again when the lease is over.
-            self._log.warn(
-                "recording {id} is not settled: {error}", id=it.id, error=str(error).strip()
-            )
-        except Exception:
-            self._log.failure("recording {id} is not settled", id=it.id)
 
     async def _do(self, it: RecordingWork) -> None:
         if it.state in ("checking", "missing"):
@@ -191,7 +159,7 @@ class RecordingKeeper(Looking):
         await self._wait(it, problem)
         if it.attempt_count == TOLD_ATTEMPT:
             event = it.event("recording.upload_failed", detail=problem)
-            await self._tell(await write_events(self._pool, [event]))
+            await write_and_tell(self._pool, self._told, lambda it: write_events(it, [event]))
 
     # -- checking -----------------------------------------------------------------------------
 
@@ -214,8 +182,7 @@ class RecordingKeeper(Looking):
             await self._found(it, facts)
 
     async def _wait(self, it: RecordingWork, problem: str) -> None:
-        wait = min(LATER_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(it.attempt_count - 1, 12))
-        await stored.put_off(self._pool, it, problem, wait)
+        await stored.put_off(self._pool, it, problem, wait_after(it.attempt_count))
         if it.attempt_count == PATIENCE_ATTEMPTS:
             self._log.error("the recording {path} waits: {problem}", path=it.path, problem=problem)
 
@@ -224,7 +191,7 @@ class RecordingKeeper(Looking):
         if patient:
             await self._wait(it, problem)
             return
-        wait = LATER_SECONDS if it.attempt_count < LATER_ATTEMPTS else None
+        wait = wait_for_missing(it.attempt_count)
         event = it.event("recording.failed", reason="missing", detail=problem)
 
         async def work(transaction: Transaction) -> WriteResult:
@@ -232,7 +199,7 @@ class RecordingKeeper(Looking):
                 return WriteResult()
             return await write_events(transaction, [event])
 
-        await self._tell(await self._pool.transaction(work, DEADLINE_SECONDS))
+        await write_and_tell(self._pool, self._told, work)
         if it.state != "missing":
             metrics.RECORDINGS_TOTAL.labels("missing").inc()
             self._log.error(
@@ -244,8 +211,7 @@ class RecordingKeeper(Looking):
             now = await stored.note_found(transaction, it, facts, more=self._move)
             return await write_events(transaction, [] if now is None else [_whole(now, facts)])
 
-        written = await self._pool.transaction(work, DEADLINE_SECONDS)
-        await self._tell(written)
+        written = await write_and_tell(self._pool, self._told, work)
         if written.event_ids:
             outcome = "available" if facts.problem is None else "damaged"
             metrics.RECORDINGS_TOTAL.labels(outcome).inc()
@@ -255,10 +221,6 @@ class RecordingKeeper(Looking):
                     path=it.path,
                     problem=facts.problem,
                 )
-
-    async def _tell(self, written: WriteResult) -> None:
-        if written.deliveries:
-            self._told(written.deliveries)
 
 
 def _whole(it: RecordingWork, facts: WavFacts) -> Event:

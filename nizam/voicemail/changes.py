@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from nizam import metrics
 from nizam.store.pool import Pool, Transaction
 from nizam.store.system import voicemail as stored
 from nizam.store.system.events import WriteResult, write_events
+from nizam.store.system.telling import Told, write_and_tell
 from nizam.store.system.voicemail import Message
 from nizam.voicemail.switch import Box, SwitchMailboxes
-
-DEADLINE_SECONDS: Final = 5.0
-Told = Callable[[Iterable[tuple[UUID, UUID]]], None]
 
 
 async def erase(
@@ -44,9 +41,7 @@ async def gone(
         receipts.append(found[0])
         return await write_events(transaction, [found[1]])
 
-    written = await pool.transaction(work, DEADLINE_SECONDS)
-    if written.deliveries:
-        told(written.deliveries)
+    await write_and_tell(pool, told, work)
     if receipts:
         metrics.VOICEMAIL_TOTAL.labels("deleted").inc()
     return receipts[0] if receipts else None
@@ -59,7 +54,5 @@ async def marked(pool: Pool, message_id: UUID, told: Told, *, read: bool, by: st
         event = await stored.note_mark(transaction, message_id, read=read, by=by)
         return await write_events(transaction, [] if event is None else [event])
 
-    written = await pool.transaction(work, DEADLINE_SECONDS)
-    if written.deliveries:
-        told(written.deliveries)
+    written = await write_and_tell(pool, told, work)
     return bool(written.event_ids)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import psycopg2
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from nizam import metrics
-from nizam.errors import MediaUnavailable, NizamError
+from nizam.errors import MediaUnavailable
 from nizam.media.library import MediaLibrary
+from nizam.media.patience import PATIENCE_ATTEMPTS, wait_after, wait_for_missing
 from nizam.media.wav import WavFacts
 from nizam.ops.looking import Looking
 from nizam.store.pool import Pool, Transaction
@@ -23,13 +22,6 @@ AT_ONCE: Final = 4
 LEASE_SECONDS: Final = 120.0
 """When another instance takes what this one has not settled."""
 DEADLINE_SECONDS: Final = 5.0
-
-FIRST_WAIT_SECONDS: Final = 1.0
-PATIENCE_ATTEMPTS: Final = 6
-"""How often a file is looked for, a minute in all, before it counts as missing or damaged: a
-network file system may show it late."""
-LATER_SECONDS: Final = 3600.0
-LATER_ATTEMPTS: Final = PATIENCE_ATTEMPTS + 7 * 24
 _ELSEWHERE: Final = "the switch keeps it outside of the media root"
 
 
@@ -39,36 +31,18 @@ class MessageFiles(Looking):
     _log = Logger(namespace="nizam.voicemail")
 
     def __init__(self, reactor: Any, pool: Pool, library: MediaLibrary) -> None:
-        super().__init__(reactor, LOOK_SECONDS)
+        super().__init__(reactor, LOOK_SECONDS, "messages")
         self._pool = pool
         self._library = library
 
-    async def look(self) -> None:
+    async def do_due(self) -> None:
         """Do what is due, once."""
-        try:
-            while some := await stored.take_messages(
+        await self.settle(
+            lambda: stored.take_messages(
                 self._pool, ("checking", "missing"), AT_ONCE, LEASE_SECONDS
-            ):
-                work = [Deferred.fromCoroutine(self._attempt(it)) for it in some]
-                await DeferredList(work, consumeErrors=True)
-                if not self.running:
-                    return
-        except (NizamError, psycopg2.Error) as error:
-            self._log.warn("the messages wait: {error}", error=str(error).strip())
-        except Exception:
-            # The next look goes on.
-            self._log.failure("while looking after messages")
-
-    async def _attempt(self, it: Message) -> None:
-        try:
-            await self._check(it)
-        except (NizamError, psycopg2.Error) as error:
-            # It is due again when the lease is over.
-            self._log.warn(
-                "message {id} is not settled: {error}", id=it.id, error=str(error).strip()
-            )
-        except Exception:
-            self._log.failure("message {id} is not settled", id=it.id)
+            ),
+            self._check,
+        )
 
     async def _check(self, it: Message) -> None:
         if it.file is None:
@@ -111,8 +85,7 @@ class MessageFiles(Looking):
         if patient:
             await self._wait(it, problem)
             return
-        wait = LATER_SECONDS if it.attempt_count < LATER_ATTEMPTS else None
-        await self._settle_missing(it, problem, wait)
+        await self._settle_missing(it, problem, wait_for_missing(it.attempt_count))
         if it.state != "missing":
             metrics.VOICEMAIL_TOTAL.labels("missing").inc()
             self._log.error(
@@ -120,5 +93,4 @@ class MessageFiles(Looking):
             )
 
     async def _wait(self, it: Message, problem: str) -> None:
-        wait = min(LATER_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(it.attempt_count - 1, 12))
-        await stored.put_off(self._pool, it, problem, wait)
+        await stored.put_off(self._pool, it, problem, wait_after(it.attempt_count))

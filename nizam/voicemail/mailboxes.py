@@ -10,21 +10,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import psycopg2
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from nizam.errors import NizamError, SwitchError, SwitchUnavailable, TimeoutExceeded
+from nizam.errors import SwitchError, SwitchUnavailable, TimeoutExceeded
 from nizam.model.events import Event
 from nizam.model.voicemail_files import message_id, voicemail_below
 from nizam.ops.looking import Looking
 from nizam.store.pool import Pool, Transaction
 from nizam.store.system import voicemail as stored
 from nizam.store.system.events import WriteResult, write_events
+from nizam.store.system.telling import Told, write_and_tell
 from nizam.store.system.voicemail import Comparison, Message
 from nizam.switch.command_links import Links
 from nizam.voicemail import changes
-from nizam.voicemail.changes import DEADLINE_SECONDS, Told
 from nizam.voicemail.switch import Box, Known, SwitchMailboxes
 
 LOOK_SECONDS: Final = 1.0
@@ -46,41 +44,21 @@ class Mailboxes(Looking):
     _log = Logger(namespace="nizam.voicemail")
 
     def __init__(self, reactor: Any, pool: Pool, links: Links, told: Told) -> None:
-        super().__init__(reactor, LOOK_SECONDS)
+        super().__init__(reactor, LOOK_SECONDS, "mailboxes")
         self._reactor = reactor
         self._pool = pool
         self._switch = SwitchMailboxes(links)
         self._told = told
 
-    async def look(self) -> None:
+    async def do_due(self) -> None:
         """Do what is due, once."""
-        try:
-            while some := await stored.take_messages(
-                self._pool, ("deleting",), AT_ONCE, LEASE_SECONDS
-            ):
-                await self._all(self._delete(it) for it in some)
-                if not self.running:
-                    return
-            while due := await stored.take_comparisons(self._pool, AT_ONCE, LEASE_SECONDS):
-                await self._all(self._compare(it) for it in due)
-                if not self.running:
-                    return
-        except (NizamError, psycopg2.Error) as error:
-            self._log.warn("the mailboxes wait: {error}", error=str(error).strip())
-        except Exception:
-            # The next look goes on.
-            self._log.failure("while looking after mailboxes")
-
-    async def _all(self, work: Any) -> None:
-        results = await DeferredList(
-            [Deferred.fromCoroutine(it) for it in work], consumeErrors=True
+        await self.settle(
+            lambda: stored.take_messages(self._pool, ("deleting",), AT_ONCE, LEASE_SECONDS),
+            self._delete,
         )
-        for done, failure in results:
-            # They are due again when the lease is over.
-            if not done and failure.check(NizamError, psycopg2.Error):
-                self._log.warn("a mailbox waits: {error}", error=failure.getErrorMessage().strip())
-            elif not done:
-                self._log.failure("a mailbox waits", failure)
+        await self.settle(
+            lambda: stored.take_comparisons(self._pool, AT_ONCE, LEASE_SECONDS), self._compare
+        )
 
     async def _delete(self, it: Message) -> None:
         try:
@@ -154,9 +132,7 @@ class Mailboxes(Looking):
                 return WriteResult()
             return await write_events(transaction, [event])
 
-        written = await self._pool.transaction(work, DEADLINE_SECONDS)
-        if written.deliveries:
-            self._told(written.deliveries)
+        await write_and_tell(self._pool, self._told, work)
         return True
 
 

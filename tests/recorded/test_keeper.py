@@ -10,9 +10,9 @@ from datetime import timedelta
 
 import pytest
 
+from nizam.media.patience import PATIENCE_ATTEMPTS
 from nizam.model.audio import recording_below
 from nizam.model.identifiers import new_id
-from nizam.recordings.keeper import PATIENCE_ATTEMPTS
 from nizam.store.system.event_log import read_log
 from tests.event_types import check_event
 from tests.media.sounds import wav

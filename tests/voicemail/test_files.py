@@ -9,9 +9,9 @@ import pytest
 
 from nizam.errors import MediaUnavailable
 from nizam.media.folder import MediaFolder
+from nizam.media.patience import PATIENCE_ATTEMPTS
 from nizam.model.identifiers import new_id
 from nizam.model.voicemail_files import message_id, voicemail_below
-from nizam.voicemail.files import PATIENCE_ATTEMPTS
 from tests.media.sounds import wav
 from tests.voicemail.conftest import DOMAIN, NODE_ROOT, Post
 

@@ -419,6 +419,11 @@ class Comparison:
     mark: int
     attempt_count: int
 
+    @property
+    def id(self) -> str:
+        """What the log calls it."""
+        return f"{self.mailbox}@{self.domain} of {self.node}"
+
 
 async def take_comparisons(database: Database, most: int, lease_seconds: float) -> list[Comparison]:
     """Some that are due; nobody else is given them for `lease_seconds`."""
