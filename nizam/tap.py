@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 from typing import Any
 
 from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from nizam import __version__, metrics
+from nizam.http.port import listen
 from nizam.http.server import MAX_CONNECTIONS, BoundedSite
 from nizam.ops.deadline import within
 from nizam.ops.notify import SystemdNotifier
@@ -71,7 +72,7 @@ class Daemon(Service):
             max_connections=MAX_CONNECTIONS + _streams_in(settings),
             unlimited=(*settings.http.trusted_proxies, *settings.http.xml_allowed_networks),
         )
-        self._port: Any = None
+        self._ports: list[IListeningPort] = []
         self._parts: Parts | None = None
         self._starting: Deferred[None] | None = None
         self._notifier = SystemdNotifier(reactor, os.environ)
@@ -80,9 +81,7 @@ class Daemon(Service):
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
         """Listen, while the process still may use the port."""
         http = self._settings.http
-        self._port = self._reactor.listenTCP(
-            http.port, self._site, interface=http.host, backlog=socket.SOMAXCONN
-        )
+        self._ports = listen(self._reactor, self._site, http, os.environ)
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Start every part; what is away is waited for."""
@@ -123,8 +122,8 @@ class Daemon(Service):
             await self._starting
         if self._parts is not None:
             self._parts.health.drain()
-        if self._port is not None:
-            await self._port.stopListening()
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
         if self._parts is not None and self._parts.streams is not None:
             await self._parts.streams.drain()
         await self._site.finish(REQUESTS_SECONDS)

@@ -54,6 +54,7 @@ class HttpSettings:
 
     host: str
     port: int
+    reuse_port: bool
     metrics_token: Secret | None
     xml_allowed_networks: tuple[Network, ...]
     trusted_proxies: tuple[Network, ...]

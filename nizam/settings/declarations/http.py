@@ -16,6 +16,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("NIZAM_HTTP_PORT", "http.port", p.port, 8080, PORT, "The port to listen on."),
     Setting(
+        "NIZAM_HTTP_REUSE_PORT",
+        "http.reuse_port",
+        p.boolean,
+        False,
+        "true or false",
+        "Whether several processes of this machine listen on that port (SO_REUSEPORT).",
+    ),
+    Setting(
         "NIZAM_METRICS_TOKEN",
         "http.metrics_token",
         p.secret,
