@@ -7,7 +7,7 @@ import click
 from nizam.cli.access import Access, api_options
 from nizam.cli.lists import add_list
 from nizam.cli.output import json_option, print_json, print_object
-from nizam.cli.sounds import written
+from nizam.cli.recorded import add_recorded
 
 COLUMNS = ("started_at", "direction", "from", "to", "duration_ms", "state", "legal_hold", "id")
 RECEIPTS = ("deleted_at", "deleted_by", "reason", "size_bytes", "recording_id", "id")
@@ -27,48 +27,13 @@ add_list(
     "List the receipts of recordings that were deleted, the newest first.",
     name="receipts",
 )
-
-
-@recordings.command()
-@_ID
-@api_options(tenant=True)
-@json_option
-def get(access: Access, as_json: bool, recording_id: str) -> None:
-    """Show one recording."""
-    with access.in_tenant() as tenant:
-        print_object(tenant.recordings.get(recording_id), as_json=as_json)
-
-
-@recordings.command()
-@_ID
-@click.argument("target", metavar="FILE")
-@api_options(tenant=True)
-def download(access: Access, recording_id: str, target: str) -> None:
-    """Write the sound of one recording, which is WAV, to a file (- is standard output)."""
-    with access.in_tenant() as tenant, written(target) as file:
-        tenant.recordings.download(recording_id, file)
-
-
-@recordings.command()
-@_ID
-@click.option(
-    "--expires-in",
-    type=click.IntRange(10, 604800),
-    default=3600,
-    show_default=True,
-    help="For how many seconds it holds.",
+add_recorded(
+    recordings,
+    "recordings",
+    "recording",
+    download="download",
+    delete="Delete one recording and show the receipt.",
 )
-@click.option("--inline", is_flag=True, help="For a browser to play in place.")
-@api_options(tenant=True)
-@json_option
-def link(access: Access, as_json: bool, recording_id: str, expires_in: int, inline: bool) -> None:
-    """Print a link that anybody can download the sound with, until it expires."""
-    with access.in_tenant() as tenant:
-        found = tenant.recordings.link(recording_id, expires_in_seconds=expires_in, inline=inline)
-    if as_json:
-        print_json(found)
-    else:
-        click.echo(found["url"])
 
 
 @recordings.command()
@@ -90,16 +55,6 @@ def release(access: Access, as_json: bool, recording_id: str) -> None:
     """End the legal hold of one recording."""
     with access.in_tenant() as tenant:
         print_object(tenant.recordings.release(recording_id), as_json=as_json)
-
-
-@recordings.command()
-@_ID
-@api_options(tenant=True)
-@json_option
-def delete(access: Access, as_json: bool, recording_id: str) -> None:
-    """Delete one recording and show the receipt."""
-    with access.in_tenant() as tenant:
-        print_object(tenant.recordings.delete(recording_id), as_json=as_json)
 
 
 @recordings.command()
