@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +114,7 @@ class CallEvents(Documents, Exports):
 
         Those after `cursor` come first, which may also be an event's id or `start`.
         """
-        query = _stream_query(types, call_ids, extension_ids, queue_ids)
+        query = _query(_lists(types, call_ids, extension_ids, queue_ids))
         return Following(self.transport, lambda: self._path("stream"), query, cursor)
 
     def stream(
@@ -127,7 +127,7 @@ class CallEvents(Documents, Exports):
         cursor: str | None = None,
     ) -> AsyncFollowing:
         """As `follow`, for `async for` in asyncio."""
-        query = _stream_query(types, call_ids, extension_ids, queue_ids)
+        query = _query(_lists(types, call_ids, extension_ids, queue_ids))
         return AsyncFollowing(self.transport, lambda: self._path("stream"), query, cursor)
 
     def issue_ticket(
@@ -140,13 +140,8 @@ class CallEvents(Documents, Exports):
     ) -> str:
         """A ticket with which a browser opens one stream within a minute, as `?ticket=`, that
         shows these events and no others."""
-        lists = {
-            "types": types,
-            "call_ids": call_ids,
-            "extension_ids": extension_ids,
-            "queue_ids": queue_ids,
-        }
-        body = {name: [str(it) for it in values] for name, values in lists.items() if values}
+        lists = _lists(types, call_ids, extension_ids, queue_ids)
+        body = {name: [str(it) for it in values] for name, values in lists.items()}
         path = f"{self.parent()}/stream-tickets"
         return str(self.transport.request("POST", path, body=body).json()["ticket"])
 
@@ -155,16 +150,21 @@ class CallEvents(Documents, Exports):
         return int(self._post(event_id, "redispatch")["deliveries"])
 
 
-def _stream_query(
+def _lists(
     types: Sequence[str],
     call_ids: Sequence[UUID | str],
     extension_ids: Sequence[UUID | str],
     queue_ids: Sequence[UUID | str],
-) -> list[tuple[str, str]]:
+) -> dict[str, Sequence[UUID | str]]:
+    """Those that are given, by their names."""
     lists: dict[str, Sequence[UUID | str]] = {
         "types": types,
         "call_ids": call_ids,
         "extension_ids": extension_ids,
         "queue_ids": queue_ids,
     }
-    return [(name, ",".join(map(str, it))) for name, it in lists.items() if it]
+    return {name: it for name, it in lists.items() if it}
+
+
+def _query(lists: Mapping[str, Sequence[UUID | str]]) -> list[tuple[str, str]]:
+    return [(name, ",".join(map(str, it))) for name, it in lists.items()]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Table, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Table, literal_column, select
 
 from nizam.errors import NotFound
 from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
@@ -107,49 +107,42 @@ _ATTEMPT_COLUMNS = (
 
 async def list_call_events(pool: Pool, tenant_id: UUID, listing: Listing) -> Page:
     """Events of a tenant as envelopes."""
-    page = await tenant_page(
-        pool,
-        tenant_id,
-        [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
-        CALL_EVENT_FIELDS,
-        CALL_EVENTS.c.id,
-        listing,
-        CALL_EVENTS.c.tenant_id == tenant_id,
-    )
-    return Page([shown_event(row) for row in page.rows], page.next_cursor)
+    return await _events(pool, tenant_id, listing, CALL_EVENT_FIELDS)
 
 
 async def list_gateway_states(
     pool: TenantQueries, tenant_id: UUID, gateway_id: UUID, listing: Listing
 ) -> Page:
     """When a gateway of a tenant came up and went down, as the events that told it."""
-    page = await tenant_page(
-        pool,
-        tenant_id,
-        [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
-        GATEWAY_STATE_FIELDS,
-        CALL_EVENTS.c.id,
-        listing,
-        CALL_EVENTS.c.tenant_id == tenant_id,
-        # Written out, as it is in the index.
-        literal_column("type in ('gateway.up', 'gateway.down')", Boolean),
-        CALL_EVENTS.c.data["gateway_id"].astext == str(gateway_id),
-    )
-    return Page([shown_event(row) for row in page.rows], page.next_cursor)
+    # Written out, as it is in the index.
+    kind = literal_column("type in ('gateway.up', 'gateway.down')", Boolean)
+    its = CALL_EVENTS.c.data["gateway_id"].astext == str(gateway_id)
+    return await _events(pool, tenant_id, listing, GATEWAY_STATE_FIELDS, kind, its)
 
 
 async def list_registration_events(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:
     """Which phones of a tenant signed in and out, failed to, or were lost, as the events."""
+    # Written out, as it is in the index.
+    kind = literal_column("type like 'registration.%%'", Boolean)
+    return await _events(pool, tenant_id, listing, REGISTRATION_EVENT_FIELDS, kind)
+
+
+async def _events(
+    pool: TenantQueries,
+    tenant_id: UUID,
+    listing: Listing,
+    fields: Mapping[str, Field],
+    *where: ColumnElement[bool],
+) -> Page:
     page = await tenant_page(
         pool,
         tenant_id,
         [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
-        REGISTRATION_EVENT_FIELDS,
+        fields,
         CALL_EVENTS.c.id,
         listing,
         CALL_EVENTS.c.tenant_id == tenant_id,
-        # Written out, as it is in the index.
-        literal_column("type like 'registration.%%'", Boolean),
+        *where,
     )
     return Page([shown_event(row) for row in page.rows], page.next_cursor)
 
