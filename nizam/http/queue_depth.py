@@ -8,7 +8,7 @@ from nizam.http.reply import Reply
 from nizam.http.route import BASE, Call, Route, Schema
 from nizam.http.schema_parts import count, object_of
 from nizam.store.pool import Pool
-from nizam.store.system.deliveries import oldest_pending_seconds
+from nizam.store.system.waiting_deliveries import oldest_pending_seconds
 from nizam.webhooks.queue import PARTITIONS, DeliveryQueue
 
 _DEPTH: Schema = {

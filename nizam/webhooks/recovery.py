@@ -20,7 +20,7 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.model.identifiers import new_id
 from nizam.nap import Nap
 from nizam.store.pool import Pool
-from nizam.store.system import deliveries
+from nizam.store.system import deliveries, waiting_deliveries
 from nizam.webhooks.queue import PARTITIONS, DeliveryQueue, partition_of
 
 CHECK_SECONDS = 5.0
@@ -113,7 +113,7 @@ class Recovery:
     async def _hand_in(self, partitions: set[int], age_seconds: float) -> int:
         after, total = _FIRST, 0
         while True:
-            rows = await deliveries.pending(
+            rows = await waiting_deliveries.pending(
                 self._database,
                 partitions=PARTITIONS,
                 which=sorted(partitions),
@@ -144,30 +144,30 @@ class Recovery:
             metrics.WEBHOOK_QUEUE_DEPTH.labels(state=state).set(count)
         await self._reap({p: d.silent for p, d in enumerate(depths) if d.silent}, spared_since)
         await self._release_unknown()
-        stale = await deliveries.release_stale(self._database, STALE_SECONDS)
+        stale = await waiting_deliveries.release_stale(self._database, STALE_SECONDS)
         await self._queue.push(stale)
         while await deliveries.end_of_disabled(self._database, _PAGE) == _PAGE:
             pass
         # More in PostgreSQL than in Redis means that something never reached the queue.
-        counts = await deliveries.count_pending(self._database, PARTITIONS)
+        counts = await waiting_deliveries.count_pending(self._database, PARTITIONS)
         short = {p for p, count in counts.items() if count > depths[p].open}
         if short:
             found = await self._hand_in(short, age_seconds=self._untouched_seconds)
             if found:
                 self._wake(short)
         self._untouched_seconds = UNTOUCHED_SECONDS
-        oldest = await deliveries.oldest_pending_seconds(self._database)
+        oldest = await waiting_deliveries.oldest_pending_seconds(self._database)
         metrics.WEBHOOK_OLDEST_SECONDS.set(oldest)
 
     async def _release_unknown(self) -> None:
         """Give back what a worker holds that Redis has forgotten: it died before Redis lost its
         data, so that nobody is found silent. One that lives is known again at its next claim."""
-        holders = await deliveries.holders(self._database, SILENT_SECONDS) - {self._worker}
+        holders = await waiting_deliveries.holders(self._database, SILENT_SECONDS) - {self._worker}
         if holders:
             holders -= set((await self._queue.depth(0, math.inf)).silent)
         # Twice in a row, since Redis may have lost its data this very moment.
         for worker in sorted(holders & self._unknown):
-            released = await deliveries.release_worker(self._database, worker)
+            released = await waiting_deliveries.release_worker(self._database, worker)
             await self._queue.push(released)
             self._log.warn(
                 "webhook worker {worker} is gone; {count} of its deliveries go on",
@@ -185,7 +185,7 @@ class Recovery:
                     by_worker[worker].append(partition)
         for worker, partitions in by_worker.items():
             # First in PostgreSQL: an id whose delivery is still claimed would be dropped.
-            released = await deliveries.release_worker(self._database, worker)
+            released = await waiting_deliveries.release_worker(self._database, worker)
             returned = 0
             for partition in partitions:
                 returned += await self._queue.reap(partition, worker, spared_since)
