@@ -58,6 +58,24 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+# -- long files first ----------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first the files with the longest time limits, then those with the most tests.
+
+    The workers take one file after the other, and a long one begun last is waited for by all.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for it in items:
+        files.setdefault(it.path, []).append(it)
+
+    def length(file: list[pytest.Item]) -> tuple[float, int]:
+        return max(map(_limit, file)), len(file)
+
+    items[:] = [it for file in sorted(files.values(), key=length, reverse=True) for it in file]
+
+
 # -- a time limit on every test ------------------------------------------------------------------
 
 
