@@ -16,7 +16,10 @@ import pytest_twisted
 import treq
 from argon2 import PasswordHasher
 from twisted.internet import reactor as installed_reactor
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
 
 from nizam.http.api import Api
 from nizam.http.app import build_root
@@ -135,6 +138,14 @@ async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
         yield running
 
 
+@implementer(IAgentEndpointFactory)
+class _Loopback:
+    """Leads to this machine without a thread that resolves its address."""
+
+    def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint:  # noqa: N802 - Twisted's name
+        return TCP4ClientEndpoint(reactor, "127.0.0.1", uri.port)
+
+
 @asynccontextmanager
 async def serving(
     database: str,
@@ -188,7 +199,9 @@ async def serving(
         api=api,
         pool=pool,
         store=store,
-        agent=Agent(reactor, pool=connections),  # type: ignore[no-untyped-call]
+        agent=Agent.usingEndpointFactory(  # type: ignore[no-untyped-call]
+            reactor, _Loopback(), connections
+        ),
         key=await create_platform_key(pool, "tests", PLENTY),
         key_value=key_value,
         media_root=media_root,
