@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from nizam import __version__, metrics
-from nizam.http.port import listen
+from nizam.http.port import close, listen
 from nizam.http.server import MAX_CONNECTIONS, BoundedSite
 from nizam.ops.deadline import within
 from nizam.ops.notify import SystemdNotifier
@@ -122,8 +122,7 @@ class Daemon(Service):
             await self._starting
         if self._parts is not None:
             self._parts.health.drain()
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
+        await close(self._ports)
         if self._parts is not None and self._parts.streams is not None:
             await self._parts.streams.drain()
         await self._site.finish(REQUESTS_SECONDS)

@@ -41,6 +41,9 @@ SPREAD_SECONDS = 1.0
 """Up to so much more time each deadline gives, so that clients who began together do not have to be
 answered together."""
 
+NEW_SECONDS = 1.0
+"""How long a stop waits for the first request of a connection."""
+
 LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _MOST_DIGITS = 15
@@ -118,6 +121,9 @@ class BoundedChannel(HTTPChannel):
     """How long the body that is being received may take."""
     _closing = False
     _unread = False
+    _finishing = False
+    _is_new = True
+    """Whether no request has been answered."""
     _discarded = 0
     _successor: IProtocol | None = None
     _direct: _DirectBody | None = None
@@ -156,7 +162,15 @@ class BoundedChannel(HTTPChannel):
         return early
 
     def finish(self) -> None:
-        """Answer what is being answered, and close the connection then; an idle one now."""
+        """Answer what is being received or answered, and close the connection then.
+
+        An idle one is closed now; a new one has a moment for its first request, which may be on
+        its way.
+        """
+        self._finishing = True
+        age = self.site.reactor.seconds() - self.waiting_since
+        if self.waiting and (self._is_receiving() or (self._is_new and age < NEW_SECONDS)):
+            return
         self.persistent = False
         if self.waiting:
             self.loseConnection()
@@ -273,9 +287,9 @@ class BoundedChannel(HTTPChannel):
     def _tell(self, answer: Answer) -> None:
         """Write what was answered; nothing is written to a connection that is gone."""
         self._asked = False
-        persistent = bool(self.persistent)
+        persistent = bool(self.persistent) and not self._finishing
         self.transport.write(self.site.direct_writer.written(answer, close=not persistent))
-        self.waiting_since = self.site.reactor.seconds()
+        self.waiting_since, self._is_new = self.site.reactor.seconds(), False
         if not persistent:
             self.loseConnection()
             return
@@ -340,7 +354,7 @@ class BoundedChannel(HTTPChannel):
         """Whether another request may follow; every Connection field counts."""
         fields = request.requestHeaders.getRawHeaders(b"Connection", [])
         tokens = {token.strip().lower() for it in fields for token in it.split(b",")}
-        if version == b"HTTP/1.1" and b"close" not in tokens:
+        if version == b"HTTP/1.1" and b"close" not in tokens and not self._finishing:
             return True
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
@@ -367,7 +381,7 @@ class BoundedChannel(HTTPChannel):
 
     def requestDone(self, request: Any) -> None:  # noqa: N802 - Twisted's name
         """The answer is written."""
-        self.waiting_since = self.site.reactor.seconds()
+        self.waiting_since, self._is_new = self.site.reactor.seconds(), False
         super().requestDone(request)  # type: ignore[no-untyped-call]
 
     # -- the end ---------------------------------------------------------------------------------

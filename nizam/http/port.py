@@ -7,11 +7,13 @@ meanwhile waits and is not refused.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.tcp import Port
 from twisted.python.systemd import ListenFDs
 
 from nizam.settings.values import HttpSettings
@@ -45,6 +47,16 @@ def listen(
         shared.listen(socket.SOMAXCONN)
         shared.setblocking(False)
         return [reactor.adoptStreamPort(shared.fileno(), family, factory)]
+
+
+async def close(ports: Iterable[IListeningPort]) -> None:
+    """Listen no more. Whoever has connected by now is taken in first: the kernel would reset what
+    waits in the queue of a socket that is closed."""
+    for port in ports:
+        if isinstance(port, Port):
+            port.numberAccepts = socket.SOMAXCONN
+            port.doRead()  # type: ignore[no-untyped-call]
+        await maybeDeferred(port.stopListening)
 
 
 def _adopt(reactor: Any, factory: IProtocolFactory, descriptor: int) -> IListeningPort:

@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from nizam.http.port import listen
+from nizam.http.port import close, listen
 from nizam.settings import load
 from nizam.settings.values import HttpSettings
 
@@ -144,6 +144,20 @@ async def test_the_sockets_of_systemd_are_taken_over_and_stay_open() -> None:
             finally:
                 child.kill()
                 child.wait()
+
+
+async def test_whoever_has_connected_before_the_end_is_answered(listeners: Listeners) -> None:
+    number = listeners.listen(settings())
+    # Nothing is accepted before the test gives way, so both wait in the queue of the socket.
+    waiting = [socket.create_connection(("127.0.0.1", number), timeout=5) for _ in range(2)]
+    for it in waiting:
+        it.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    await close(listeners.ports)
+    for it in waiting:
+        with it:
+            assert (await deferToThread(it.recv, 4096)).endswith(b"here")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", number), timeout=5)
 
 
 async def test_the_sockets_of_another_process_are_left_alone(listeners: Listeners) -> None:

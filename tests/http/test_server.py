@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 from nizam.http.channel import (
     BODY_SECONDS,
     HEADER_SECONDS,
+    NEW_SECONDS,
     SLOWEST_BYTES_PER_SECOND,
     SPREAD_SECONDS,
 )
@@ -126,3 +127,41 @@ def test_proxies_and_this_machine_have_as_many_connections_as_there_are() -> Non
     site = _site(Clock(), max_of_address=1, unlimited=[ip_network("198.51.100.0/24")])
     for host in ("127.0.0.1", "198.51.100.7"):
         assert [_connect(site, host)[0] is not None for _ in range(3)] == [True] * 3
+
+
+WHOLE = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+
+
+def test_a_server_that_stops_closes_idle_connections_at_once() -> None:
+    channel, transport = _connect(_site(Clock()))
+    channel.dataReceived(WHOLE)
+    channel.finish()
+    assert not transport.connected
+
+
+@pytest.mark.parametrize("sent", [0, 10, len(WHOLE) - 1])
+def test_a_server_that_stops_answers_requests_that_are_on_their_way(sent: int) -> None:
+    channel, transport = _connect(_site(Clock()))
+    channel.dataReceived(WHOLE[:sent])
+    channel.finish()
+    assert transport.connected
+    channel.dataReceived(WHOLE[sent:])
+    assert transport.value().startswith(b"HTTP/1.1 200 OK\r\n")
+    channel.finish()
+    assert not transport.connected
+
+
+def test_a_new_connection_without_a_request_is_not_waited_for_for_long() -> None:
+    clock = Clock()
+    channel, transport = _connect(_site(clock))
+    clock.advance(NEW_SECONDS)
+    channel.finish()
+    assert not transport.connected
+
+
+def test_what_is_answered_while_the_server_stops_says_that_the_connection_closes() -> None:
+    channel, transport = _connect(_site(Clock()))
+    channel.finish()
+    channel.dataReceived(WHOLE)
+    assert b"\r\nConnection: close\r\n" in transport.value()
+    assert not transport.connected
