@@ -251,11 +251,14 @@ class Node(Service):
         self._intake.node_event("node.gap", self.spec.name, data | {"reason": "link"})
 
     async def _gap_before_start(self, now: datetime) -> None:
-        """Events since the last process stopped listening were missed, if there was one."""
+        """Events since the last process stopped listening were missed, if there was one. If this
+        is the first, and dies before it has heard anything, the next one knows of it."""
         if self._key_value is None:
             return
         try:
             stored = await self._key_value.get(self._heard_key)
+            if not stored:
+                await self._key_value.set(self._heard_key, orjson.dumps(now))
         except KeyValueUnavailable:
             return
         if stored:

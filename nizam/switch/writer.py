@@ -45,8 +45,10 @@ MOST_STORE_SECONDS: Final = 8.0
 """How long it may take at all. One that is given up has done its work for nothing, and keeps the
 next one from the same rows until it has ended."""
 RETRY_SECONDS: Final = 0.25
+FIRST_AT_ONCE: Final = 16
 MOST_AT_ONCE: Final = 64
-"""Spilled batches stored together: each transaction costs time, however little is in it."""
+"""Spilled batches stored together: each transaction costs time, however little is in it. Half as
+many next time when that took too long."""
 LEFT_SECONDS: Final = 2.0
 """Between looks at what was left in Redis while Redis is away and PostgreSQL is not."""
 # SQLSTATE classes that blame the values: cardinality, data exceptions, integrity, program limits.
@@ -99,7 +101,7 @@ class Writer:
         self._pending = Batch()
         self._spilled = False
         self._look_at = 0.0
-        self._at_once = 1
+        self._at_once = FIRST_AT_ONCE
         self._storing = 0
         # Events of transactions of which nobody knows whether they were committed.
         self._doubtful: set[str] = set()
@@ -294,10 +296,12 @@ class Writer:
     async def _store_spilled(self, batch: Batch) -> bool:
         """Store what was spilled; False when PostgreSQL does not take it. What comes while that
         takes long is spilled, so that nobody waits for it."""
+        began = self._clock.seconds()
         try:
             await self._store_while(self._spill_pending, batch)
         except DatabaseUnavailable:
-            self._at_once = max(1, self._at_once // 2)
+            if self._clock.seconds() - began >= STORE_SECONDS:
+                self._at_once = max(1, self._at_once // 2)
             return False
         return True
 

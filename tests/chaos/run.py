@@ -12,8 +12,7 @@ import attrs
 import psycopg2
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.task import deferLater
-from twisted.web.client import ResponseNeverReceived
+from twisted.internet.task import LoopingCall, deferLater
 
 from nizam.sim.settings import Durations
 from tests.chaos.checkers import check
@@ -35,6 +34,9 @@ BACKLOG_SECONDS: Final = 90.0
 """What waited is stored within so long after the calls have ended: for a minute of 1,200 events a
 second, on a machine that makes and checks them as well."""
 POSTS_SECONDS: Final = 15.0
+MOST_POSTS_SECONDS: Final = 300.0
+POST_AGAIN_SECONDS: Final = 1.0
+"""How often FreeSWITCH's operator posts again what was not taken."""
 DRAIN_SECONDS: Final = 30.0
 """What calls that were placed last need to end, with all that they post."""
 Say = Callable[[str], None]
@@ -114,6 +116,7 @@ class _Run:
         self._say = say
         self._history = world.history
         self._begin = 0.0
+        self._spooled = 0
 
     async def __call__(self) -> dict[str, float]:
         world, plan = self._world, self._plan
@@ -122,6 +125,9 @@ class _Run:
         workload = Workload(world, plan.seed, plan.clients, plan.keys_per_second)
         workload.start()
         world.switch.calls.start(plan.calls_per_second)
+        posting = LoopingCall(lambda: Deferred.fromCoroutine(self._post_again()))
+        posting.clock = world.reactor
+        posted = posting.start(POST_AGAIN_SECONDS)
         events_before, cpu_before = world.switch.faults.seen, _cpu(world)
         try:
             await self._break(plan.steps)
@@ -129,6 +135,8 @@ class _Run:
             await deferLater(world.reactor, max(0.0, left))
         finally:
             world.switch.stop_calls()
+            posting.stop()
+            await posted
             await workload.stop()
         seconds = world.reactor.seconds() - self._begin
         events = world.switch.faults.seen - events_before
@@ -226,17 +234,32 @@ class _Run:
             history.add(Trouble(text, world.reactor.seconds()))
         return float(world.reactor.seconds() - begin)
 
+    async def _post_again(self) -> None:
+        """Post the records that FreeSWITCH could not, as its operator does again and again."""
+        for path in sorted((self._world.folder / "refused").glob("*.cdr.json")):
+            if not await self._post(path.read_bytes()):
+                return
+            self._history.add(Posted(path.name.partition(".")[0]))
+            path.unlink()
+            self._spooled += 1
+
     async def _post_spooled(self) -> None:
-        """Post the records that FreeSWITCH could not, as its operator does."""
-        world, files = self._world, sorted((self._world.folder / "refused").glob("*.cdr.json"))
-        for path in files:
-            record = path.read_bytes()
-            if await until(world.reactor, lambda: self._post(record), POSTS_SECONDS, 0.5):  # noqa: B023
-                self._history.add(Posted(path.name.partition(".")[0]))
-            else:
-                text = f"a record of the spool was not taken within {POSTS_SECONDS:g} s"
-                self._history.add(Trouble(text, world.reactor.seconds()))
-        self._spooled = len(files)
+        """Post again what is left."""
+        end = self._world.reactor.seconds() + POSTS_SECONDS
+
+        async def nothing_left() -> bool:
+            nonlocal end
+            before = self._spooled
+            await self._post_again()
+            if self._spooled > before:
+                end = self._world.reactor.seconds() + POSTS_SECONDS
+            left = any((self._world.folder / "refused").glob("*.cdr.json"))
+            return not left or self._world.reactor.seconds() > end
+
+        await until(self._world.reactor, nothing_left, MOST_POSTS_SECONDS, 0.5)
+        if any((self._world.folder / "refused").glob("*.cdr.json")):
+            text = f"a record of the spool was not taken within {POSTS_SECONDS:g} s"
+            self._history.add(Trouble(text, self._world.reactor.seconds()))
 
     async def _post(self, record: bytes) -> bool:
         try:
@@ -247,7 +270,7 @@ class _Run:
                 headers={"Content-Type": "application/json"},
                 auth=(XML_USERNAME, XML_PASSWORD),
             )
-        except ResponseNeverReceived:
+        except Exception:
             return False
         return status == 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock, Mock, patch
 from uuid import UUID
 
 import orjson
@@ -14,6 +14,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from nizam.errors import InternalError
 from nizam.esl.event import SwitchEvent
+from nizam.model.events import timestamp
 from nizam.settings import NodeSettings
 from nizam.settings.values import Secret
 from nizam.switch.channel_index import ChannelIndex
@@ -217,3 +218,19 @@ async def test_the_next_process_is_told_until_when_everything_is_durable() -> No
     stored.callback(None)
     (_, told), _ = key_value.set.call_args
     assert datetime.fromisoformat(orjson.loads(told)) == fired - REORDERED
+
+
+async def test_the_next_process_knows_since_when_one_listened_that_heard_nothing() -> None:
+    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
+    key_value, now = AsyncMock(), datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+    key_value.get.return_value = None
+    spec = NodeSpec("fs1", "10.0.0.4", 8021, "ClueCon")
+    Node(reactor, spec, intake_of(reactor), key_value, now=lambda: now)._events_up()
+    (_, told), _ = key_value.set.call_args
+    key_value.get.return_value = told
+    intake, told_of = intake_of(reactor), Mock()
+    later = now + timedelta(seconds=9)
+    with patch.object(intake, "node_event", told_of):
+        Node(reactor, spec, intake, key_value, now=lambda: later)._events_up()
+    ((_, _, gap),) = [it.args for it in told_of.call_args_list if it.args[0] == "node.gap"]
+    assert (gap["from"], gap["to"]) == (timestamp(now), timestamp(later))
