@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,7 +26,6 @@ def steps() -> Iterator[Step]:
             yield attrs.evolve(step, at=step.at + number * SECONDS)
 
 
-@pytest.mark.skipif("NIZAM_CHAOS" not in os.environ, reason="set NIZAM_CHAOS to run it")
 @pytest.mark.time_limit(400)
 async def test_every_promise_holds_whatever_breaks(tmp_path: Path) -> None:
     from twisted.internet import reactor
