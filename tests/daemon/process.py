@@ -104,7 +104,7 @@ class DaemonProcess:
         return child.returncode
 
     async def ready(self, seconds: float = 20.0) -> None:
-        """Wait until /readyz answers 200."""
+        """Wait until /readyz answers 200; one that does not in time is killed."""
 
         async def asked() -> bool:
             assert self._child is None or self._child.poll() is None, (
@@ -115,7 +115,10 @@ class DaemonProcess:
             except (ConnectError, ConnectingCancelledError, ResponseFailed, TimeoutError):
                 return False
 
-        assert await until(self._reactor, asked, seconds), f"not ready\n{self.log_tail()}"
+        if not await until(self._reactor, asked, seconds):
+            # Whoever waited for it has not come to where it is ended.
+            self.kill()
+            raise AssertionError(f"not ready within {seconds:g} s\n{self.log_tail()}")
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET without credentials."""
