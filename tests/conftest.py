@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import functools
 import inspect
@@ -97,9 +98,30 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
         pyfuncitem.obj = _with_deadline(test, _limit(pyfuncitem))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Interrupt blocking code that outlives the limit; end the run if it cannot be interrupted."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    with _interrupted(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _interrupted(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    with _interrupted(item):
+        return (yield)
+
+
+@contextlib.contextmanager
+def _interrupted(item: pytest.Item) -> Iterator[None]:
+    """Interrupt blocking code that outlives the limit; end the run if it cannot be interrupted.
+
+    In each of the three phases for itself: between them pytest's own code would be interrupted.
+    """
     limit = _limit(item) + BLOCKING_GRACE_SECONDS
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -111,7 +133,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     # pytest's own capture replaces fd 2; the real one is what a person reads.
     faulthandler.dump_traceback_later(limit + LAST_RESORT_SECONDS, exit=True, file=_stderr)
     try:
-        return (yield)
+        yield
     finally:
         faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
