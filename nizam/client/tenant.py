@@ -20,6 +20,7 @@ from nizam.client.calendars import Calendars
 from nizam.client.call_control import Calls
 from nizam.client.collection import Collection
 from nizam.client.document import Revisions, TenantDocument
+from nizam.client.greetings import VoicemailGreetings
 from nizam.client.history import (
     AuditLogs,
     CallEvents,
@@ -106,6 +107,7 @@ class TenantClient:
         self.recording_receipts = Documents(*here, "recording-receipts")
         self.voicemail_messages = VoicemailMessages(*here, "voicemail-messages")
         self.voicemail_receipts = Documents(*here, "voicemail-receipts")
+        self.voicemail_greetings = VoicemailGreetings(*here)
         self.document = TenantDocument(*here)
         self.revisions = Revisions(*here, "revisions")
         self.audit_logs = AuditLogs(*here, "audit-logs")

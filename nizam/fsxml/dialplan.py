@@ -169,7 +169,11 @@ def _voicemail_check(step: VoicemailCheck) -> Iterator[Action]:
 def _voicemail(step: Voicemail) -> Iterator[Action]:
     # Who leaves a message can sign in to the mailbox by a star.
     yield _HIDE_DIGITS
-    yield "voicemail", f"default {values.domain(step.domain)} {values.word(step.mailbox)}"
+    # For this application alone: the next mailbox has a choice of its own
+    # (switch_core_session_exec in switch_core_session.c).
+    chosen = f"%[voicemail_greeting_number={step.greeting:d}]" if step.greeting else ""
+    place = f"default {values.domain(step.domain)} {values.word(step.mailbox)}"
+    yield "voicemail", f"{chosen}{place}"
 
 
 def _conference(step: Conference) -> Iterator[Action]:

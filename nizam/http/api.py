@@ -24,6 +24,7 @@ from nizam.http.documents import TenantDocuments
 from nizam.http.event_schemas import routes as event_schemas
 from nizam.http.explain import Explain
 from nizam.http.gateways import Gateways
+from nizam.http.greetings import Greetings
 from nizam.http.history import History
 from nizam.http.limits import Limiter
 from nizam.http.limits_in_use import LimitsInUse
@@ -214,6 +215,7 @@ class Api:
             control=self.control,
             app_url=self.settings.app_url,
         ).routes()
+        found += Greetings(self.store, self.media).routes()
         found += routes_of_tables(self.store, documents, found)
         found += Live(self.live, self.store).routes()
         found += self._call_control()

@@ -47,10 +47,13 @@ def upload_route(
     fields: Mapping[str, Any],
     parameters: tuple[Parameter, ...] = (),
     errors: tuple[type[NizamError], ...] = (),
+    versioned: bool = True,
     **more: Any,
 ) -> Route:
-    """A route that takes a sound, as it is or in a form, which has `fields` beside its file."""
+    """A route that takes a sound, as it is or in a form, which has `fields` beside its file. What
+    it belongs to has a version, or not."""
     file = {**BINARY, "description": "The WAV or MP3 file."}
+    stale: tuple[type[NizamError], ...] = (VersionMismatch,) if versioned else ()
     form = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
     return Route(
         request=BINARY,
@@ -58,8 +61,8 @@ def upload_route(
         also_takes={MP3_TYPES[0]: BINARY, FORM_TYPE: form},
         takes_file=True,
         body_limit=body_limit(folder),
-        parameters=(IF_MATCH, *parameters),
-        errors=(UnsupportedMediaType, MediaUnavailable, StorageFull, VersionMismatch, *errors),
+        parameters=(*((IF_MATCH,) if versioned else ()), *parameters),
+        errors=(UnsupportedMediaType, MediaUnavailable, StorageFull, *errors, *stale),
         cost=_UPLOAD_COST,
         **more,
     )

@@ -72,7 +72,17 @@ VOICEMAIL_RECEIPT = object_of(
     deleted_by=text("Who; `phone` for the mailbox itself.", "admin@acme.example.test"),
     deleted_at=time("When it was gone."),
 )
+VOICEMAIL_GREETING = object_of(
+    "What callers hear before they leave a message.",
+    number=count("Its number in the mailbox, 1 to 9.", 1),
+    chosen=yes_or_no("Whether callers hear it, as `voicemail.greeting` of the extension says."),
+    duration_ms=_DURATION,
+    size_bytes=count("How large the file is.", 200044),
+    sha256=text("The SHA-256 of the file.", f"{0xBA5E:064x}"),
+    problem=or_null(text("What is wrong with the file.")),
+)
 VOICEMAIL_SCHEMAS: Mapping[str, Schema] = {
     "VoicemailMessage": VOICEMAIL_MESSAGE,
     "VoicemailReceipt": VOICEMAIL_RECEIPT,
+    "VoicemailGreeting": VOICEMAIL_GREETING,
 }

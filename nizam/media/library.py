@@ -96,17 +96,30 @@ class MediaLibrary(Service):
         Nothing is left of an upload that fails. Raises ValidationFailed for what is not taken,
         StorageFull, and TimeoutExceeded.
         """
-        directory = media_directory(tenant_id, folder, identifier)
+        directory, file_id = media_directory(tenant_id, folder, identifier), new_id()
+        name = f"{file_id}.wav"
+        return await self.put(directory, name, source, LIMITS[folder], file_id=file_id)
+
+    async def put(
+        self,
+        directory: str,
+        name: str,
+        source: BinaryIO,
+        limits: Limits,
+        *,
+        file_id: UUID | None = None,
+    ) -> AudioFile:
+        """As `store`, for a file with a name of its own, in the place of one that has it."""
         await self._converting.acquire()
         try:
             draft = await self._run(lambda it: it.begin(directory))
             try:
-                facts = await convert(self._reactor, source.fileno(), draft.fd, LIMITS[folder])
-                audio = AudioFile(id=new_id(), **facts)
+                facts = await convert(self._reactor, source.fileno(), draft.fd, limits)
+                audio = AudioFile(id=file_id or new_id(), **facts)
             except BaseException:
                 await self._in_thread(draft.drop)
                 raise
-            await self._in_thread(lambda: draft.keep(f"{audio.id}.wav"))
+            await self._in_thread(lambda: draft.keep(name))
         finally:
             self._converting.release()
         return audio

@@ -20,6 +20,7 @@ from nizam.model.values import (
     Text,
     TimeZone,
 )
+from nizam.model.voicemail_files import MOST_GREETINGS
 
 RecordingPolicy = Literal["never", "inbound", "outbound", "all", "on_demand"]
 Email = Annotated[
@@ -75,6 +76,8 @@ class Voicemail(Value):
     """Whether the message comes with the email."""
     delete_after_email: bool = False
     """Whether it is deleted once it was sent."""
+    greeting: Annotated[int, Field(ge=1, le=MOST_GREETINGS)] | None = None
+    """Which of its greetings callers hear; the one that was chosen at the phone without it."""
 
 
 class Forward(Value):

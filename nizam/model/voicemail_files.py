@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+MOST_GREETINGS = 9
+"""VM_MAX_GREETINGS in mod_voicemail.c."""
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _BELOW = re.compile(rf"(?<=/)({_ID})/voicemail/({_ID})/([0-9a-z][0-9a-z._-]{{0,99}})\Z")
 _MESSAGE = re.compile(rf"(?:\A|/)msg_({_ID})(?:_broadcast_[^/]*)?\.[0-9a-z]+\Z")
@@ -18,6 +20,11 @@ _MESSAGE = re.compile(rf"(?:\A|/)msg_({_ID})(?:_broadcast_[^/]*)?\.[0-9a-z]+\Z")
 def voicemail_directory(tenant_id: UUID, extension_id: UUID) -> str:
     """Where FreeSWITCH keeps the messages and greetings of a mailbox, below the media root."""
     return f"{tenant_id}/voicemail/{extension_id}"
+
+
+def greeting_name(number: int) -> str:
+    """The name of a mailbox's greeting with this number, 1 to 9, in its directory."""
+    return f"greeting_{number:d}.wav"
 
 
 def voicemail_below(path: str) -> tuple[UUID, UUID, str] | None:

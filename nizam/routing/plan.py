@@ -204,10 +204,11 @@ class Bridge:
 
 @attrs.frozen
 class Voicemail:
-    """Take a message for a mailbox."""
+    """Take a message for a mailbox, after its greeting: of the mailbox's own choice without one."""
 
     domain: str
     mailbox: str
+    greeting: int | None = None
 
 
 @attrs.frozen

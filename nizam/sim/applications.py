@@ -24,6 +24,8 @@ from nizam.sim import (
 from nizam.sim.causes import CAUSE_OF_SIP_STATUS, OTHER_SIP_STATUS, known_cause
 from nizam.sim.interruption import LegEnded, Transferred
 
+_GREETING = re.compile(r"%\[voicemail_greeting_number=([1-9])\]")
+
 if TYPE_CHECKING:
     from nizam.sim.call import Call
 
@@ -129,11 +131,12 @@ def _scheduled(call: Call, data: str, otherwise: str) -> tuple[float, str]:
 
 
 async def _voicemail(call: Call, data: str) -> None:
-    words = data.split()
+    chosen = _GREETING.match(data)
+    words = data[chosen.end() if chosen else 0 :].split()
     if words[:1] == ["check"]:
         await mailbox.check(call, words[2], words[3] if len(words) > 3 else "")
     elif len(words) == 3:
-        await mailbox.deposit(call, *words)
+        await mailbox.deposit(call, *words, greeting=int(chosen[1]) if chosen else None)
     else:
         call.problem(f"voicemail cannot read {data!r}")
 

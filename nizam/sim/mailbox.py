@@ -11,7 +11,7 @@ import wave
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from nizam.sim import legs, recording, voicemail_box, wire
+from nizam.sim import legs, media, recording, voicemail_box, wire
 
 if TYPE_CHECKING:
     from nizam.sim.call import Call
@@ -20,8 +20,11 @@ STORAGE = "/var/lib/freeswitch/storage/voicemail"
 MINIMUM_SECONDS = 3
 
 
-async def deposit(call: Call, profile: str, domain: str, user: str) -> None:
-    """The caller leaves a message for user@domain, if there is such a mailbox."""
+async def deposit(
+    call: Call, profile: str, domain: str, user: str, *, greeting: int | None = None
+) -> None:
+    """The caller leaves a message for user@domain, if there is such a mailbox, after the greeting
+    with this number, if it is there."""
     exchange, channel = call.exchange, call.channel
     found = await exchange.questions.voicemail_lookup(user, domain)
     call.check()
@@ -30,15 +33,20 @@ async def deposit(call: Call, profile: str, domain: str, user: str) -> None:
         call.proofs.append(f"no mailbox {user}@{domain}")
         return
     legs.answer_inbound(channel)
+    directory = found.params.get("vm-storage-dir") or f"{STORAGE}/{profile}/{domain}/{user}"
+    own = f"{directory}/greeting_{greeting}.wav"
     for variable, macro in (
         ("skip_greeting", "voicemail_play_greeting"),
         ("skip_instructions", "voicemail_record_message"),
     ):
-        if channel.get(variable) != "true":
+        if channel.get(variable) == "true":
+            continue
+        if variable == "skip_greeting" and greeting is not None and _is_there(own):
+            await media.play(call, own)
+        else:
             await exchange.questions.phrase(macro)
-            call.check()
+        call.check()
     message_id = exchange.core.new_uuid()  # of the file; the message has that of the leg
-    directory = found.params.get("vm-storage-dir") or f"{STORAGE}/{profile}/{domain}/{user}"
     path = f"{directory}/msg_{message_id}.wav"
     call.proofs.append(f"voicemail {user}@{domain}")
     recording.start(channel, path)
@@ -51,6 +59,10 @@ async def deposit(call: Call, profile: str, domain: str, user: str) -> None:
         recording.stop(channel, path, seconds=seconds)
         if seconds >= MINIMUM_SECONDS:
             _left(call, user, domain, path, int(seconds))
+
+
+def _is_there(path: str) -> bool:
+    return os.path.isfile(path)
 
 
 async def check(call: Call, domain: str, user: str) -> None:

@@ -1,8 +1,9 @@
 """Keeps mailboxes as the API shows them and as phones hear them the same.
 
 Whatever is done at a phone makes mod_voicemail tell how many messages the mailbox has, and no
-more: the mailbox is then compared with the switch's list of it. What the API wants deleted while
-the switch was away is deleted when it is back.
+more: the mailbox is then compared with the switch's list of it. After a time in which nobody heard
+the switch, all of its mailboxes are. What the API wants deleted while the switch was away is
+deleted when it is back.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from nizam.model.voicemail_files import message_id, voicemail_below
 from nizam.ops.looking import Looking
 from nizam.store.pool import Pool, Transaction
 from nizam.store.system import voicemail as stored
+from nizam.store.system import voicemail_comparing as comparing
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.telling import Told, write_and_tell
-from nizam.store.system.voicemail import Comparison, Message
+from nizam.store.system.voicemail import Message
+from nizam.store.system.voicemail_comparing import Comparison
 from nizam.switch.command_links import Links
 from nizam.voicemail import changes
 from nizam.voicemail.switch import Box, Known, SwitchMailboxes
@@ -56,9 +59,13 @@ class Mailboxes(Looking):
             lambda: stored.take_messages(self._pool, ("deleting",), AT_ONCE, LEASE_SECONDS),
             self._delete,
         )
-        await self.settle(
-            lambda: stored.take_comparisons(self._pool, AT_ONCE, LEASE_SECONDS), self._compare
-        )
+        while self.running:
+            await self.settle(
+                lambda: comparing.take_comparisons(self._pool, AT_ONCE, LEASE_SECONDS),
+                self._compare,
+            )
+            if not await self._pool.transaction(comparing.sweep_on):
+                return
 
     async def _delete(self, it: Message) -> None:
         try:
@@ -87,12 +94,12 @@ class Mailboxes(Looking):
                 node=it.node,
                 why=error.detail,
             )
-            await stored.compare_later(self._pool, it, _wait(it.attempt_count))
+            await comparing.compare_later(self._pool, it, _wait(it.attempt_count))
             return
         if agree:
-            await stored.note_compared(self._pool, it)
+            await comparing.note_compared(self._pool, it)
         else:
-            await stored.compare_later(self._pool, it, YOUNG_SECONDS)
+            await comparing.compare_later(self._pool, it, YOUNG_SECONDS)
 
     async def _settle(
         self, box: Box, here: list[tuple[Message, bool]], there: dict[str, bool]

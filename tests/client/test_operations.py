@@ -30,6 +30,8 @@ GIVEN: dict[str, Any] = {
     "conference_id": ID,
     "recording_id": ID,
     "message_id": ID,
+    "extension_id": ID,
+    "greeting": 1,
     "reason": "-",
     "text": "-",
     "digits": "1",

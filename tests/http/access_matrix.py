@@ -226,6 +226,11 @@ MATRIX: dict[str, Row] = {
     "delete_voicemail_message": Row("voicemail_messages:write", STEER, answers=(503,)),
     # Whoever has the link; here nobody has one.
     "open_voicemail_message_link": Row(None, place="open", answers=(403,)),
+    "list_voicemail_greetings": Row("voicemail_messages:read", LOOK),
+    "upload_voicemail_greeting": Row("voicemail_messages:write", STEER),
+    "download_voicemail_greeting": Row("voicemail_messages:read", LOOK),
+    "choose_voicemail_greeting": Row("voicemail_messages:write", STEER),
+    "delete_voicemail_greeting": Row("voicemail_messages:write", STEER),
     "explain_routing": Row("routing:explain", LOOK),
     "explain_call": Row("routing:explain", LOOK),
     "list_audit_logs": Row("audit_logs:read", INSPECT),

@@ -115,6 +115,7 @@ async def furnish(server: Server, database: str) -> Site:
     site.ids.update({"page": "auth", "type": "call.ended"})
     site.ids["revision"] = "1"
     site.ids["file_id"] = _NO_ID
+    site.ids["greeting"] = "1"
     site.ids["recordings"] = site.ids["voicemail-messages"] = call_id
     live = sample_of("LiveCall") | {"call_id": call_id, "tenant_id": tenant.rpartition("/")[2]}
     server.api.live.put("calls", "fs1", call_id, live)
@@ -341,6 +342,19 @@ async def _left(site: Site, who: str) -> Ask:
     return Ask({"voicemail-messages": str(identifier)})
 
 
+async def _greeted(site: Site, who: str, number: str = "1") -> Ask:
+    """A greeting that is there."""
+    path = f"extensions/{site.ids['extensions']}/voicemail-greetings/{number}"
+    made = await site.server.request("PUT", f"{site.tenant}/{path}", raw=_SOUND, **_WAV)
+    assert made.status == 200, made.body
+    return Ask({"greeting": number})
+
+
+async def _greeted_by_another(site: Site, who: str) -> Ask:
+    """A greeting that is not the one that is chosen."""
+    return await _greeted(site, who, "2")
+
+
 async def _left_to_mark(site: Site, who: str) -> Ask:
     return attrs.evolve(await _left(site, who), body={"read": True})
 
@@ -349,6 +363,9 @@ ASKS: dict[str, Callable[[Site, str], Awaitable[Ask]]] = {
     "get_voicemail_message": _left,
     "download_voicemail_message": _left,
     "link_voicemail_message": _left,
+    "download_voicemail_greeting": _greeted,
+    "choose_voicemail_greeting": _greeted,
+    "delete_voicemail_greeting": _greeted_by_another,
     "mark_voicemail_message": _left_to_mark,
     "delete_voicemail_message": _left,
     "get_recording": _recorded_without_body,

@@ -240,7 +240,7 @@ def _theirs_under_our_path(route: Route, tenants: Tenants) -> str | None:
     values = {**by_segment, **tenants.history, "revisions": tenants.revision}
     segment = rest.partition("/")[0]
     assert segment in values, f"no object of the other tenant is made for {route.path}"
-    rest = rest.replace("{file_id}", tenants.file_id)
+    rest = rest.replace("{file_id}", tenants.file_id).replace("{greeting}", "1")
     return f"{tenants.own}/{re.sub(r'{(id|call_id|revision)}', values[segment], rest)}"
 
 

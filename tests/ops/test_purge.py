@@ -150,6 +150,7 @@ def test_every_table_belongs_to_tenants_or_is_known_not_to() -> None:
         "acls",
         "leases",
         "log_readers",
+        "voicemail_sweeps",
         "platform_state",
         "scheduled_tasks",
         "secret_keys",

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import attrs
 import pytest
 
 from nizam.esl import voicemail_commands as commands
 from nizam.esl.errors import EslUsageError
 from nizam.model.identifiers import new_id
 from nizam.sim import voicemail_box
+from nizam.store.store import Store
+from nizam.store.system import voicemail_comparing
 from nizam.store.system.event_log import read_log
 from nizam.store.system.voicemail import mark_deleted
 from tests.event_types import check_event
+from tests.store.conftest import BOX, make_tenant
 from tests.voicemail.conftest import DOMAIN, Post
 
 CHANGES = ["voicemail.read", "voicemail.unread", "voicemail.deleted"]
@@ -124,6 +128,43 @@ async def test_nothing_changes_while_the_switch_is_away(post: Post) -> None:
     post.switch.connected = True
     await post.compare()
     assert await post.rows("id") == []
+
+
+@pytest.mark.parametrize("kind", ["node.gap", "node.up"])
+async def test_after_a_gap_every_mailbox_of_the_node_is_compared(post: Post, kind: str) -> None:
+    tenant = await make_tenant(Store(post.pool, (), BOX, environment="test"), "acme")
+    post.tenant_id = tenant.tenant_id
+    numbers = [str(it) for it in range(1001, 1006)]
+    for number in numbers:
+        await tenant.create("extension", number=number, display_name=number)
+    found = new_id()
+    post.switch.keep(post.path(found), LEG, mailbox="1004", domain="acme.example.test")
+    await post.hear(attrs.evolve(post.event(kind), tenant_id=None))
+    await post.mailboxes.look()
+    assert await post.rows("id", "mailbox") == [(found, "1004")]
+    asked = {it.split()[4] for it in post.switch.sent if it.startswith("vm_fsdb_msg_list")}
+    assert asked == set(numbers)
+    assert await post.left_to_compare() == 0
+    assert await post.pool.query("select node from voicemail_sweeps") == []
+
+
+async def test_many_mailboxes_are_compared_by_and_by(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voicemail_comparing, "SWEPT_AT_ONCE", 2)
+    tenant = await make_tenant(Store(post.pool, (), BOX, environment="test"), "acme")
+    for number in range(1001, 1006):
+        await tenant.create("extension", number=str(number), display_name="x")
+    await post.hear(attrs.evolve(post.event("node.gap"), tenant_id=None))
+    post.switch.connected = False
+    await post.mailboxes.look()
+    # As long as the switch is away no more wait than these.
+    assert await post.left_to_compare() == 2
+    post.switch.connected = True
+    await post.pool.query("update voicemail_comparisons set next_attempt_at = now() returning 1")
+    await post.mailboxes.look()
+    assert await post.left_to_compare() == 0
+    assert len({it.split()[4] for it in post.switch.sent}) == 5
 
 
 async def test_mailboxes_of_others_are_left_alone(post: Post) -> None:

@@ -69,6 +69,11 @@ _SPECIAL: Mapping[str, str] = {
     "mark_voicemail_message": "acme.voicemail_messages.mark(ID, read={read})",
     "link_voicemail_message": "acme.voicemail_messages.link(ID)",
     "open_voicemail_message_link": "acme.voicemail_messages.download_link(LINK, FILE)",
+    "list_voicemail_greetings": "acme.voicemail_greetings.list(ID)",
+    "upload_voicemail_greeting": "acme.voicemail_greetings.upload(ID, 1, FILE)",
+    "download_voicemail_greeting": "acme.voicemail_greetings.download(ID, 1, FILE)",
+    "choose_voicemail_greeting": "acme.voicemail_greetings.choose(ID, 1)",
+    "delete_voicemail_greeting": "acme.voicemail_greetings.delete(ID, 1)",
     "hold_recording": "acme.recordings.hold(ID, {reason})",
     "prune_recordings": (
         "acme.recordings.prune(older_than_days={older_than_days}, dry_run={dry_run})"

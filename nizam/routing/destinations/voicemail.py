@@ -19,4 +19,5 @@ def plan(routing: Routing, destination: Destination) -> Plan:
         return routing.unreachable()
     routing.note("voicemail", "chosen", f"the voicemail of {entry.body.number}", entry)
     routing.route.append(f"voicemail {entry.body.number}")
-    return (Answer(), Sleep(500), Voicemail(routing.tenant.domain, entry.body.number))
+    greeting = entry.body.voicemail.greeting
+    return (Answer(), Sleep(500), Voicemail(routing.tenant.domain, entry.body.number, greeting))

@@ -1,5 +1,5 @@
 """Messages of mailboxes as the system's own paths write them: what the switch said of them, what
-was found of their files, and which mailboxes are to be compared with the switch's.
+was found of their files, and what was done with them.
 
 A message's row is made by the first who hears of it: the intake from the event, or whoever
 compares. What is left to do with it is done by whoever takes it, as with recordings.
@@ -18,6 +18,11 @@ from nizam.media.wav import WavFacts
 from nizam.model.events import Event
 from nizam.model.voicemail_files import voicemail_below
 from nizam.store.system.events import Database, json_argument
+from nizam.store.system.voicemail_comparing import compare_mailboxes, sweep_nodes
+
+_MISSED: Final = ("node.gap", "node.up")
+"""After which a node may have messages that nobody has told of."""
+_TOLD: Final = ("voicemail.received", "voicemail.waiting", *_MISSED)
 
 _COLUMNS: Final = (
     "id, tenant_id, mailbox, domain, node, switch_id, path, file, call_id, from_number,"
@@ -38,15 +43,6 @@ order by id
 on conflict do nothing
 returning id, extension_id
 """  # noqa: S608 - no values from outside
-_COMPARE: Final = """
-insert into voicemail_comparisons as c (tenant_id, node, mailbox, domain)
-select tenant_id, node, mailbox, domain from jsonb_to_recordset(%(rows)s::jsonb) as it(
-    tenant_id uuid, node text, mailbox text, domain text)
-order by 1, 2, 3
-on conflict (tenant_id, node, mailbox) do update
-set mark = c.mark + 1, domain = excluded.domain, attempt_count = 0, next_attempt_at = now()
-"""
-
 _TAKE: Final = """
 update voicemail_messages m
 set attempt_count = attempt_count + 1, updated_at = now(),
@@ -162,24 +158,26 @@ def messages(rows: Iterable[tuple[Any, ...]]) -> list[Message]:
 async def write_voicemail(
     database: Database, events: Iterable[Event], stored: Collection[str]
 ) -> None:
-    """Keep what the events about mailboxes say; those whose ids are not in `stored` were stored
+    """Keep what the events say of mailboxes; those whose ids are not in `stored` were stored
     before. What belongs to no tenant is not NIZAM's."""
-    told = [it for it in events if it.type in ("voicemail.received", "voicemail.waiting")]
+    told = [it for it in events if it.type in _TOLD]
     if not told:
         return
     new = frozenset(stored)
-    told = [it for it in told if it.tenant_id is not None and it.id in new]
-    left = [it for it in told if it.type == "voicemail.received" and it.data.get("path")]
+    told = [it for it in told if it.id in new]
+    own = [it for it in told if it.tenant_id is not None]
+    left = [it for it in own if it.type == "voicemail.received" and it.data.get("path")]
     if left:
         await insert_messages(database, [message_row(it) for it in left])
     await compare_mailboxes(
         database,
         [
             (it.tenant_id, it.node, str(it.data["mailbox"]), str(it.data["domain"]))
-            for it in told
+            for it in own
             if it.type == "voicemail.waiting" and it.tenant_id is not None and it.node is not None
         ],
     )
+    await sweep_nodes(database, {it.node for it in told if it.type in _MISSED and it.node})
 
 
 def message_row(event: Event) -> dict[str, Any]:
@@ -216,18 +214,6 @@ async def insert_messages(
     """Store messages, those that are not there yet: their ids, and whose mailbox each is in."""
     found = await database.query(_INSERT, {"rows": json_argument(rows)})
     return [(row[0], row[1]) for row in found]
-
-
-async def compare_mailboxes(
-    database: Database, mailboxes: Iterable[tuple[UUID, str, str, str]]
-) -> None:
-    """Have mailboxes compared with those of the switch: (tenant id, node, mailbox, domain)."""
-    names = ("tenant_id", "node", "mailbox", "domain")
-    # One row for each, or PostgreSQL refuses to update it twice.
-    unique = {it[:3]: dict(zip(names, it, strict=True)) for it in mailboxes}
-    if unique:
-        rows = json_argument(list(unique.values()))
-        await database.query(f"{_COMPARE} returning 1", {"rows": rows})
 
 
 async def take_messages(
@@ -383,59 +369,3 @@ async def note_gone(
         reason=receipt["reason"],
     )
     return receipt, event
-
-
-# -- comparing with the switch -----------------------------------------------------------------
-
-_TAKE_COMPARISONS: Final = """
-update voicemail_comparisons c
-set attempt_count = attempt_count + 1,
-    next_attempt_at = now() + make_interval(secs => %(lease)s)
-where (c.tenant_id, c.node, c.mailbox) in (
-    select tenant_id, node, mailbox from voicemail_comparisons where next_attempt_at <= now()
-    order by next_attempt_at limit %(most)s for update skip locked)
-returning tenant_id, node, mailbox, domain, mark, attempt_count
-"""
-_COMPARED: Final = """
-delete from voicemail_comparisons
-where tenant_id = %(tenant_id)s and node = %(node)s and mailbox = %(mailbox)s and mark = %(mark)s
-returning 1
-"""
-_COMPARE_AGAIN: Final = """
-update voicemail_comparisons set next_attempt_at = now() + make_interval(secs => %(wait)s)
-where tenant_id = %(tenant_id)s and node = %(node)s and mailbox = %(mailbox)s and mark = %(mark)s
-returning 1
-"""
-
-
-@attrs.frozen
-class Comparison:
-    """A mailbox that is to be compared with the switch's."""
-
-    tenant_id: UUID
-    node: str
-    mailbox: str
-    domain: str
-    mark: int
-    attempt_count: int
-
-    @property
-    def id(self) -> str:
-        """What the log calls it."""
-        return f"{self.mailbox}@{self.domain} of {self.node}"
-
-
-async def take_comparisons(database: Database, most: int, lease_seconds: float) -> list[Comparison]:
-    """Some that are due; nobody else is given them for `lease_seconds`."""
-    rows = await database.query(_TAKE_COMPARISONS, {"most": most, "lease": lease_seconds})
-    return [Comparison(*row) for row in rows]
-
-
-async def note_compared(database: Database, it: Comparison) -> None:
-    """It agrees; unless the switch has told of it again meanwhile, that is all."""
-    await database.query(_COMPARED, attrs.asdict(it))
-
-
-async def compare_later(database: Database, it: Comparison, wait_seconds: float) -> None:
-    """Compare it after a wait."""
-    await database.query(_COMPARE_AGAIN, attrs.asdict(it) | {"wait": wait_seconds})

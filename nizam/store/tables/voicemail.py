@@ -119,3 +119,12 @@ VOICEMAIL_COMPARISONS = Table(
 """A row is there until the mailbox was compared; `mark` counts how often that was asked for."""
 
 Index("ix_voicemail_comparisons_due", VOICEMAIL_COMPARISONS.c.next_attempt_at)
+
+VOICEMAIL_SWEEPS = Table(
+    "voicemail_sweeps",
+    METADATA,
+    Column("node", Text, primary_key=True),
+    Column("after_tenant", UUID),
+    Column("after_mailbox", Text),
+)
+"""A node of which every mailbox is to be compared: those up to this one are, or are about to be."""
