@@ -32,7 +32,11 @@ from tests.routing.cases.case import cases
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
 PLACE = Place(UUID(int=5), ACME, "8100", "Board")
 PLACES = Places(lambda _name: PLACE, lambda _name: PLACE)
-STREAMS = ("calls/esl/events-json-all", "transfers/esl/events-json")
+STREAMS = (
+    "calls/esl/events-json-all",
+    "transfers/esl/events-json",
+    "voicemail/esl/events-json",
+)
 
 OF_RESOURCES = "tests.http.test_resources:test_it_is_made_listed_changed_replaced_and_deleted"
 INTAKE, KEEPER = "tests.switch.test_intake", "tests.recorded.test_keeper"
@@ -63,26 +67,6 @@ ELSEWHERE = {
 """Types that need more than a normaliser, and the tests that have them checked."""
 
 
-def _message(events: Sequence[SwitchEvent]) -> SwitchEvent:
-    """A message that the caller of the last call leaves: with silence, none was kept when calls
-    were recorded (deliver_vm in mod_voicemail.c)."""
-    last = next(it for it in reversed(events) if it.name == "CHANNEL_ANSWER")
-    headers = dict(last.headers) | {
-        "Event-Name": "CUSTOM",
-        "Event-Subclass": "vm::maintenance",
-        "VM-Action": "leave-message",
-        "VM-User": "1001",
-        "VM-Domain": "acme.example.test",
-        "VM-Caller-ID-Name": "Ada Lovelace",
-        "VM-Caller-ID-Number": "1002",
-        "VM-File-Path": "/var/lib/freeswitch/storage/msg_1.wav",
-        "VM-Flags": "A_URGENT",
-        "VM-UUID": last.get("Unique-ID") or "",
-        "VM-Message-Len": "4",
-    }
-    return SwitchEvent("CUSTOM", headers)
-
-
 @functools.cache
 def made() -> dict[str, list[Event]]:
     """What follows from recorded traffic and from decisions, by type."""
@@ -95,9 +79,7 @@ def made() -> dict[str, list[Event]]:
 def _of_traffic() -> Iterator[Event]:
     for stream in STREAMS:
         events = recorded(stream)
-        yield from feed(
-            normaliser(places=PLACES), (*events, _expired(events), _message(events))
-        ).events
+        yield from feed(normaliser(places=PLACES), (*events, _expired(events))).events
 
 
 def _expired(events: Sequence[SwitchEvent]) -> SwitchEvent:

@@ -148,6 +148,9 @@ class Tenant(Body):
     recording_folders: RecordingFolders = ""
     """The folders that recordings are put into, below the tenant's own: names, and `{year}`,
     `{month}`, `{day}` and `{hour}` of its time zone."""
+    voicemail_retention_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    """For how many days messages in mailboxes are kept; 0 keeps them until somebody deletes
+    them."""
     cdr_retention_days: Annotated[int, Field(ge=0, le=3650)] = 0
     """For how many days the records of its calls are kept; 0 keeps them as long as everybody's."""
     settings: Annotated[dict[str, Any], Field(default_factory=dict)]

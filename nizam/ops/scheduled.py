@@ -24,6 +24,7 @@ from nizam.store.system import partitions, retention
 from nizam.store.system.audit import prune_chains
 from nizam.store.system.mails import prune_mails
 from nizam.store.system.recordings import mark_old_recordings
+from nizam.store.system.voicemail_changes import mark_old_messages
 from nizam.switch.live import LiveState
 
 MINUTE, HOUR = 60, 3600
@@ -52,6 +53,7 @@ def scheduled_tasks(keep: RetentionSettings, purge: Purge, live: LiveState) -> S
         Task("unheard-calls-late", HOUR, attrs.evolve(unheard, seconds=LATE_HOURS * HOUR)),
         Task("webhook-credentials", HOUR, HeaderCredentials(purge.store)),
         Task("recordings", HOUR, _old_recordings),
+        Task("voicemail", HOUR, _old_messages),
     ]
     if keep.event_days:
         found.append(Task("events", HOUR, _months(keep.event_days, "call_events")))
@@ -92,6 +94,11 @@ async def _idempotency_keys(turn: Turn) -> Outcome:
 async def _old_recordings(turn: Turn) -> Outcome:
     # Their files are removed, each with a receipt, by the keeper of recordings.
     return await turn.repeat(lambda: mark_old_recordings(turn, retention.SLICE))
+
+
+async def _old_messages(turn: Turn) -> Outcome:
+    # The switches remove them, each with a receipt, when the instances that listen tell them to.
+    return await turn.repeat(lambda: mark_old_messages(turn, retention.SLICE))
 
 
 async def _sweep(media: MediaLibrary, turn: Turn) -> Outcome:

@@ -12,7 +12,8 @@ from nizam.errors import NotFound
 from nizam.store.listing import Field, Listing, Page
 from nizam.store.pages import TenantQueries, tenant_page
 from nizam.store.statements import compile_statement
-from nizam.store.system.voicemail import MESSAGE_COLUMNS, Message, mark_deleted, messages
+from nizam.store.system.voicemail import MESSAGE_COLUMNS, Message, messages
+from nizam.store.system.voicemail_changes import mark_deleted
 from nizam.store.tables.voicemail import VOICEMAIL_MESSAGES, VOICEMAIL_RECEIPTS
 from nizam.store.unit_of_work import UnitOfWork
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from nizam import metrics
 from nizam.store.pool import Pool, Transaction
-from nizam.store.system import voicemail as stored
+from nizam.store.system import voicemail_changes as stored
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.telling import Told, write_and_tell
 from nizam.store.system.voicemail import Message

@@ -19,7 +19,8 @@ from nizam.mail.message import POLICY, one_line
 from nizam.media.library import MediaLibrary
 from nizam.store.pool import Pool
 from nizam.store.system.mails import Mail, MailKind
-from nizam.store.system.voicemail import mark_deleted, sound_of
+from nizam.store.system.voicemail import sound_of
+from nizam.store.system.voicemail_changes import mark_deleted
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """What is larger is not attached: mail servers take no more."""

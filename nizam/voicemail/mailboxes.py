@@ -23,6 +23,7 @@ from nizam.store.system import voicemail_comparing as comparing
 from nizam.store.system.events import WriteResult, write_events
 from nizam.store.system.telling import Told, write_and_tell
 from nizam.store.system.voicemail import Message
+from nizam.store.system.voicemail_changes import messages_of
 from nizam.store.system.voicemail_comparing import Comparison
 from nizam.switch.command_links import Links
 from nizam.voicemail import changes
@@ -78,9 +79,7 @@ class Mailboxes(Looking):
     async def _compare(self, it: Comparison) -> None:
         box = Box(node=it.node, mailbox=it.mailbox, domain=it.domain)
         # Before the switch is asked: what comes after that is not missed there.
-        here = await stored.messages_of(
-            self._pool, it.tenant_id, it.node, it.mailbox, YOUNG_SECONDS
-        )
+        here = await messages_of(self._pool, it.tenant_id, it.node, it.mailbox, YOUNG_SECONDS)
         try:
             there = await self._switch.listed(box)
             agree = await self._settle(box, here, there)

@@ -15,7 +15,7 @@ from nizam.sim import voicemail_box
 from nizam.store.store import Store
 from nizam.store.system import voicemail_comparing
 from nizam.store.system.event_log import read_log
-from nizam.store.system.voicemail import mark_deleted
+from nizam.store.system.voicemail_changes import mark_deleted
 from tests.event_types import check_event
 from tests.store.conftest import BOX, make_tenant
 from tests.voicemail.conftest import DOMAIN, Post
