@@ -18,6 +18,7 @@ PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
 _QUICK = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5)
+_LATE = (*_QUICK, 5.0, 15.0, 60.0, 300.0)
 _SLOW = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 
 HTTP_REQUEST_SECONDS = Histogram(
@@ -134,6 +135,24 @@ EVENTS_WAITING = Gauge(
     "Events and CDRs taken and not in PostgreSQL yet: in memory, or in Redis while it is away.",
     registry=REGISTRY,
 )
+EVENTS_SPILLED = Gauge(
+    "nizam_events_spilled",
+    "Those of the events that wait that are in Redis, because PostgreSQL does not take them.",
+    registry=REGISTRY,
+)
+EVENT_STORE_SECONDS = Histogram(
+    "nizam_event_store_seconds",
+    "Time from the oldest event of a transaction happening until it was committed, by transaction.",
+    buckets=_LATE,
+    registry=REGISTRY,
+)
+CDR_POSTS_TOTAL = Counter(
+    "nizam_cdr_posts_total",
+    "Records that switches posted, by the answer: 200 stored, 400 no record, 401 wrong password,"
+    " 413 too large, 503 not stored, which the switch keeps.",
+    ("status",),
+    registry=REGISTRY,
+)
 ACTIVE_CALLS = Gauge(
     "nizam_active_calls",
     "Calls in progress; tenants beyond the cap are counted as 'other'.",
@@ -169,6 +188,12 @@ WEBHOOK_OLDEST_SECONDS = Gauge(
     "Age of the oldest delivery that waits for its first attempt.",
     registry=REGISTRY,
 )
+WEBHOOK_WAIT_SECONDS = Histogram(
+    "nizam_webhook_wait_seconds",
+    "Time from an event happening until the first request that delivers it began.",
+    buckets=_LATE,
+    registry=REGISTRY,
+)
 WEBHOOK_ATTEMPT_SECONDS = Histogram(
     "nizam_webhook_attempt_seconds",
     "Time that an attempt to deliver took.",
@@ -191,6 +216,21 @@ MAILS_TOTAL = Counter(
 MEDIA_SWEPT_TOTAL = Counter(
     "nizam_media_swept_total",
     "Media files that no object had and that were removed.",
+    registry=REGISTRY,
+)
+MEDIA_ROOT_UP = Gauge(
+    "nizam_media_root_up",
+    "1 while files can be written to the media root and read, 0 while it is away, full or hangs.",
+    ("root",),
+    registry=REGISTRY,
+)
+MEDIA_ROOT_FREE_BYTES = Gauge(
+    "nizam_media_root_free_bytes", "Room left in the media root.", ("root",), registry=REGISTRY
+)
+MEDIA_ROOT_SIZE_BYTES = Gauge(
+    "nizam_media_root_size_bytes",
+    "Size of the file system that has the media root.",
+    ("root",),
     registry=REGISTRY,
 )
 DB_POOL_IN_USE = Gauge("nizam_db_pool_in_use", "Connections in use.", ("pool",), registry=REGISTRY)
@@ -288,6 +328,12 @@ PUSHER_EVENTS_TOTAL = Counter(
     "nizam_pusher_events_total",
     "Events given to a Pusher-protocol service: published, or refused by it and given up.",
     ("outcome",),
+    registry=REGISTRY,
+)
+CHECK_OK = Gauge(
+    "nizam_check_ok",
+    "1 while the check of /api/health is ok, 0 while it is degraded or has failed.",
+    ("check",),
     registry=REGISTRY,
 )
 REACTOR_STALL_SECONDS = Histogram(

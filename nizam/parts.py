@@ -37,6 +37,7 @@ from nizam.model.webhook import Webhook
 from nizam.ops.checks import Checks
 from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
 from nizam.ops.leader import Leader
+from nizam.ops.media_meter import MediaMeter
 from nizam.ops.prometheus import MetricsResource
 from nizam.ops.purge import Purge
 from nizam.ops.scheduled import scheduled_tasks
@@ -249,6 +250,9 @@ class Parts:
         checks = Checks(owners, snapshots, live, nodes, scheduler).by_name()
         self.health = Health(reactor, checks, self._probes())
         self._services.append(self.health)
+        if roles & {Role.API, Role.SCHEDULER}:
+            # Those that write files there; others may be without the mount.
+            self._services.append(MediaMeter(reactor, media))
 
         mounted: dict[str, IResource] = {"/api/health": HealthResource(self.health)}
         for name, probe in probe_resources(self.health).items():
@@ -256,7 +260,7 @@ class Parts:
         token = settings.http.metrics_token
         mounted["/metrics"] = MetricsResource(
             token.reveal() if token else None,
-            [lambda: metrics.SNAPSHOT_AGE_SECONDS.set(snapshots.age_seconds)],
+            [lambda: metrics.SNAPSHOT_AGE_SECONDS.set(snapshots.age_seconds), self.health.measure],
         )
         if Role.XML in roles:
             credentials = NodeCredentials(

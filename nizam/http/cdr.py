@@ -20,6 +20,7 @@ from twisted.web.server import NOT_DONE_YET
 from nizam.errors import DatabaseUnavailable, MalformedJson, ValidationFailed
 from nizam.fsxml.cdr import read_cdr, record_uuid
 from nizam.http.node_credentials import NodeCredentials
+from nizam.metrics import CDR_POSTS_TOTAL
 
 Accept = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """(node, uuid of the leg, record) -> done once the record is stored or safely queued. The same
@@ -97,5 +98,6 @@ class CdrResource(Resource):
 
 
 def _reply(request: Any, status: int, text: str) -> bytes:
+    CDR_POSTS_TOTAL.labels(str(status)).inc()
     request.setResponseCode(status)
     return f"{text}\n".encode()

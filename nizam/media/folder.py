@@ -211,14 +211,18 @@ class MediaFolder:
 
     def check(self) -> str:
         """What there is, in words; MediaUnavailable unless files can be written and read there."""
-        draft = self.begin("")
-        draft.drop()
+        free, _ = self.space()
         with translated("the media root cannot be read"):
-            free = os.statvfs(self.root)
-            return (
-                f"{self.root}, {free.f_bavail * free.f_frsize // 2**20} MiB free"
-                f"{', a mount' if os.path.ismount(self.root) else ''}"
-            )
+            mount = ", a mount" if os.path.ismount(self.root) else ""
+            return f"{self.root}, {free // 2**20} MiB free{mount}"
+
+    def space(self) -> tuple[int, int]:
+        """Bytes that are free, and bytes of the whole file system; MediaUnavailable unless files
+        can be written and read there."""
+        self.begin("").drop()
+        with translated("the media root cannot be read"):
+            found = os.statvfs(self.root)
+            return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
     def _root(self) -> int:
         with translated("the media root cannot be read"):

@@ -161,6 +161,10 @@ class MediaLibrary(Service):
         """Those files below the root that are `wanted`, which is asked in a thread."""
         return await self._run(lambda it: list(filter(wanted, it.files())))
 
+    async def space(self) -> tuple[int, int]:
+        """Bytes that are free, and bytes of the whole file system of the root."""
+        return await self._run(lambda it: it.space())
+
     async def _run(self, work: Callable[[MediaFolder], T]) -> T:
         if self.root is None:
             raise MediaUnavailable("no media root is configured")

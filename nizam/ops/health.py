@@ -22,6 +22,7 @@ from twisted.internet.task import LoopingCall
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
+from nizam.metrics import CHECK_OK
 from nizam.ops.deadline import within
 
 PROBE_INTERVAL_SECONDS = 2.0
@@ -119,6 +120,11 @@ class Health(Service):
             status = "degraded" if State.DEGRADED in states else "healthy"
         checks = {name: {"status": it.state.value, **it.facts} for name, it in findings.items()}
         return (503 if status == "unhealthy" else 200), {"status": status, "checks": checks}
+
+    def measure(self) -> None:
+        """Set the metric of every check to what it finds now."""
+        for name, it in self.findings().items():
+            CHECK_OK.labels(name).set(it.state is State.OK)
 
     async def _probe_once(self, name: str, probe: Probe) -> None:
         async def ask() -> None:

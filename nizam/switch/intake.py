@@ -395,7 +395,11 @@ class Intake(Service):
             shown[name] = self._gateway(node, data, owner, up)
             if self.normaliser(node).gateway_changed(name, up):
                 self.node_event("gateway.up" if up else "gateway.down", node, data, owner)
+        gone = self.live.shown("gateways", node).keys() - shown.keys()
         self.live.replace("gateways", node, shown)
+        for name in gone - {it["gateway"] for it in self.live.gateways()}:
+            # Of a gateway that was removed nobody is to be told that it is down.
+            metrics.GATEWAY_UP.remove(name)
 
     def show_gateway(
         self, node: str, data: Mapping[str, Any], tenant_id: UUID | None, up: bool

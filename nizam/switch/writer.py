@@ -129,6 +129,7 @@ class Writer:
         """Begin; what an earlier process left in Redis is stored first."""
         self._stopped = False
         metrics.EVENTS_WAITING.set_function(lambda: self.waiting)
+        metrics.EVENTS_SPILLED.set_function(lambda: self._spill.items if self._spill else 0)
         self._soon(0.0)
 
     async def stop(self, seconds: float = 10.0) -> None:
@@ -362,6 +363,9 @@ class Writer:
         counts = Counter(kinds.get(it, "repaired") for it in result.event_ids)
         for kind, count in counts.items():
             metrics.EVENTS_STORED_TOTAL.labels(kind).inc(count)
+        if batch.events:
+            oldest = min(event.occurred_at for event in batch.events).timestamp()
+            metrics.EVENT_STORE_SECONDS.observe(max(0.0, self._clock.seconds() - oldest))
         if result.event_ids:
             self._on_events()
         if result.deliveries:

@@ -101,6 +101,9 @@ def conclude(
         outcome="succeeded" if outcome.verdict == "succeeded" else "failed"
     ).observe(exchange.ended - exchange.began)
     metrics.WEBHOOK_DELIVERIES_TOTAL.labels(outcome=outcome.verdict).inc()
+    if number == 1 and delivery.event is not None:
+        waited = exchange.began - delivery.event.occurred_at.timestamp()
+        metrics.WEBHOOK_WAIT_SECONDS.observe(max(0.0, waited))
     return Done(attempt, fate, gone=outcome.verdict == "gone", ordered=endpoint.ordered)
 
 

@@ -17,6 +17,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from nizam.errors import DatabaseUnavailable, ValidationFailed
 from nizam.http.cdr import ACCEPT_SECONDS, CdrResource
 from nizam.http.node_credentials import NodeCredentials
+from nizam.metrics import REGISTRY
 from tests.recordings import http_requests
 from tests.routing.tenants import recorded_tenants, reveal
 
@@ -161,3 +162,15 @@ def test_a_caller_that_has_gone_is_not_answered(taker: Taker) -> None:
 def test_what_is_no_record_is_refused(taker: Taker, arguments: dict[str, Any], status: int) -> None:
     assert taker.post(**arguments).responseCode == status
     assert taker.taken == []
+
+
+@pytest.mark.parametrize("status", ["200", "400", "401", "503"])
+def test_posts_are_counted_by_their_answer(taker: Taker, status: str) -> None:
+    def count() -> float:
+        return REGISTRY.get_sample_value("nizam_cdr_posts_total", {"status": status}) or 0.0
+
+    before = count()
+    taker.error = DatabaseUnavailable("away") if status == "503" else None
+    body = b"no record" if status == "400" else orjson.dumps(RECORD)
+    taker.post(body, password="wrong" if status == "401" else "s3cret")
+    assert count() == before + 1

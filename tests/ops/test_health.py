@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from nizam.errors import DatabaseUnavailable
+from nizam.metrics import REGISTRY
 from nizam.ops.health import Finding, Health, State, probe_resources
 
 OK = Finding(State.OK)
@@ -87,3 +88,10 @@ def test_a_peer_that_fails_or_is_silent_degrades(probe: Any, state: State) -> No
 
 def test_the_probes_have_the_names_that_orchestrators_ask_for() -> None:
     assert set(probe_resources(Health(Clock(), {}, {}))) == {b"livez", b"readyz", b"startupz"}
+
+
+def test_every_check_is_a_metric_too() -> None:
+    checks = {"good": lambda: OK, "poor": lambda: DEGRADED, "bad": lambda: FAILED}
+    Health(Clock(), checks, {}).measure()
+    shown = {it: REGISTRY.get_sample_value("nizam_check_ok", {"check": it}) for it in checks}
+    assert shown == {"good": 1.0, "poor": 0.0, "bad": 0.0}

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from nizam.esl.event import SwitchEvent
+from nizam.metrics import REGISTRY
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
@@ -107,3 +108,13 @@ def test_a_gateway_that_is_gone_is_not_shown(told: Told) -> None:
     assert told.shown == {OTHER: (True, 1)}
     told.later(3).look()
     assert told.shown == {}
+
+
+def test_of_a_gateway_that_is_gone_nobody_measures_that_it_is_down(told: Told) -> None:
+    def measured() -> float | None:
+        return REGISTRY.get_sample_value("nizam_gateway_up", {"gateway": CARRIER})
+
+    told.look(carrier=False)
+    assert measured() == 0.0
+    told.look()
+    assert measured() is None

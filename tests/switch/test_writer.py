@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -369,6 +369,7 @@ async def test_it_is_told_how_much_waits_to_be_stored(bench: Bench) -> None:
     await writer.settled()
     writer.add(events(25, 5))
     assert REGISTRY.get_sample_value("nizam_events_waiting") == writer.waiting == 30
+    assert REGISTRY.get_sample_value("nizam_events_spilled") == 25
     bench.database.away = False
 
     async def nothing_waits() -> bool:
@@ -377,6 +378,23 @@ async def test_it_is_told_how_much_waits_to_be_stored(bench: Bench) -> None:
     await bench.until(nothing_waits)
     await writer.stop()
     assert await bench.stored() == [*range(30)]
+
+
+async def test_it_is_measured_how_long_the_oldest_event_of_a_transaction_took(bench: Bench) -> None:
+    def within(seconds: str) -> float:
+        name = "nizam_event_store_seconds_bucket"
+        return REGISTRY.get_sample_value(name, {"le": seconds}) or 0.0
+
+    before = within("60.0"), within("300.0")
+    writer = bench.writer(None)
+    writer.start()
+    now = datetime.now(UTC)
+    told = [Event(type="a", occurred_at=now, core_id="c", sequence=1)]
+    told += [attrs.evolve(told[0], occurred_at=now - timedelta(seconds=120), sequence=2)]
+    writer.add(Batch(told))
+    await writer.settled()
+    await writer.stop()
+    assert (within("60.0"), within("300.0")) == (before[0], before[1] + 1)
 
 
 async def test_what_is_stored_leaves_redis_although_more_always_waits(bench: Bench) -> None:
