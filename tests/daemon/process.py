@@ -37,6 +37,21 @@ async def until(
         await deferLater(reactor, pause)
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_all() -> None:
+    """End every daemon that a test has left behind, as one does that ran out of time."""
+    for child in list(_running):
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    _running.discard(child)
+
+
 class DaemonProcess:
     """One daemon with these environment variables; its log is appended to `log`."""
 
@@ -85,12 +100,12 @@ class DaemonProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        _running.add(self._child)
 
     def kill(self) -> None:
         """End it at once, without a chance to save anything (SIGKILL)."""
         if self._child is not None:
-            self._child.kill()
-            self._child.wait()
+            _end(self._child)
             self._child = None
 
     async def terminate(self, seconds: float = 30.0) -> int:
@@ -100,6 +115,7 @@ class DaemonProcess:
         child.terminate()
         ended = await until(self._reactor, lambda: child.poll() is not None, seconds)
         assert ended, f"the daemon did not stop within {seconds:g} s\n{self.log_tail()}"
+        _running.discard(child)
         self._child = None
         return child.returncode
 

@@ -1,0 +1,295 @@
+"""Three instances behind nginx and behind HAProxy, as deploy/ configures them: requests are spread,
+and none fails while one instance is killed, started again, and the others restarted in turn."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import ssl
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from nizam.embedded.process import free_port
+from tests.daemon.process import DaemonProcess, until
+from tests.daemon.site import administrator, environment
+from tests.deploy.balancers import NAME, Balancer, haproxy, make_certificate, nginx, trusting
+
+READY_SECONDS = 60.0
+CLIENT = "127.0.0.9"
+"""Where the clients call from, to be told from the balancers."""
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("nginx") and shutil.which("haproxy")),
+    reason="nginx and haproxy (packages of these names) are not installed",
+)
+
+
+@attrs.frozen
+class Answer:
+    """One answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Cluster:
+    """Instances, and what stands before them."""
+
+    reactor: Any
+    instances: list[DaemonProcess]
+    logs: list[Path]
+    balancers: list[Balancer]
+    context: ssl.SSLContext
+    key: str
+    tenant: str
+
+    def ask(
+        self,
+        balancer: Balancer,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request over TLS on a connection of its own. Raises OSError and HTTPException."""
+        raw = socket.create_connection(("127.0.0.1", balancer.https), 10, (CLIENT, 0))
+        connection = HTTPSConnection(NAME, timeout=10)
+        connection.sock = self.context.wrap_socket(raw, server_hostname=NAME)
+        try:
+            content = None if body is None else json.dumps(body)
+            known = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+            connection.request(method, path, content, {**known, **(headers or {})})
+            answer = connection.getresponse()
+            named = {name.lower(): value for name, value in answer.getheaders()}
+            # What follows a change of protocol has no end.
+            return Answer(answer.status, named, b"" if answer.status == 101 else answer.read())
+        finally:
+            connection.close()
+
+    def served(self) -> list[Counter[str]]:
+        """How many requests each instance has answered, by the address that it took them from."""
+        return [
+            Counter(
+                str(entry["remote"])
+                for entry in map(json.loads, log.read_text().splitlines())
+                if "remote" in entry
+            )
+            for log in self.logs
+        ]
+
+
+@pytest_twisted.async_yield_fixture
+async def cluster(database: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
+    from twisted.internet import reactor
+
+    ports = [free_port() for _ in range(3)]
+    settings = environment(database, redis_url, tmp_path, ports[0], free_port()) | {
+        "NIZAM_ROLES": "api,realtime",
+        "NIZAM_TRUSTED_PROXIES": "127.0.0.1/32",
+    }
+    logs = [tmp_path / f"nizam-{it}.log" for it in range(1, 4)]
+    instances = [
+        DaemonProcess(reactor, settings | {"NIZAM_HTTP_PORT": str(port)}, log)
+        for port, log in zip(ports, logs, strict=True)
+    ]
+    certificate = make_certificate(tmp_path)
+    balancers = [nginx(tmp_path, ports), haproxy(tmp_path, ports)]
+    running = [it.start() for it in balancers]
+    try:
+        for it in instances:
+            it.start()
+        for it in instances:
+            await it.ready(READY_SECONDS)
+        api = await administrator(reactor, instances[0], database)
+        made = await api.request(
+            "POST",
+            "/api/v1/tenants",
+            {"name": "Acme", "slug": "acme", "domain": "acme.example.test"},
+        )
+        yield Cluster(
+            reactor=reactor,
+            instances=instances,
+            logs=logs,
+            balancers=balancers,
+            context=trusting(certificate),
+            key=api.key,
+            tenant=f"/api/v1/tenants/{made['id']}",
+        )
+    finally:
+        for it in instances:
+            it.kill()
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+class Load:
+    """Threads that read and write through both balancers until they are to stop."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._stop = threading.Event()
+        self.failed: list[str] = []
+        self.written: list[str] = []
+        self.answers = 0
+        self._threads = [
+            threading.Thread(target=self._work, args=(balancer, method, 2000 + 1000 * number))
+            for number, balancer in enumerate(cluster.balancers)
+            for method in ("GET", "POST")
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Let each finish its request."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, balancer: Balancer, method: str, number: int) -> None:
+        path = f"{self._cluster.tenant}/extensions"
+        while not self._stop.wait(0.05):
+            number += 1
+            body = None if method == "GET" else {"number": str(number), "display_name": "A"}
+            try:
+                answer = self._cluster.ask(balancer, method, path, body)
+            except (OSError, HTTPException) as error:
+                self.failed.append(f"{balancer.name}, {method}: {error!r}")
+                continue
+            self.answers += 1
+            if answer.status not in (200, 201):
+                self.failed.append(f"{balancer.name}, {method}: {answer.status} {answer.body!r}")
+            elif method == "POST":
+                self.written.append(str(number))
+
+
+@pytest.mark.time_limit(240)
+async def test_instances_come_and_go_behind_load_balancers(cluster: Cluster) -> None:
+    for balancer in cluster.balancers:
+        await _wait_for(cluster, balancer)
+        await deferToThread(_check_what_is_passed, cluster, balancer)
+    served = cluster.served()
+    assert all(it[CLIENT] >= 8 for it in served), served
+
+    load = Load(cluster)
+    load.start()
+    try:
+        await deferLater(cluster.reactor, 1.0)
+        # What is under way on an instance that is killed can be lost, and nothing else.
+        cluster.instances[0].kill()
+        await deferLater(cluster.reactor, 2.0)
+        lost, load.failed = load.failed, []
+        assert len(lost) <= 4, lost
+        cluster.instances[0].start()
+        await cluster.instances[0].ready(READY_SECONDS)
+        await deferLater(cluster.reactor, 2.5)
+        assert load.failed == []
+        before = load.answers
+        for it in cluster.instances[1:]:
+            await it.terminate()
+            it.start()
+            await it.ready(READY_SECONDS)
+            await deferLater(cluster.reactor, 2.5)
+    finally:
+        await deferToThread(load.end)
+    assert load.failed == []
+    assert load.answers > before + 50
+    assert set(load.written) - await deferToThread(_numbers, cluster) == set()
+
+
+def _numbers(cluster: Cluster) -> set[str]:
+    """The numbers of all extensions."""
+    found: set[str] = set()
+    path = f"{cluster.tenant}/extensions?limit=100"
+    cursor = ""
+    while True:
+        answer = cluster.ask(cluster.balancers[0], "GET", path + cursor)
+        page = json.loads(answer.body)
+        found |= {it["number"] for it in page["data"]}
+        if not page["has_more"]:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+async def _wait_for(cluster: Cluster, balancer: Balancer) -> None:
+    def well() -> bool:
+        try:
+            return cluster.ask(balancer, "GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+    async def asked() -> bool:
+        return await deferToThread(well)
+
+    assert await until(cluster.reactor, asked, 15), balancer.output.read_text()
+
+
+def _check_what_is_passed(cluster: Cluster, balancer: Balancer) -> None:
+    """What a client may expect of either."""
+
+    def ask(path: str, **headers: str) -> Answer:
+        return cluster.ask(balancer, "GET", path, headers=headers)
+
+    assert ask("/api/health").status == 200
+    for _ in range(15):
+        assert ask("/api/v1/me").status == 200
+    # Nobody can give himself another address than the one that he calls from.
+    assert ask("/api/v1/me", **{"X-Forwarded-For": "203.0.113.7"}).status == 200
+    for path in ("/metrics", "/freeswitch/xml"):
+        assert ask(path).status == 404
+    assert ask("/api/health").headers["strict-transport-security"].startswith("max-age=")
+    upgraded = ask(
+        "/api/v1/stream",
+        **{
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version": "13",
+        },
+    )
+    assert upgraded.status == 101, upgraded
+    assert upgraded.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    plain = HTTPConnection("127.0.0.1", balancer.http, timeout=10)
+    plain.request("GET", "/docs?a=b", headers={"Host": NAME})
+    answer = plain.getresponse()
+    plain.close()
+    assert (answer.status, answer.getheader("Location")) == (308, f"https://{NAME}/docs?a=b")
+    # HTTP/2 at the edge; nothing older than TLS 1.2.
+    assert _protocol(cluster.context, balancer, "h2") == ("h2", "TLSv1.3")
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version = ssl.TLSVersion.TLSv1
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        _protocol(old, balancer, "http/1.1")
+
+
+def _protocol(
+    context: ssl.SSLContext, balancer: Balancer, wanted: str
+) -> tuple[str | None, str | None]:
+    context.set_alpn_protocols([wanted])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", balancer.https), 10) as raw,
+            context.wrap_socket(raw, server_hostname=NAME) as secure,
+        ):
+            return secure.selected_alpn_protocol(), secure.version()
+    finally:
+        context.set_alpn_protocols(["http/1.1"])
