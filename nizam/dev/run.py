@@ -211,6 +211,7 @@ class _System:
             xml_password=self._folder.secret("xml_password"),
             cdr_url=f"{self._options.http}/freeswitch/cdr",
             cdr_error_folder=self._folder.path / "refused-cdrs",
+            media_root=self._folder.path / "media",
             scenery=scenery(),
             calls_per_second=self._options.calls_per_second,
         )

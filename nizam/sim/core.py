@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -98,6 +99,8 @@ class Core:
         self.messages: list[Message] = []
         self.profiles: tuple[str, ...] = ("external", "internal")
         self.listeners: list[Listener] = []
+        self.media_root: Path | None = None
+        """Below which recordings are really written."""
         self._dates: tuple[int, str, str] = (-1, "", "")
         self.reset()
 

@@ -32,9 +32,10 @@ class SimulatedSwitch:
 
     Listens for event-socket clients on `esl_host`:`esl_port` (0 picks a port: see `esl_port`) with
     `password`. Asks `xml_url` with the given credentials, posts CDRs to `cdr_url`; without a URL
-    it asks or posts nothing. After start() the phones of `scenery` are registered and, with
-    `calls_per_second` above 0, calls are placed until stop_calls() or stop(). `seed` makes
-    everything that is drawn by lot repeatable. Times are those of `reactor`.
+    it asks or posts nothing. Recordings are written below `media_root`, and nowhere without it.
+    After start() the phones of `scenery` are registered and, with `calls_per_second` above 0, calls
+    are placed until stop_calls() or stop(). `seed` makes everything that is drawn by lot
+    repeatable. Times are those of `reactor`.
 
     `truth` says what happened, `faults` and the methods below make things go wrong.
     """
@@ -51,6 +52,7 @@ class SimulatedSwitch:
         xml_password: str = "",
         cdr_url: str = "",
         cdr_error_folder: Path | None = None,
+        media_root: Path | None = None,
         scenery: Scenery | None = None,
         calls_per_second: float = 0.0,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -68,6 +70,7 @@ class SimulatedSwitch:
         self.truth = Truth()
         self.faults = Faults()
         self.core = Core(self._reactor, random, hostname)
+        self.core.media_root = media_root
         poster = Poster(self._reactor, xml_username, xml_password)
         questions = Questions(self.core, poster, xml_url, self.truth.problem)
         cdr = CdrPoster(poster, cdr_url, self.truth, cdr_error_folder) if cdr_url else None

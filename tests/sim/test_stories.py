@@ -5,6 +5,8 @@ The documents are written by hand, as those that a dialplan may hold.
 
 from __future__ import annotations
 
+import wave
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
@@ -465,6 +467,31 @@ class TestSounds:
         ]
         call = await world.anna.dials("902").ended()
         assert int(call.legs[0].variables["record_ms"]) > 0
+
+    async def test_files_are_written_below_the_media_root_only(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        world.stage.exchange.core.media_root = root = tmp_path / "media"
+        inside, outside = root / "acme/2026/a.wav", tmp_path / "b.wav"
+        escaping = root / "../c.wav"
+        world.plans["902"] = [
+            "answer",
+            *(f"record_session {it}" for it in (inside, outside, escaping)),
+            "sleep 3000",
+        ]
+        leg = (await world.anna.dials("902").ended()).legs[0]
+        assert _milliseconds(inside) == pytest.approx(int(leg.variables["record_ms"]), abs=20)
+        assert _sounds(tmp_path) == [inside]
+
+
+def _milliseconds(file: Path) -> float:
+    with wave.open(str(file)) as sound:
+        assert any(sound.readframes(100))
+        return 1000 * sound.getnframes() / sound.getframerate()
+
+
+def _sounds(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.wav"))
 
 
 class TestEnds:
