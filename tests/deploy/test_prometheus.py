@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import pytest
 import yaml
 
 from nizam.metrics import REGISTRY
-from nizam.ops.metrics_page import page
+from nizam.ops import metrics_page
+from tests.cli.pages import blocks, commands
 from tests.deploy.exported import metrics, wrong
 from tests.deploy.files import DEPLOY, REPOSITORY, tool
 
@@ -54,14 +56,35 @@ def promtool(*arguments: str, folder: Path = FOLDER) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_rules_and_scrape_configuration_are_sound() -> None:
-    promtool("check", "rules", "recording.yml", "alerts.yml")
+def test_the_scrape_configuration_is_sound() -> None:
     promtool("check", "config", "--syntax-only", "prometheus.yml")
 
 
-@pytest.mark.parametrize("name", ["alerts_test.yml", "slo_test.yml"])
-def test_alerts_fire_when_they_should_and_only_then(name: str) -> None:
-    promtool("test", "rules", name)
+COMMANDS = [it for it in commands("monitoring.md") if it.startswith("promtool ")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda it: it.split()[1])
+def test_the_commands_of_the_page_find_rules_sound_and_alerts_right(command: str) -> None:
+    promtool(*shlex.split(command)[1:], folder=REPOSITORY)
+
+
+def test_the_commands_of_the_page_ask_about_every_file() -> None:
+    named = {Path(word).name for command in COMMANDS for word in command.split()[3:]}
+    assert named == {it.name for it in FOLDER.iterdir()} - {"prometheus.yml"}
+
+
+def test_queries_of_the_page_ask_for_metrics_that_there_are() -> None:
+    queries = blocks("monitoring.md", "promql")
+    assert [wrong(it) for it in queries] == [[]] * len(queries)
+
+
+@pytest.mark.parametrize("page", ["monitoring.md", "security.md"])
+def test_settings_that_the_page_names_exist(page: str) -> None:
+    text, settings = (REPOSITORY / "docs" / page).read_text(), REPOSITORY / "docs/settings.md"
+    named = set(re.findall(r"\b(?:NIZAM|DB|REDIS|ESL|MAIL)_[A-Z][A-Z_]+\b", text))
+    known = set(re.findall(r"`([A-Z][A-Z_]+)`", settings.read_text()))
+    assert len(named) > 3
+    assert named - known == set()
 
 
 def test_every_alert_is_shown_firing_and_not_firing() -> None:
@@ -117,7 +140,7 @@ def test_every_objective_is_in_the_documentation_with_its_budget() -> None:
 def test_every_metric_is_in_the_documentation() -> None:
     """Where this fails: `python -m nizam.ops.metrics_page`."""
     text = (REPOSITORY / "docs/metrics.md").read_text()
-    assert text == page()
+    assert text == metrics_page.page()
     families = {it.name for it in REGISTRY.collect() if it.name.startswith("nizam_")}
     documented = {it.removesuffix("_total") for it in re.findall(r"^\| `(\w+)`", text, re.M)}
     assert families == documented

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from nizam.ops.metrics_page import declared
+from tests.cli.pages import commands
 from tests.daemon.conftest import site
 from tests.daemon.process import until
 from tests.daemon.site import Site
@@ -78,6 +80,7 @@ async def test_a_daemon_at_work_exports_and_logs_what_is_promised(site: Site) ->
 
     assert await until(site.reactor, nothing_spilled, 5.0)
 
+    _the_page_asks_for_them(site)
     site.switch.refuse_connections()
     site.switch.cut()
 
@@ -112,6 +115,21 @@ def _fits_the_registry(samples: Samples) -> None:
         assert {frozenset(it) for it, _ in given} == {labels().get(name)}, name
     unlabelled = {name for it in declared() if not it.labels for name in it.exported}
     assert unlabelled <= lines.keys()
+
+
+def _the_page_asks_for_them(site: Site) -> None:
+    """The command of docs/monitoring.md, at the port that this daemon has."""
+    (command,) = [it for it in commands("monitoring.md") if it.startswith("curl ")]
+    tool("curl", "curl")
+    port = site.daemon.base.rpartition(":")[2]
+    done = subprocess.run(
+        ["sh", "-c", command.replace(":8080/", f":{port}/")],
+        env={**os.environ, "NIZAM_METRICS_TOKEN": "any"},
+        capture_output=True,
+        timeout=LOCAL_SECONDS,
+        check=True,
+    )
+    assert b"nizam_build_info" in done.stdout
 
 
 def _is_sound(text: bytes) -> None:
