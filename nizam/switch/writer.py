@@ -25,9 +25,9 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.kv.interface import IKeyValue
 from nizam.store.pool import Transaction
 from nizam.store.system.call_decisions import write_call_decisions
-from nizam.store.system.cdrs import write_legs
+from nizam.store.system.cdrs import lock_calls, write_legs
 from nizam.store.system.deliveries import unsent
-from nizam.store.system.events import WriteResult, write_events
+from nizam.store.system.events import ONCE_PER_CALL, WriteResult, write_events
 from nizam.store.system.recordings_told import write_recordings
 from nizam.store.system.voicemail import write_voicemail
 from nizam.switch.batch import Batch, decode, encode
@@ -424,6 +424,9 @@ class Writer:
 
 
 async def _write(transaction: Transaction, batch: Batch, again: Sequence[str]) -> WriteResult:
+    # All at once, so that no two instances wait for each other.
+    once = (it.call_id for it in batch.events if it.type in ONCE_PER_CALL)
+    lock_calls(transaction, (it for it in (*once, *(leg.call_id for leg in batch.legs)) if it))
     stored = await write_events(transaction, batch.events)
     # Those that were stored after all wait for somebody to hand their deliveries on.
     left = await unsent(transaction, again) if again else []

@@ -361,6 +361,53 @@ async def test_deliveries_of_a_commit_that_nobody_was_told_of_are_handed_on_at_o
     assert sorted(handed_on) == sorted(rows)
 
 
+@attrs.define
+class Reluctant:
+    """A database that commits the first transaction only when it is let."""
+
+    inner: Switchable
+    written: Deferred[None] = attrs.field(factory=Deferred)
+    may_commit: Deferred[None] | None = attrs.field(factory=Deferred)
+
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+    ) -> T:
+        may_commit, self.may_commit = self.may_commit, None
+
+        async def and_wait(transaction: Transaction) -> T:
+            result = await work(transaction)
+            if may_commit is not None:
+                self.written.callback(None)
+                await may_commit
+            return result
+
+        return await self.inner.transaction(and_wait, deadline)
+
+
+async def test_the_end_that_two_instances_tell_of_by_different_events_is_stored_once(
+    bench: Bench,
+) -> None:
+    database, call_id = Reluctant(bench.database), uuid4()
+    may_commit = database.may_commit
+    assert may_commit is not None
+    writers = [bench.writer(None, database) for _ in range(2)]
+    told = [Deferred[None](), Deferred[None]()]
+    for number, writer in enumerate(writers):
+        writer.start()
+        (ended,) = events(number, 1, "call.ended").events
+        batch = Batch([attrs.evolve(ended, call_id=call_id)], waiters=[told[number]])
+        writer.add(batch)
+        if number == 0:
+            await database.written
+    await deferLater(bench.reactor, 0.1)
+    assert not told[1].called
+    may_commit.callback(None)
+    await gatherResults(told)
+    for writer in writers:
+        await writer.stop()
+    assert await bench.stored() == [0]
+
+
 async def test_it_is_told_how_much_waits_to_be_stored(bench: Bench) -> None:
     bench.database.away = True
     writer = bench.writer(bench.key_value, batch_items=10)

@@ -12,6 +12,7 @@ import orjson
 
 from nizam.events.cdr import Summary, has_first_leg, summarise
 from nizam.events.legs import Leg, merge
+from nizam.store.pool import Transaction
 from nizam.store.system.events import Database, WriteResult, json_argument, repair_tenants
 from nizam.store.system.usage import BOOK_CALLS
 from nizam.store.tables.cdrs import CDR_LEGS, CDRS
@@ -87,6 +88,15 @@ _READ: Final = f"""
 select {", ".join(f'"{name}"' for name in _LEG_FIELDS)} from cdr_legs
 where call_id = any(%(calls)s::uuid[]) and started_at between %(first)s and %(last)s
 """  # noqa: S608 - no values from outside
+
+
+def lock_calls(transaction: Transaction, call_ids: Iterable[UUID]) -> None:
+    """Let nobody else write what these calls have once before the transaction has ended. Two
+    instances may tell of one end by different events, and neither sees what the other has not
+    committed."""
+    calls = sorted(set(map(str, call_ids)))
+    if calls:
+        transaction.add(_LOCK, {"calls": calls})
 
 
 async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
