@@ -487,7 +487,7 @@ class TestSounds:
 def _milliseconds(file: Path) -> float:
     with wave.open(str(file)) as sound:
         assert any(sound.readframes(100))
-        return 1000 * sound.getnframes() / sound.getframerate()
+        return float(1000 * sound.getnframes() / sound.getframerate())
 
 
 def _sounds(folder: Path) -> list[Path]:
