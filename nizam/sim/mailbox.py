@@ -109,7 +109,7 @@ def _left(call: Call, user: str, domain: str, path: str, seconds: int) -> None:
         ("VM-Timestamp", str(created)),
     ]
     write_sound(path, seconds)
-    core.fire("CUSTOM", lambda: message, subclass="vm::maintenance")
+    channel.fire("CUSTOM", message, subclass="vm::maintenance")
     kept = voicemail_box.Message(
         user=user,
         domain=domain,

@@ -17,6 +17,7 @@ import pytest_twisted
 
 from nizam.dev.demo import DID, DOMAIN
 from nizam.sim.people import Manner
+from tests.daemon.process import until
 from tests.daemon.walking import Town
 from tests.daemon.walking import town as town_of
 from tests.webhooks.receiver import Answer, Receiver
@@ -66,6 +67,30 @@ async def extension_and_voicemail(town: Town) -> None:
     assert box
     leaving = town.anna.dials("6100")
     await leaving.reaches(f"voicemail 1003@{DOMAIN}")
+
+
+async def mailboxes_here_and_at_the_switch_agree(town: Town) -> None:
+    api, messages = town.site.api, f"/api/v1/tenants/{town.site.tenant_id}/voicemail-messages"
+    town.cora.will(BUSY)
+    call = town.anna.dials("1003")
+    await call.reaches(f"voicemail 1003@{DOMAIN}")
+    await call.ended()
+    held = town.stage.exchange.core.messages
+    mine = [it for it in held if (it.user, it.cid_number) == ("1003", "1001")]
+    assert mine
+    found: list[dict[str, Any]] = []
+
+    async def all_there() -> bool:
+        found[:] = (await api.request("GET", f"{messages}?mailbox=1003"))["data"]
+        return [it["state"] for it in found] == ["available"] * len(mine)
+
+    assert await until(town.stage.exchange.core.clock, all_there, 10.0), found
+    assert [it["call_id"] for it in reversed(found)] == [it.uuid for it in mine]
+    [newest, *_] = found
+    await api.request("PATCH", f"{messages}/{newest['id']}", {"read": True})
+    assert mine[-1].read > 0
+    await api.request("DELETE", f"{messages}/{newest['id']}")
+    assert mine[-1] not in held
 
 
 async def ring_group_connects_who_answers(town: Town) -> None:
@@ -455,7 +480,12 @@ async def intercom_and_page(town: Town) -> None:
 
 
 WALKS: dict[str, tuple[Story, ...]] = {
-    "phones": (extension_and_voicemail, time_condition_and_routing_policy, play_and_hangup),
+    "phones": (
+        extension_and_voicemail,
+        mailboxes_here_and_at_the_switch_agree,
+        time_condition_and_routing_policy,
+        play_and_hangup,
+    ),
     "ring groups": (
         ring_group_connects_who_answers,
         ring_groups_of_the_other_strategies_try_everybody_and_then_fall_back,
