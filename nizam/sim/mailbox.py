@@ -7,8 +7,6 @@ recorded.
 from __future__ import annotations
 
 import os
-import wave
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from nizam.sim import legs, media, recording, voicemail_box, wire
@@ -108,7 +106,6 @@ def _left(call: Call, user: str, domain: str, path: str, seconds: int) -> None:
         ("VM-Message-Len", str(seconds)),
         ("VM-Timestamp", str(created)),
     ]
-    write_sound(path, seconds)
     channel.fire("CUSTOM", message, subclass="vm::maintenance")
     kept = voicemail_box.Message(
         user=user,
@@ -121,16 +118,3 @@ def _left(call: Call, user: str, domain: str, path: str, seconds: int) -> None:
         created=created,
     )
     voicemail_box.leave(core, kept)
-
-
-def write_sound(path: str, seconds: int) -> None:
-    """Silence of this length, where the folder can be made: the mailbox's below a media root."""
-    if path.startswith(STORAGE):
-        return
-    with suppress(OSError):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with wave.open(path, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(8000)
-            file.writeframes(bytes(16000 * seconds))

@@ -7,9 +7,9 @@ functions, update_mwi). The answers have their unevenness: `-OK` is success.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -219,7 +219,10 @@ def _account(text: str) -> tuple[str, str, str]:
 
 
 def _remove(core: Core, messages: Iterable[Message]) -> None:
+    """Remove messages, and their files where recordings are really written."""
     for it in messages:
         core.messages.remove(it)
-        with suppress(OSError):
-            os.unlink(it.path)
+        root, file = core.media_root, Path(it.path).resolve()
+        if root is not None and file.is_relative_to(root.resolve()):
+            with suppress(OSError):
+                file.unlink()

@@ -122,6 +122,8 @@ async def town(
     site = await build_site(reactor, database, redis_url, folder, scenery, more_settings)
     try:
         stage = Stage(site.switch)
+        # The daemon's own.
+        stage.exchange.core.media_root = folder
         anna, ben, cora = (stage.phone(user) for user in users)
         made = Town(site, stage, anna, ben, cora)
         found = await site.api.request("GET", f"/api/v1/tenants/{site.tenant_id}/extensions")

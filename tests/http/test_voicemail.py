@@ -158,6 +158,7 @@ async def test_sound_that_is_not_there_says_why(
 def at_a_switch(post: Post) -> Switch:
     """A switch that the API reaches."""
     switch = Switch()
+    switch.core.media_root = post.server.media_root
     # The parts are frozen: the seam is where the switch would be.
     object.__setattr__(post.server.api.control, "links", switch)
     return switch

@@ -165,6 +165,7 @@ async def post(database: str, tmp_path: Path) -> AsyncIterator[Post]:
     # Looks when the test says so.
     files.running = True
     switch, told = Switch(), list[tuple[UUID, UUID]]()
+    switch.core.media_root = root
     mailboxes = Mailboxes(reactor, pool, switch, told.extend)
     mailboxes.running = True
     yield Post(pool, root, library, files, new_id(), new_id(), switch, mailboxes, told)
