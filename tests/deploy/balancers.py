@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from nizam.embedded.process import free_port
+from tests.deploy.files import tool
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 NAME = "nizam.example.com"
@@ -101,7 +102,7 @@ def nginx(folder: Path, instances: Sequence[int]) -> Balancer:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n".join(f"{it}_temp_path {folder}/{it};" for it in kinds)
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, temporary=temporary))
-    command = ("nginx", "-p", str(folder), "-e", str(folder / "error.log"))
+    command = (tool("nginx", "nginx"), "-p", str(folder), "-e", str(folder / "error.log"))
     return Balancer("nginx", http, https, folder, (*command, "-c", str(folder / "nginx.conf")))
 
 
@@ -118,7 +119,11 @@ def haproxy(folder: Path, instances: Sequence[int]) -> Balancer:
     } | _names(instances)
     (folder / "haproxy.cfg").write_text(_changed(shipped, changes))
     return Balancer(
-        "haproxy", http, https, folder, ("haproxy", "-db", "-f", str(folder / "haproxy.cfg"))
+        "haproxy",
+        http,
+        https,
+        folder,
+        (tool("haproxy", "haproxy"), "-db", "-f", str(folder / "haproxy.cfg")),
     )
 
 

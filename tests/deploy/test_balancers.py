@@ -4,7 +4,6 @@ and none fails while one instance is killed, started again, and the others resta
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import ssl
 import threading
@@ -28,11 +27,6 @@ from tests.deploy.balancers import NAME, Balancer, haproxy, make_certificate, ng
 READY_SECONDS = 60.0
 CLIENT = "127.0.0.9"
 """Where the clients call from, to be told from the balancers."""
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("nginx") and shutil.which("haproxy")),
-    reason="nginx and haproxy (packages of these names) are not installed",
-)
 
 
 @attrs.frozen
