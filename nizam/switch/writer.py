@@ -256,9 +256,12 @@ class Writer:
         return True
 
     async def _spill_pending(self) -> None:
-        """Append everything that waits to the list in Redis, as far as Redis takes it."""
-        while len(self._pending) and self._spill is not None:
+        """Append everything that waits now to the list in Redis, as far as Redis takes it. What
+        comes while that lasts is for the next time: of that there may be no end."""
+        left = len(self._pending)
+        while left > 0 and self._spill is not None:
             batch = self._pending.take(self._batch_items)
+            left -= len(batch)
             try:
                 await self._spill.append(encode(batch), len(batch))
             except KeyValueUnavailable as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -359,6 +360,49 @@ async def test_deliveries_of_a_commit_that_nobody_was_told_of_are_handed_on_at_o
     rows = await bench.database.pool.query("select id, webhook_id from webhook_deliveries")
     assert len(rows) == 2
     assert sorted(handed_on) == sorted(rows)
+
+
+@attrs.define
+class Hasty:
+    """Redis, to which something comes each time that something is appended."""
+
+    inner: SingleRedis
+    comes: Callable[[], None]
+
+    async def rpush(self, key: str, *values: bytes) -> int:
+        self.comes()
+        return await self.inner.rpush(key, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+async def test_what_was_spilled_is_stored_although_events_never_cease_to_come(bench: Bench) -> None:
+    bench.database.away = True
+    numbers = itertools.count(1)
+    ceased: list[bool] = []
+
+    def comes() -> None:
+        if not ceased:
+            writer.add(events(next(numbers), 1))
+
+    hasty: Any = Hasty(bench.key_value, comes)
+    writer = bench.writer(hasty)
+    writer.start()
+    writer.add(events(0, 1))
+
+    async def spilled() -> bool:
+        return next(numbers) > 5
+
+    await bench.until(spilled)
+    bench.database.away = False
+
+    async def some_are_stored() -> bool:
+        return bool(await bench.stored())
+
+    await bench.until(some_are_stored)
+    ceased.append(True)
+    await writer.stop()
 
 
 @attrs.define
