@@ -106,6 +106,9 @@ class Node(Service):
         self._reconciling: Deferred[None] | None = None
         self._timers: dict[str, IDelayedCall] = {}
         metrics.ESL_CONNECTED.labels(spec.name).set(0)
+        metrics.ESL_RECONNECTS_TOTAL.labels(spec.name)
+        for refusal in Refusal:
+            metrics.ESL_REFUSALS_TOTAL.labels(spec.name, refusal.value)
 
     @property
     def connected(self) -> bool:

@@ -11,11 +11,13 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 INSIDE, ADMIN, OUTSIDE = "10.0.0.2", "192.168.0.2", "203.0.113.2"
 _MACHINES = {INSIDE: "10.0.0.1", ADMIN: "192.168.0.1", OUTSIDE: "203.0.113.1"}
 _WAIT_SECONDS = 0.8
+_LINK_SECONDS = 10.0
 TCP = (22, 80, 443, 5060, 5061, 5080, 5432, 6379, 8021, 8080, 9090)
 UDP = (53, 5060, 5080, 16383, 16384, 24000, 32768, 32769)
 ATTEMPTS = [
@@ -68,6 +70,10 @@ def _other() -> None:
     for address in _MACHINES:
         _run("ip", "address", "add", f"{address}/24", "dev", "far")
     _run("ip", "link", "set", "far", "up")
+    # A link that was just made carries nothing yet; one port is open to everybody.
+    until = time.monotonic() + _LINK_SECONDS
+    while not all(_try((it, "tcp", 443)) for it in _MACHINES) and time.monotonic() < until:
+        pass
     with ThreadPoolExecutor(len(ATTEMPTS)) as threads:
         came = list(threads.map(_try, ATTEMPTS))
     sys.stdout.write(json.dumps([it for it, good in zip(ATTEMPTS, came, strict=True) if good]))
@@ -81,7 +87,7 @@ def _try(attempt: tuple[str, str, int]) -> bool:
         it.settimeout(_WAIT_SECONDS)
         try:
             it.connect((_MACHINES[source], port))
-        except TimeoutError:
+        except OSError:
             return False
         if protocol == "udp":
             it.send(b"?")

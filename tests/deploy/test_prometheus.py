@@ -102,6 +102,19 @@ def test_rules_ask_for_metrics_and_labels_that_the_daemon_exports() -> None:
         assert (name, wrong(rule["expr"], recorded())) == (name, [])
 
 
+def test_counters_whose_first_increment_is_an_alert_are_there_from_the_start() -> None:
+    awaited = [
+        (metric, {label: value})
+        for rule in rules("alerts.yml")
+        for metric, label, values in re.findall(
+            r'\bincrease\((\w+_total)\{(\w+)=~?"([^"]+)"\}', rule["expr"]
+        )
+        for value in values.split("|")
+    ]
+    assert len(awaited) > 6
+    assert [it for it in awaited if REGISTRY.get_sample_value(*it) is None] == []
+
+
 def test_bounds_in_rules_are_buckets_of_the_histogram() -> None:
     found = 0
     for metric, bound in _bounds():

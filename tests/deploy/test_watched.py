@@ -16,7 +16,7 @@ from nizam.ops.metrics_page import declared
 from tests.cli.pages import commands
 from tests.daemon.conftest import site
 from tests.daemon.process import until
-from tests.daemon.site import Site
+from tests.daemon.site import NODE, Site
 from tests.deploy.exported import labels
 from tests.deploy.files import DEPLOY, REPOSITORY, tool
 
@@ -72,7 +72,9 @@ async def test_a_daemon_at_work_exports_and_logs_what_is_promised(site: Site) ->
     assert {it["check"]: value for it, value in samples["nizam_check_ok"]} == dict.fromkeys(
         ("app", "esl", "gateways", "live", "snapshot", "scheduler", "database", "redis"), 1.0
     )
-    answers = {it["status"] for it, _ in samples["nizam_cdr_posts_total"]}
+    answers = {it["status"] for it, value in samples["nizam_cdr_posts_total"] if value > 0}
+    refused = {(it["node"], value) for it, value in samples["nizam_esl_refusals_total"]}
+    assert refused == {(NODE, 0.0)}
     assert answers == {"200"}
 
     async def nothing_spilled() -> bool:
