@@ -237,6 +237,10 @@ class Writer:
                     return
                 document, self._storing, self._spilled = encoded, 0, True
                 batch.safe()
+                self._log.warn(
+                    "PostgreSQL has taken nothing for {seconds:g} s: what happens is kept in Redis",
+                    seconds=STORE_SECONDS,
+                )
             await self._spill_pending()
 
         self._storing = len(batch)

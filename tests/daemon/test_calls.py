@@ -39,7 +39,7 @@ async def test_postgresql_drops_its_connections_and_hangs(
         await site.call_for(3.0)
     await site.call_for(1.0)
     await _assert_account_is_right(site)
-    assert "PostgreSQL is away" in "".join(site.daemon.logged("warning"))
+    assert "is kept in Redis" in "".join(site.daemon.logged("warning"))
 
 
 async def test_redis_forgets_everything_and_hangs_with_postgresql_or_alone(
