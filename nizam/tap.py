@@ -8,11 +8,12 @@ from typing import Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from nizam import __version__, metrics
 from nizam.http.port import close, listen
@@ -30,6 +31,9 @@ KEY_RETRY_SECONDS = 1.0
 READY_POLL_SECONDS = 0.1
 REQUESTS_SECONDS = 5.0
 """How long a stop waits for the requests that are being answered."""
+
+START_WAIT_SECONDS = 1.0
+"""How long a request waits for an instance that is starting."""
 
 STOP_SECONDS = 28.0
 """How long a stop may take in all; systemd and Kubernetes are told to wait 35 s."""
@@ -55,8 +59,8 @@ def build_daemon(settings: Settings, reactor: Any) -> IService:
 class Daemon(Service):
     """Starts the parts in the order in which they need each other, and stops them in reverse.
 
-    The HTTP port listens from the start: until the routing data is loaded it answers the probes,
-    and 503 to everything else.
+    The HTTP port listens from the start: until the parts are put together it answers the probes,
+    and everything else waits for a moment, then gets 503.
     """
 
     _log = Logger()
@@ -65,8 +69,9 @@ class Daemon(Service):
         self.name = "nizam"
         self._settings = settings
         self._reactor = reactor
+        self._not_ready = NotReady(reactor)
         self._site = BoundedSite(
-            _NotReady(),  # type: ignore[no-untyped-call]
+            self._not_ready,
             reactor,
             body_limits={b"/freeswitch/": XML_BODY_BYTES},
             max_connections=MAX_CONNECTIONS + _streams_in(settings),
@@ -107,7 +112,9 @@ class Daemon(Service):
             await deferLater(self._reactor, KEY_RETRY_SECONDS)
             if not self.running:
                 return
-        self._site.serve(parts.build())
+        root = parts.build()
+        self._site.serve(root)
+        self._not_ready.hand_over(root)
         parts.start()
         while self.running and not parts.health.ready:
             await deferLater(self._reactor, READY_POLL_SECONDS)
@@ -148,16 +155,57 @@ def set_aside_what_stays() -> None:
     gc.freeze()
 
 
-class _NotReady(Resource):
-    """What the port answers before the parts are put together."""
+class NotReady(Resource):
+    """What the port answers before the parts are put together.
+
+    Whoever asks for more than whether the process lives or is ready waits for it for a moment: a
+    load balancer without health checks of its own sends requests here as soon as the port is open,
+    and a request that has been refused may not be one that it can send to another instance.
+    """
 
     isLeaf = True  # noqa: N815 - Twisted's name
 
-    def render(self, request: Any) -> bytes:
-        """200 for the question whether the process lives, 503 for everything else."""
-        alive = request.path == b"/livez"
-        request.setResponseCode(200 if alive else 503)
-        request.setHeader(b"content-type", b"application/json")
-        if not alive:
-            request.setHeader(b"retry-after", b"1")
-        return b'{"status": "ok"}' if alive else b'{"status": "unavailable"}'
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._waiting: dict[Any, IDelayedCall] = {}
+
+    def render(self, request: Any) -> bytes | int:
+        """200 for the question whether the process lives, 503 for whether it is ready; anything
+        else waits."""
+        if request.path == b"/livez":
+            return _say(request, 200, b'{"status": "ok"}')
+        if request.path == b"/readyz" or getattr(request, "too_large", False):
+            return self._unavailable(request)
+        timer = self._reactor.callLater(START_WAIT_SECONDS, self._refuse, request)
+        self._waiting[request] = timer
+        request.notifyFinish().addErrback(lambda _: self._forget(request))
+        return NOT_DONE_YET
+
+    def hand_over(self, root: Resource) -> None:
+        """Have `root` answer whoever waits."""
+        for request in list(self._waiting):
+            self._forget(request)
+            request.render(root)
+
+    def _refuse(self, request: Any) -> None:
+        self._forget(request)
+        request.write(self._unavailable(request))
+        request.finish()
+
+    def _forget(self, request: Any) -> None:
+        timer = self._waiting.pop(request, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    @staticmethod
+    def _unavailable(request: Any) -> bytes:
+        request.setHeader(b"retry-after", b"1")
+        return _say(request, 503, b'{"status": "unavailable"}')
+
+
+def _say(request: Any, status: int, body: bytes) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"content-length", b"%d" % len(body))
+    return body
