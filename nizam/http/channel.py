@@ -16,6 +16,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocol, ITCPTransport
 from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 
@@ -280,7 +281,7 @@ class BoundedChannel(HTTPChannel):
         answer = resource.answer(b"POST", authorization, self.host, body)
         if isinstance(answer, Deferred):
             self._asked = True
-            answer.addCallback(self._tell)
+            answer.addCallback(self._tell).addErrback(self._cannot_tell)
         else:
             self._tell(answer)
 
@@ -298,6 +299,11 @@ class BoundedChannel(HTTPChannel):
             early, self._early = b"".join(self._early), []
             self.transport.resumeProducing()
             self.dataReceived(early)
+
+    def _cannot_tell(self, failure: Failure) -> None:
+        """Whoever asked must not wait for what does not come."""
+        self._log.failure("an answer could not be written", failure)
+        self.transport.abortConnection()
 
     # -- the head of a request ---------------------------------------------------------------
 

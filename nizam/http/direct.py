@@ -10,6 +10,7 @@ ways.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +26,7 @@ DIRECT_HEAD: Final = re.compile(
     rb"(?:Authorization: (?P<authorization>Basic [A-Za-z0-9+/]{1,1000}=*)\r\n)?"
     rb"(?:User-Agent: [ -~]{0,200}\r\n)?"
     rb"Accept: \*/\*\r\n"
-    rb"(?:Content-Length: (?P<length>[0-9]{1,7})\r\n)"
+    rb"Content-Length: (?P<length>[0-9]{1,7})\r\n"
     rb"Content-Type: application/x-www-form-urlencoded\r\n"
     rb"\r\n"
 )
@@ -41,12 +42,13 @@ class Answer(NamedTuple):
     fields: bytes = b""
 
 
-class DirectResource(Resource):
+class DirectResource(Resource, ABC):
     """A resource whose answers depend on nothing but method, credentials, address and body."""
 
     isLeaf = True  # noqa: N815 - Twisted's name
     _log = Logger(namespace="nizam.http")
 
+    @abstractmethod
     def answer(
         self, method: bytes, authorization: bytes | None, address: str, body: bytes | None
     ) -> Answer | Deferred[Answer]:
@@ -55,7 +57,6 @@ class DirectResource(Resource):
         `authorization` is the field of that name, `address` the client's, `body` None if it is
         larger than the site takes.
         """
-        raise NotImplementedError
 
     def render(self, request: Any) -> Any:
         """Answer a request of twisted.web."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +26,7 @@ class Due(Protocol):
 D = TypeVar("D", bound=Due)
 
 
-class Looking(Service):
+class Looking(Service, ABC):
     """Looks when it starts, and so many seconds after the beginning of the last look, or at the
     next such moment when that one is not over yet. `what` is what it looks after, for the log,
     such as "recordings"."""
@@ -48,9 +49,9 @@ class Looking(Service):
         except Exception:
             self._log.failure("while looking after {what}", what=self._what)
 
+    @abstractmethod
     async def do_due(self) -> None:
         """Do what is due, once."""
-        raise NotImplementedError
 
     async def settle(
         self,

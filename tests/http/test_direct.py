@@ -9,6 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.logger import capturedLogs
 
 from nizam.http.channel import BODY_SECONDS, SLOWEST_BYTES_PER_SECOND, SPREAD_SECONDS
 from nizam.http.direct import DIRECT_HEAD, Answer, DirectResource
@@ -263,3 +264,14 @@ def test_nothing_more_is_asked_for_a_caller_that_is_gone() -> None:
     caller.transport.loseConnection()
     deferred.callback(Answer(200, b"text/xml", b"late"))
     assert len(caller.lookups.asked) == 1
+
+
+def test_a_caller_whose_answer_cannot_be_given_is_cut_off() -> None:
+    caller = Caller()
+    deferred: Deferred[Answer] = Deferred()
+    caller.lookups.answers.append(deferred)
+    caller.send(WHOLE)
+    with capturedLogs() as logged:
+        deferred.errback(RuntimeError("a fault of ours"))
+    assert not caller.transport.connected
+    assert [it["log_format"] for it in logged] == ["an answer could not be written"]
