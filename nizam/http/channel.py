@@ -8,52 +8,37 @@ and a body over the limit of its path is answered before it is read.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IProtocol, ITCPTransport
+from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 
 from nizam.errors import (
     BadRequest,
     HeadersTooLarge,
     NizamError,
-    RequestTooSlow,
     TargetTooLong,
 )
+from nizam.http.closing import ClosingChannel
 from nizam.http.direct import DIRECT_HEAD, Answer, DirectResource, DirectWriter
 from nizam.http.head import read_head
-from nizam.http.problems import problem
-from nizam.metrics import HTTP_REFUSED
-from nizam.model.identifiers import new_id
 
 HEADER_SECONDS = 10.0
 BODY_SECONDS = 30.0
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 """A body larger than the usual gets this much more time."""
 
-SPREAD_SECONDS = 1.0
-"""Up to so much more time each deadline gives, so that clients who began together do not have to be
-answered together."""
-
 NEW_SECONDS = 1.0
 """How long a stop waits for the first request of a connection."""
 
-LINGER_SECONDS = 2.0
-_LINGER_BYTES = 16 * 1024 * 1024
 _MOST_DIGITS = 15
 _BLANK = (b" ", b"\t")
 _END_OF_HEAD = b"\r\n\r\n"
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 414: b"URI Too Long"} | {
-    417: b"Expectation Failed",
-    431: b"Request Header Fields Too Large",
-}
 
 
 class Bounds(Protocol):
@@ -105,7 +90,7 @@ class _DirectBody:
     missing: int
 
 
-class BoundedChannel(HTTPChannel):
+class BoundedChannel(ClosingChannel):
     """A connection whose requests are unambiguous and arrive within their deadlines.
 
     What is refused here is answered with a problem document, and the connection is closed: where
@@ -114,18 +99,13 @@ class BoundedChannel(HTTPChannel):
 
     maxHeaders = 100  # noqa: N815 - Twisted's name
     site: Bounds
-    transport: Any
     host = ""
     waiting_since = 0.0
-    _deadline: IDelayedCall | None = None
     _body_seconds: float | None = None
     """How long the body that is being received may take."""
-    _closing = False
-    _unread = False
     _finishing = False
     _is_new = True
     """Whether no request has been answered."""
-    _discarded = 0
     _successor: IProtocol | None = None
     _direct: _DirectBody | None = None
     """What has come of a request that is read without twisted.web's Request."""
@@ -389,79 +369,6 @@ class BoundedChannel(HTTPChannel):
         """The answer is written."""
         self.waiting_since, self._is_new = self.site.reactor.seconds(), False
         super().requestDone(request)  # type: ignore[no-untyped-call]
-
-    # -- the end ---------------------------------------------------------------------------------
-
-    def loseConnection(self) -> None:  # noqa: N802 - Twisted's name
-        """Close, once all is written; what the client still sends is read away for a moment."""
-        if self._unread:
-            self._linger()
-        elif not self._closing:
-            super().loseConnection()  # type: ignore[no-untyped-call]
-
-    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802 - Twisted's name
-        if not self._handlingRequest:
-            self._refuse(BadRequest("this is not HTTP as RFC 9112 has it"))
-
-    def _refuse(self, error: NizamError) -> None:
-        if self._closing:
-            return
-        HTTP_REFUSED.labels(str(error.status)).inc()
-        reply = problem(error, str(new_id()))
-        payload = reply.payload()
-        fields = (
-            b"HTTP/1.1 %d %s" % (error.status, _REASONS[error.status]),
-            b"Content-Type: " + reply.content_type.encode(),
-            b"Content-Length: %d" % len(payload),
-            b"Connection: close",
-        )
-        self.transport.write(b"\r\n".join((*fields, b"", payload)))
-        self._linger()
-
-    def _close_after(self, request: BoundedRequest) -> None:
-        """Close when `request` is answered, with bytes of it still to come."""
-        self._unread = True
-        self.persistent = False
-        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
-
-    def _linger(self) -> None:
-        """Close our side; a client that is still sending would lose an answer that it has not read.
-
-        RFC 9112, section 9.6.
-        """
-        if self._closing:
-            return
-        self._closing, self._unread, self.persistent = True, False, False
-        self._dataBuffer = []
-        self.setTimeout(None)  # type: ignore[no-untyped-call]
-        if not ITCPTransport.providedBy(self.transport):
-            super().loseConnection()  # type: ignore[no-untyped-call]
-            return
-        self._networkProducer.resumeProducing()
-        self.transport.loseWriteConnection()
-        self._arm(LINGER_SECONDS)
-
-    def _discard(self, data: bytes) -> None:
-        self._discarded += len(data)
-        if self._discarded > _LINGER_BYTES:
-            self.transport.abortConnection()
-
-    def _arm(self, seconds: float) -> None:
-        self._disarm()
-        spread = random.random() * SPREAD_SECONDS  # noqa: S311 - hides nothing
-        self._deadline = self.site.reactor.callLater(seconds + spread, self._late)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self._deadline = None
-
-    def _late(self) -> None:
-        self._deadline = None
-        if self._closing:
-            self.transport.abortConnection()
-        else:
-            self._refuse(RequestTooSlow())
 
 
 def _body_seconds(size: int) -> float:

@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, ColumnElement, Table, literal_column, select
 from nizam.errors import NotFound
 from nizam.model.events import SCHEMA_VERSION, event_time, timestamp
 from nizam.store.listing import Field, Listing, Page
-from nizam.store.pages import TenantQueries, tenant_page
+from nizam.store.pages import TenantQueries, tenant_page, tenant_row
 from nizam.store.pool import Pool
 from nizam.store.statements import compile_statement
 from nizam.store.tables.call_decisions import CALL_DECISIONS
@@ -154,16 +154,16 @@ async def get_call_event(pool: Pool, tenant_id: UUID, event_id: str) -> dict[str
         following = moment + timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise NotFound from None
-    statement = select(*(CALL_EVENTS.c[name] for name in EVENT_COLUMNS)).where(
+    row = await tenant_row(
+        pool,
+        tenant_id,
+        [CALL_EVENTS.c[name] for name in EVENT_COLUMNS],
         CALL_EVENTS.c.tenant_id == tenant_id,
         CALL_EVENTS.c.id == event_id,
         CALL_EVENTS.c.occurred_at >= moment,
         CALL_EVENTS.c.occurred_at < following,
     )
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    if not rows:
-        raise NotFound
-    return shown_event(dict(zip(EVENT_COLUMNS, rows[0], strict=True)))
+    return shown_event(row)
 
 
 async def call_trace(pool: Pool, tenant_id: UUID, call_id: UUID) -> list[dict[str, Any]]:

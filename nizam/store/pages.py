@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.sql import Select
 
+from nizam.errors import NotFound
 from nizam.store.listing import Field, Listing, Page, page_of
 from nizam.store.statements import compile_statement
 
@@ -42,6 +43,19 @@ class TenantQueries(Protocol):
         self, tenant_id: UUID, sql: str, args: Any = ..., deadline: float | None = ...
     ) -> list[tuple[Any, ...]]:
         """The rows of the statement, of which the tenant sees only its own."""
+
+
+async def tenant_row(
+    pool: TenantQueries,
+    tenant_id: UUID,
+    columns: Sequence[ColumnElement[Any]],
+    *where: ColumnElement[bool],
+) -> dict[str, Any]:
+    """The one row of what a tenant has, by the names of `columns`. Raises NotFound."""
+    rows = await pool.tenant_query(tenant_id, *compile_statement(select(*columns).where(*where)))
+    if not rows:
+        raise NotFound
+    return dict(zip((str(it.key) for it in columns), rows[0], strict=True))
 
 
 async def tenant_page(

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
-
 from nizam.errors import Conflict, LegalHold, NotFound
 from nizam.store.listing import Field, Listing, Page
-from nizam.store.pages import TenantQueries, tenant_page
-from nizam.store.statements import compile_statement
+from nizam.store.pages import TenantQueries, tenant_page, tenant_row
 from nizam.store.tables.recordings import RECORDING_RECEIPTS, RECORDINGS
 from nizam.store.unit_of_work import UnitOfWork
 
@@ -108,11 +105,8 @@ async def list_recordings(pool: TenantQueries, tenant_id: UUID, listing: Listing
 
 async def get_recording(pool: TenantQueries, tenant_id: UUID, recording_id: UUID) -> dict[str, Any]:
     """One recording with where its file is; NotFound."""
-    statement = select(*_COLUMNS).where(_C.tenant_id == tenant_id, _C.id == recording_id)
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    if not rows:
-        raise NotFound
-    return dict(zip(_NAMES, rows[0], strict=True))
+    own = _C.tenant_id == tenant_id
+    return await tenant_row(pool, tenant_id, _COLUMNS, own, _C.id == recording_id)
 
 
 async def list_recording_receipts(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:

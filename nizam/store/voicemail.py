@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
-
 from nizam.errors import NotFound
 from nizam.store.listing import Field, Listing, Page
-from nizam.store.pages import TenantQueries, tenant_page
-from nizam.store.statements import compile_statement
+from nizam.store.pages import TenantQueries, tenant_page, tenant_row
 from nizam.store.system.voicemail import MESSAGE_COLUMNS, Message, messages
 from nizam.store.system.voicemail_changes import mark_deleted
 from nizam.store.tables.voicemail import VOICEMAIL_MESSAGES, VOICEMAIL_RECEIPTS
@@ -39,7 +36,6 @@ _SHOWN: Final = (
 )
 _OTHERS: Final = ("is_read", "from_number", "bytes", "file", "switch_id", "domain", "created_at")
 _COLUMNS: Final = [_C[it] for it in (*_SHOWN, *_OTHERS)]
-_NAMES: Final = tuple(str(it.name) for it in _COLUMNS)
 
 _R = VOICEMAIL_RECEIPTS.c
 RECEIPT_FIELDS: Mapping[str, Field] = {
@@ -86,11 +82,8 @@ async def list_messages(pool: TenantQueries, tenant_id: UUID, listing: Listing) 
 
 async def get_message(pool: TenantQueries, tenant_id: UUID, message_id: UUID) -> dict[str, Any]:
     """One message with where its file is; NotFound."""
-    statement = select(*_COLUMNS).where(_C.tenant_id == tenant_id, _C.id == message_id)
-    rows = await pool.tenant_query(tenant_id, *compile_statement(statement))
-    if not rows:
-        raise NotFound
-    return dict(zip(_NAMES, rows[0], strict=True))
+    own = _C.tenant_id == tenant_id
+    return await tenant_row(pool, tenant_id, _COLUMNS, own, _C.id == message_id)
 
 
 async def list_receipts(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:

@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.logger import capturedLogs
 
-from nizam.http.channel import BODY_SECONDS, SLOWEST_BYTES_PER_SECOND, SPREAD_SECONDS
+from nizam.http.channel import BODY_SECONDS, SLOWEST_BYTES_PER_SECOND
+from nizam.http.closing import SPREAD_SECONDS
 from nizam.http.direct import DIRECT_HEAD, Answer, DirectResource
 from nizam.http.server import BoundedSite
 from tests.http.test_hostile_http import POST, REFUSED

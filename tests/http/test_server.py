@@ -15,8 +15,8 @@ from nizam.http.channel import (
     HEADER_SECONDS,
     NEW_SECONDS,
     SLOWEST_BYTES_PER_SECOND,
-    SPREAD_SECONDS,
 )
+from nizam.http.closing import SPREAD_SECONDS
 from nizam.http.server import BoundedSite
 
 
@@ -49,7 +49,10 @@ def _site(clock: Clock, **more: Any) -> BoundedSite:
     ("begin", "seconds"),
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", HEADER_SECONDS),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", BODY_SECONDS),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n",
+            BODY_SECONDS + 9999 / SLOWEST_BYTES_PER_SECOND,
+        ),
         (
             b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
             BODY_SECONDS + 9_999_999 / SLOWEST_BYTES_PER_SECOND,
