@@ -57,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "time_limit(seconds): how long this test may take; 30 s unless told"
     )
+    config.addinivalue_line("markers", "rehearsal: takes minutes; run by script/rehearse alone")
 
 
 # -- long files first ----------------------------------------------------------------------------
