@@ -96,8 +96,10 @@ class Parts:
         # Apart, so that a burst of requests does not keep what happened from being stored, and a
         # client is told within a second what the intake can wait for.
         for_api = database.pool_size // 2
-        self.api_pool = Pool(reactor, database.dsn(), for_api, "api", deadline=API_SECONDS)
-        self.primary = Pool(reactor, database.dsn(), database.pool_size - for_api, "primary")
+        for_others = database.pool_size - for_api
+        own = {"server_timeouts": not database.pooled}
+        self.api_pool = Pool(reactor, database.dsn(), for_api, "api", deadline=API_SECONDS, **own)
+        self.primary = Pool(reactor, database.dsn(), for_others, "primary", **own)
         self.replicas = [
             Pool(reactor, dsn, database.read_pool_size, f"replica{number}", deadline=API_SECONDS)
             for number, dsn in enumerate(database.read_dsns(), 1)
@@ -139,7 +141,13 @@ class Parts:
         media = MediaLibrary(reactor, settings.media_root)
         objects = self._objects = _object_store(reactor, settings)
         snapshot = Snapshot(settings.media_root, settings.speech, self._peer_keys)
-        snapshots = SnapshotService(reactor, self.primary, self.key_value, snapshot)
+        snapshots = SnapshotService(
+            reactor,
+            self.primary,
+            self.key_value,
+            snapshot,
+            listen_dsn=settings.database.direct_dsn(),
+        )
         owners = Owners(snapshot)
         live = LiveState(reactor, self.key_value, most=Most.of(**attrs.asdict(settings.live)))
         index = ChannelIndex(reactor, self.key_value)

@@ -99,7 +99,7 @@ async def _make(
         return stored
 
     key_value = SingleRedis.of(reactor, settings.redis)
-    pool = Pool(reactor, settings.database.dsn(), 1, "admin")
+    pool = Pool(reactor, settings.database.direct_dsn(), 1, "admin")
     context = ChangeContext(actor_type="system", actor_name="nizam admin bootstrap")
     made: dict[str, str] = {}
     await pool.start()

@@ -60,7 +60,7 @@ def verify(config: Path | None, tenant: str | None, known_file: Path | None, as_
     from nizam.store import verify_audit
 
     known = _known(known_file) if known_file else None
-    dsn = loaded_or_fail(config).settings.database.dsn()
+    dsn = loaded_or_fail(config).settings.database.direct_dsn()
     rows = broken = 0
     chains: list[dict[str, Any]] = []
     try:

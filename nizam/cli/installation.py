@@ -29,7 +29,7 @@ def migrate(config: Path | None) -> None:
     from nizam.errors import DatabaseUnavailable
     from nizam.store.migrate import pending, upgrade
 
-    dsn = loaded_or_fail(config).settings.database.dsn()
+    dsn = loaded_or_fail(config).settings.database.direct_dsn()
     try:
         missing = pending(dsn)
         upgrade(dsn)

@@ -38,7 +38,7 @@ def described(url: str | None) -> dict[str, Any]:
 
     settings = load(None, {}).settings
     key_value = SingleRedis(reactor, settings.redis.host, settings.redis.port)
-    pool = Pool(reactor, settings.database.dsn(), 1, "none")
+    pool = Pool(reactor, settings.database.direct_dsn(), 1, "none")
     api = Api.over(
         reactor=reactor,
         settings=settings,

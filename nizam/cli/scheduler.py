@@ -35,7 +35,7 @@ def list_tasks(config: Path | None, as_json: bool) -> None:
     from nizam.errors import DatabaseUnavailable
     from nizam.ops.scheduled_work import read_scheduled_work
 
-    dsn = loaded_or_fail(config).settings.database.dsn()
+    dsn = loaded_or_fail(config).settings.database.direct_dsn()
     try:
         work = read_scheduled_work(dsn)
     except DatabaseUnavailable as error:
@@ -70,7 +70,7 @@ def run(config: Path | None, task: str, timeout: float, as_json: bool) -> None:
     from nizam.errors import DatabaseUnavailable
     from nizam.ops.scheduled_work import run_task
 
-    dsn = loaded_or_fail(config).settings.database.dsn()
+    dsn = loaded_or_fail(config).settings.database.direct_dsn()
     try:
         done = run_task(dsn, task, timeout)
     except LookupError as error:

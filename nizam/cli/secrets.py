@@ -35,7 +35,7 @@ def status(config: Path | None, as_json: bool) -> None:
 
     settings = loaded_or_fail(config).settings
     try:
-        found = counts(settings.database.dsn())
+        found = counts(settings.database.direct_dsn())
     except DatabaseUnavailable as error:
         fail(CANNOT_REACH, f"the secrets cannot be read: {error.detail}")
     total = sum(found.values(), Counter[str]())
@@ -78,7 +78,7 @@ def rotate(config: Path | None, forget_stored_key: bool) -> None:
     from nizam.store import secret_rotation
 
     settings = loaded_or_fail(config).settings
-    dsn, keys = settings.database.dsn(), settings.secret_keys
+    dsn, keys = settings.database.direct_dsn(), settings.secret_keys
     if not keys:
         fail(WRONG_USAGE, "there are no NIZAM_SECRET_KEYS: set one, and restart every instance")
 

@@ -112,7 +112,7 @@ def reconcile(
     since = first.replace(tzinfo=UTC) if first else until - timedelta(days=32)
     if since >= until:
         fail(WRONG_USAGE, "--first is after --last")
-    dsn = loaded_or_fail(config).settings.database.dsn()
+    dsn = loaded_or_fail(config).settings.database.direct_dsn()
     report = Report()
     shown: list[dict[str, Any]] = []
     try:

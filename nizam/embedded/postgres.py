@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,15 +38,24 @@ class PrivatePostgres(PrivateServer):
     """A PostgreSQL server whose whole state is in `folder`.
 
     `machine=False` ignores the machine's own programs; `durable=False` gives up safety against
-    power loss for speed, for tests only. Usable as a context manager.
+    power loss for speed, for tests only. `options` are settings of the server, `name=value`.
+    Usable as a context manager.
     """
 
-    def __init__(self, folder: Path, *, machine: bool = True, durable: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        machine: bool = True,
+        durable: bool = True,
+        options: Sequence[str] = (),
+    ) -> None:
         super().__init__("PostgreSQL", folder, "postgres.log", _STOP_SIGNALS)
         self.username = "nizam"
         self.database = "nizam"
         self._machine = machine
         self._durable = durable
+        self._options = tuple(options)
 
     def dsn(self, database: str | None = None) -> str:
         """A libpq URI for `database`, by default our own one."""
@@ -126,7 +136,8 @@ class PrivatePostgres(PrivateServer):
 
     def _run(self, programs: PostgresPrograms, prefix: list[str]) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self.port = free_port()
+            # Where it was before, so that those who knew it find it again.
+            self.port = self.port if self.port and attempt == 1 else free_port()
             try:
                 self._process.start(
                     [*prefix, *self._command(programs)],
@@ -151,6 +162,7 @@ class PrivatePostgres(PrivateServer):
             "log_timezone=UTC",
             "max_connections=100",
             *(() if self._durable else _UNSAFE_BUT_FAST),
+            *self._options,
         ]
         command = [str(programs.postgres), "-D", str(self._data)]
         return command + [part for option in options for part in ("-c", option)]
@@ -161,7 +173,7 @@ class PrivatePostgres(PrivateServer):
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[7].strip() in ("ready", "standby")
 
     def _make_database(self) -> None:
         connection = psycopg2.connect(self.dsn("postgres"), connect_timeout=10)

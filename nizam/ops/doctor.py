@@ -65,7 +65,7 @@ def _findings(
 ) -> Iterator[Finding]:
     database = settings.database
     primary = _check(
-        f"postgresql {database.host}:{database.port}",
+        f"postgresql {database.address}",
         lambda: _primary(database.dsn(), pending_migrations),
     )
     yield primary

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from nizam.settings.values import Network, Role, Secret, SecretKey
+from nizam.settings.values import Network, Role, Secret, SecretKey, split_address
 
 Parser = Callable[[Any], Any]
 
@@ -170,15 +170,18 @@ def roles(value: Any) -> frozenset[Role]:
 
 def host_and_port(value: Any) -> tuple[str, int | None]:
     """`host`, `host:port` or `[address]:port`; the port is None where there is none."""
-    given = text(value)
-    if given.startswith("[") and "]" in given:
-        name, _, rest = given[1:].partition("]")
-        number = rest.removeprefix(":")
-    elif given.count(":") == 1:
-        name, _, number = given.partition(":")
-    else:
-        name, number = given, ""
+    name, number = split_address(text(value))
     return host(name), (port(number) if number else None)
+
+
+def hosts(value: Any) -> str:
+    """One host, or several with commas between them, each with a port of its own or without."""
+    parts = words(value if isinstance(value, list) else text(value))
+    if not parts:
+        raise ValueError("no host is named")
+    for part in parts:
+        host_and_port(part)
+    return ",".join(parts)
 
 
 def origins(value: Any) -> tuple[str, ...]:

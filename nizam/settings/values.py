@@ -48,6 +48,17 @@ class SecretKey:
     key: bytes = attrs.field(repr=False)
 
 
+def split_address(text: str) -> tuple[str, str]:
+    """The two parts of `host`, `host:port` or `[address]:port`; the port may be empty."""
+    if text.startswith("[") and "]" in text:
+        name, _, rest = text[1:].partition("]")
+        return name, rest.removeprefix(":")
+    if text.count(":") == 1:
+        name, _, number = text.partition(":")
+        return name, number
+    return text, ""
+
+
 @attrs.frozen
 class HttpSettings:
     """The HTTP side: where it listens and who may ask what."""
@@ -62,9 +73,14 @@ class HttpSettings:
 
 @attrs.frozen
 class DatabaseSettings:
-    """PostgreSQL: the primary, the read replicas and the size of the pools."""
+    """PostgreSQL: the primary, the read replicas and the size of the pools.
+
+    With a `direct_host` the `host` is that of PgBouncer, in transaction mode. Either may be several
+    with commas between them, each with a port of its own or without.
+    """
 
     host: str
+    direct_host: str | None
     port: int
     name: str
     username: str
@@ -74,20 +90,46 @@ class DatabaseSettings:
     read_hosts: tuple[tuple[str, int], ...]
     pool_size: int
     read_pool_size: int
+    max_replica_lag_ms: int
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int], ...]:
+        """Where the primary is looked for, one after the other."""
+        return self._addresses(self.host)
+
+    @property
+    def address(self) -> str:
+        """The same for people."""
+        return ", ".join(f"{host}:{port}" for host, port in self.hosts)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a PgBouncer in transaction mode is between us and the servers."""
+        return self.direct_host is not None
 
     def dsn(self) -> str:
         """A libpq URI of the primary. It holds the password: not for logs."""
-        return self._dsn(self.host, self.port)
+        return self._dsn(*self.hosts)
+
+    def direct_dsn(self) -> str:
+        """A libpq URI of the primary itself, for what lasts longer than a transaction."""
+        return self._dsn(*self._addresses(self.direct_host or self.host))
 
     def read_dsns(self) -> tuple[str, ...]:
         """A libpq URI for each read replica, in the order they were given."""
-        return tuple(self._dsn(host, port) for host, port in self.read_hosts)
+        return tuple(self._dsn(it) for it in self.read_hosts)
 
-    def _dsn(self, host: str, port: int) -> str:
+    def _addresses(self, hosts: str) -> tuple[tuple[str, int], ...]:
+        found = map(split_address, hosts.split(","))
+        return tuple((host, int(port or self.port)) for host, port in found)
+
+    def _dsn(self, *hosts: tuple[str, int]) -> str:
         user = quote(self.username, safe="")
         if self.password is not None:
             user += f":{quote(self.password.reveal(), safe='')}"
-        address = f"[{host}]" if ":" in host else quote(host, safe="")
+        addresses = ",".join(
+            f"{f'[{host}]' if ':' in host else quote(host, safe='')}:{port}" for host, port in hosts
+        )
         # A frozen server must not hold a connection for longer than half a minute.
         parameters = {
             "application_name": "nizam",
@@ -100,8 +142,11 @@ class DatabaseSettings:
         }
         if self.sslrootcert:
             parameters["sslrootcert"] = self.sslrootcert
+        if len(hosts) > 1:
+            # All but one of them are replicas.
+            parameters["target_session_attrs"] = "read-write"
         name = quote(self.name, safe="")
-        return f"postgresql://{user}@{address}:{port}/{name}?{urlencode(parameters)}"
+        return f"postgresql://{user}@{addresses}/{name}?{urlencode(parameters)}"
 
 
 @attrs.frozen

@@ -27,13 +27,15 @@ Statement = tuple[str, Arguments]
 Select = tuple[str, Sequence[Any]]
 """A query that only reads; its placeholders are all `%s`."""
 
+_READ_ONLY = "25006"
+"""The primary has become a replica."""
 _STATEMENT_TIMED_OUT = "the statement took too long and was ended by PostgreSQL"
 _GONE_SQLSTATES = frozenset(
     {
         "57P01",  # admin_shutdown
         "57P02",  # crash_shutdown
         "57P03",  # cannot_connect_now
-        "25006",  # read_only_sql_transaction: the primary has become a replica
+        _READ_ONLY,
         "25P03",  # idle_in_transaction_session_timeout
     }
 )
@@ -137,6 +139,8 @@ class Connection:
         self._report = on_lost
         self._inner = _Connection(reactor, self._lost, on_notify)
         self._closed = False
+        self.read_only = False
+        """Whether it has ended because its server takes no changes any more."""
 
     async def connect(self, dsn: str, seconds: float, options: str = "") -> None:
         """Connect within `seconds`; DatabaseUnavailable otherwise. `options` as libpq's."""
@@ -183,6 +187,7 @@ class Connection:
         except psycopg2.Error as error:
             state = error.pgcode or ""
             if self._inner.closed or state in _GONE_SQLSTATES or _is_lost(error):
+                self.read_only = state == _READ_ONLY
                 self.close()
                 raise DatabaseUnavailable(f"the connection to PostgreSQL ended: {error}") from None
             if state in _TRY_AGAIN_SQLSTATES:

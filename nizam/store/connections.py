@@ -17,6 +17,7 @@ from nizam.errors import DatabaseUnavailable
 from nizam.metrics import DB_POOL_IN_USE, DB_WAIT_SECONDS
 from nizam.nap import Nap
 from nizam.store.connection import Connection
+from nizam.store.hosts import Hosts
 
 CONNECT_SECONDS = 5.0
 _FIRST_RETRY = 0.1
@@ -25,7 +26,9 @@ _STOP_SECONDS = 5.0
 
 
 class Connections:
-    """`size` connections to `dsn`, with the start-up options `options`; `name` labels its metrics.
+    """`size` connections to `dsn`, which may name several servers; `name` labels its metrics.
+
+    `options` are given to the server at the start of each.
 
     A caller waits for a free one for `wait` seconds, and no more than `queue_limit` callers do.
     """
@@ -44,7 +47,7 @@ class Connections:
         queue_limit: int,
     ) -> None:
         self._reactor = reactor
-        self._dsn = dsn
+        self._hosts = Hosts(dsn)
         self._size = size
         self._name = name
         self._options = options
@@ -153,6 +156,10 @@ class Connections:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+        if connection.read_only:
+            # The others lead to the same server, and each would fail somebody's change.
+            for other in self._idle[:]:
+                other.close()
         self._fill()
 
     def _fill(self) -> None:
@@ -166,9 +173,10 @@ class Connections:
         delay = _FIRST_RETRY
         try:
             while self._running and len(self._all) < self._size:
-                connection = Connection(self._reactor, self._lost)
                 try:
-                    await connection.connect(self._dsn, CONNECT_SECONDS, self._options)
+                    connection = await self._hosts.connect(
+                        self._reactor, CONNECT_SECONDS, self._options, self._lost
+                    )
                 except DatabaseUnavailable as error:
                     self._log.warn("{pool}: {error}", pool=self._name, error=str(error))
                     self._tell_first()

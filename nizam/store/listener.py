@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from nizam.errors import DatabaseUnavailable
 from nizam.nap import Nap
 from nizam.store.connection import Connection
+from nizam.store.hosts import Hosts
 
 CONNECT_SECONDS = 5.0
 _FIRST_RETRY = 0.2
@@ -31,7 +32,7 @@ class NotificationListener:
         self, reactor: Any, dsn: str, channel: str, on_notify: Callable[[str], None]
     ) -> None:
         self._reactor = reactor
-        self._dsn = dsn
+        self._hosts = Hosts(dsn)
         self._channel = channel
         self._on_notify = on_notify
         self._running = False
@@ -62,12 +63,15 @@ class NotificationListener:
     async def _run(self) -> None:
         delay = _FIRST_RETRY
         while self._running:
-            connection = Connection(self._reactor, self._lost, self._on_notify)
+            connection = None
             try:
-                await connection.connect(self._dsn, CONNECT_SECONDS)
+                connection = await self._hosts.connect(
+                    self._reactor, CONNECT_SECONDS, "", self._lost, self._on_notify
+                )
                 await connection.run(f"listen {self._channel}")
             except DatabaseUnavailable as error:
-                connection.close()
+                if connection is not None:
+                    connection.close()
                 self._log.warn(
                     "listening to {channel}: {error}", channel=self._channel, error=error
                 )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psycopg2
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -20,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from nizam.errors import DatabaseUnavailable
+from nizam.store.hosts import explained
 from nizam.store.tables import all_tables
 
 # Two that migrate at once wait for each other; the number has no meaning.
@@ -73,16 +75,15 @@ def _config(connection: Connection | None) -> Config:
 
 @contextlib.contextmanager
 def _connection(dsn: str) -> Iterator[Connection]:
+    # SQLAlchemy would not understand a DSN with several servers.
     engine = create_engine(
-        dsn.replace("postgres://", "postgresql://", 1).replace(
-            "postgresql://", "postgresql+psycopg2://", 1
-        ),
+        "postgresql+psycopg2://",
         poolclass=NullPool,
-        connect_args={"connect_timeout": 10},
+        creator=lambda: psycopg2.connect(dsn, connect_timeout=10),
     )
     try:
         connection = engine.connect()
     except OperationalError as error:
-        raise DatabaseUnavailable(str(error.orig).strip()) from None
+        raise DatabaseUnavailable(explained(str(error.orig).strip())) from None
     with connection:
         yield connection

@@ -79,7 +79,7 @@ def test_the_deployment_guides_environment_is_accepted_as_it_is() -> None:
     loaded = load(None, GUIDE)
     found = loaded.settings
     assert found.production
-    assert found.database.host == "your-rds-endpoint.region.rds.amazonaws.com"
+    assert found.database.hosts == (("your-rds-endpoint.region.rds.amazonaws.com", 5432),)
     assert found.database.read_hosts == (("replica-1", 5432), ("replica-2", 5433))
     assert found.cors_origins == ("https://dashboard.nizam.example.com",)
     (node,) = found.nodes
@@ -113,6 +113,19 @@ def test_dsns_are_read_by_libpq_as_they_were_meant() -> None:
     ] == [("replica-1", "5432"), ("replica-2", "5433")]
 
 
+def test_several_hosts_are_looked_through_for_the_one_that_takes_changes() -> None:
+    given = {"DB_HOST": "pg-1, pg-2:5433,[::1]:5434", "DB_PORT": "6000", "DB_DIRECT_HOST": "pg-1"}
+    found = settings(given).database
+    parsed = psycopg2.extensions.parse_dsn(found.dsn())
+    assert (parsed["host"], parsed["port"]) == ("pg-1,pg-2,::1", "6000,5433,5434")
+    assert parsed["target_session_attrs"] == "read-write"
+    assert found.address == "pg-1:6000, pg-2:5433, ::1:5434"
+    direct = psycopg2.extensions.parse_dsn(found.direct_dsn())
+    assert (direct["host"], direct["port"]) == ("pg-1", "6000")
+    assert found.pooled
+    assert not settings({"DB_HOST": "pg-1"}).database.pooled
+
+
 @pytest.mark.parametrize("host", ["/var/run/postgresql", "::1", "10.1.2.3"])
 def test_every_kind_of_host_survives_the_dsn(host: str) -> None:
     dsn = settings({"DB_HOST": host}).database.dsn()
@@ -134,6 +147,8 @@ def test_every_kind_of_host_survives_the_dsn(host: str) -> None:
         ("DB_PORT", "tcp://10.0.0.1:5432", "enableServiceLinks"),
         ("NIZAM_SIP_RTP_PORT_LAST", "16400", "fewer than 100 ports"),
         ("DB_HOST", "a host", "is not a host name or an IP address"),
+        ("DB_HOST", "pg-1,pg-2:0", "0 is out of range"),
+        ("DB_HOST", ",", "no host is named"),
         ("DB_READ_HOST_1", "a b", "is not a host name"),
         ("DB_READ_HOST_x", "replica", "there is no number at its end"),
         ("REDIS_PORT", "70000", "70000 is out of range"),

@@ -25,6 +25,7 @@ from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import SecretKey
 from nizam.store.context import ChangeContext
+from nizam.store.hosts import Hosts
 from nizam.store.migrate import upgrade
 from nizam.store.pool import Pool, Transaction
 from nizam.store.secrets import SecretBox
@@ -366,7 +367,7 @@ async def test_without_both_it_is_not_ready_until_one_is_back(
     assert not follower.service.ready
     assert follower.service.age_seconds == float("inf")
     await away.stop()
-    away._connections._dsn = database
+    away._connections._hosts = Hosts(database)
     await away.start()
     await until(lambda: follower.service.ready)
     await follower.stop()

@@ -6,8 +6,25 @@ from nizam.settings import parsers as p
 from nizam.settings.declarations.setting import HOST, PORT, SECRET, TEXT, Setting
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("DB_HOST", "database.host", p.host, "127.0.0.1", HOST, "The primary."),
-    Setting("DB_PORT", "database.port", p.port, 5432, PORT, "Its port."),
+    Setting(
+        "DB_HOST",
+        "database.host",
+        p.hosts,
+        "127.0.0.1",
+        f"{HOST}, with an optional :port; several with commas between them",
+        "The primary, or PgBouncer. Several: the one that takes changes is the primary.",
+    ),
+    Setting("DB_PORT", "database.port", p.port, 5432, PORT, "The port of hosts without one."),
+    Setting(
+        "DB_DIRECT_HOST",
+        "database.direct_host",
+        p.hosts,
+        None,
+        "as DB_HOST",
+        "The servers themselves, when DB_HOST is a PgBouncer in transaction mode: for LISTEN, "
+        "migrations and commands.",
+        example="postgres.example.com",
+    ),
     Setting("DB_DATABASE", "database.name", p.text, "nizam", TEXT, "The database's name."),
     Setting("DB_USERNAME", "database.username", p.text, "nizam", TEXT, "The role to log in as."),
     Setting(
@@ -54,6 +71,15 @@ SETTINGS: tuple[Setting, ...] = (
         4,
         "a whole number from 1 to 200",
         "Connections of this process to each read replica.",
+    ),
+    Setting(
+        "NIZAM_DB_MAX_REPLICA_LAG_MS",
+        "database.max_replica_lag_ms",
+        p.integer(50, 600_000),
+        5000,
+        "a whole number from 50 to 600000",
+        "A replica that is further behind is not read from. Whoever changed something sees it in "
+        "any case.",
     ),
     Setting("REDIS_HOST", "redis.host", p.host, "127.0.0.1", HOST, "The server."),
     Setting("REDIS_PORT", "redis.port", p.port, 6379, PORT, "Its port."),
