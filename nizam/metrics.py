@@ -360,3 +360,35 @@ _from_the_start(MAILS_TOTAL, "sent", "failed", "dead")
 _from_the_start(
     RECORDINGS_TOTAL, "available", "damaged", "missing", "stored", "upload_failed", "deleted"
 )
+REDIS_CONNECTIONS = Gauge(
+    "nizam_redis_connections",
+    "Connections for commands to Redis that are signed in, by its kind: single, sentinel, cluster.",
+    ("kind",),
+    registry=REGISTRY,
+)
+REDIS_CONNECTION_FAILURES = Counter(
+    "nizam_redis_connection_failures_total",
+    "Attempts to connect to Redis that failed.",
+    ("kind",),
+    registry=REGISTRY,
+)
+REDIS_FAILOVERS = Counter(
+    "nizam_redis_failovers_total",
+    "Times that another Redis server was found to be a master.",
+    ("kind",),
+    registry=REGISTRY,
+)
+REDIS_REFUSALS = Counter(
+    "nizam_redis_refusals_total",
+    "Commands that Redis refused for a reason of its own, such as oom, misconf or readonly.",
+    ("reason",),
+    registry=REGISTRY,
+)
+for _reason in ("oom", "misconf", "readonly", "noperm"):
+    REDIS_REFUSALS.labels(_reason)
+REDIS_REDIRECTIONS = Counter(
+    "nizam_redis_redirections_total",
+    "Commands that a node of a Redis Cluster sent on to another: moved or ask.",
+    ("kind",),
+    registry=REGISTRY,
+)

@@ -26,7 +26,7 @@ from nizam.http.deciding import CallDecider
 from nizam.http.flow_requests import FlowRequests
 from nizam.http.node_credentials import NodeCredentials
 from nizam.http.xmlcurl import XmlCurlResource
-from nizam.kv.single import SingleRedis
+from nizam.kv.make import key_value_of
 from nizam.mail.outbox import MailOutbox
 from nizam.mail.smtp import SmtpMailer
 from nizam.media.library import MediaLibrary
@@ -105,7 +105,7 @@ class Parts:
             for number, dsn in enumerate(database.read_dsns(), 1)
         ]
         self.streams: Streams | None = None
-        self.key_value = SingleRedis.of(reactor, settings.redis)
+        self.key_value = key_value_of(reactor, settings.redis)
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
         self._flow_requests: FlowRequests | None = None

@@ -84,7 +84,7 @@ async def _make(
 ) -> dict[str, str]:
     """What was made, as it is printed."""
     from nizam.http.passwords import Passwords
-    from nizam.kv.single import SingleRedis
+    from nizam.kv.make import key_value_of
     from nizam.model.api_key import ApiKey
     from nizam.model.registry import resource
     from nizam.model.user import Membership, User
@@ -98,7 +98,7 @@ async def _make(
     def itself(stored: Stored) -> Stored:
         return stored
 
-    key_value = SingleRedis.of(reactor, settings.redis)
+    key_value = key_value_of(reactor, settings.redis)
     pool = Pool(reactor, settings.database.direct_dsn(), 1, "admin")
     context = ChangeContext(actor_type="system", actor_name="nizam admin bootstrap")
     made: dict[str, str] = {}

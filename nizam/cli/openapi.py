@@ -26,7 +26,7 @@ def described(url: str | None) -> dict[str, Any]:
 
     from nizam.http.api import Api
     from nizam.http.openapi import document
-    from nizam.kv.single import SingleRedis
+    from nizam.kv.make import key_value_of
     from nizam.media.library import MediaLibrary
     from nizam.routing.snapshot import Snapshot
     from nizam.settings import SecretKey, load
@@ -37,7 +37,7 @@ def described(url: str | None) -> dict[str, Any]:
     from nizam.webhooks.queue import DeliveryQueue
 
     settings = load(None, {}).settings
-    key_value = SingleRedis(reactor, settings.redis.host, settings.redis.port)
+    key_value = key_value_of(reactor, settings.redis)
     pool = Pool(reactor, settings.database.direct_dsn(), 1, "none")
     api = Api.over(
         reactor=reactor,

@@ -16,7 +16,7 @@ Listener = Callable[[bytes], None]
 
 
 class IKeyValue(Interface):
-    """A key-value server. Keys that one script touches share a `{hash tag}`."""
+    """One server or several. Keys that one script touches share a `{hash tag}`."""
 
     available: bool = Attribute("Whether a connection is there that the server accepted.")
 
@@ -25,6 +25,9 @@ class IKeyValue(Interface):
 
     async def get(key: Value) -> bytes | None:
         """The value, or None."""
+
+    async def mget(keys: Sequence[Value]) -> list[bytes | None]:
+        """The values of many keys, each None where there is none."""
 
     async def set(
         key: Value, value: Value, seconds: float | None = None, only_new: bool = False
@@ -119,18 +122,23 @@ class IKeyValue(Interface):
         seconds it may take, where that is not as long as for others."""
 
     async def command(name: str, *args: Value) -> Any:
-        """Any other command; its answer as Redis gives it."""
+        """Any other command on one key, which comes first, or none; its answer as Redis gives it.
+        In a cluster one without a key goes to every server, and the answer is that of one."""
 
     async def publish(channel: Value, message: Value) -> int:
-        """Send a message; how many heard it."""
+        """Send a message; how many heard it of those that are connected to the same server."""
 
     def subscribe(channel: str, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each message from now on, for as long as the connection stands and
         again once it is back; messages in between are lost. Returns what ends it."""
 
+    def on_takeover(key: Value, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when another server has taken over what holds `key`, which may lack the
+        last writes. Returns what ends it."""
+
     def start() -> Awaitable[None]:
-        """Connect. Raises KeyValueUnavailable for credentials that are refused; a server that is
-        away does not raise: the connection comes by itself."""
+        """Connect. Raises KeyValueUnavailable for credentials and certificates that are refused; a
+        server that is away does not raise: the connection comes by itself."""
 
     def stop() -> Awaitable[None]:
         """Close every connection."""

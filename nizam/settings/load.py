@@ -16,12 +16,11 @@ from typing import Any
 import attrs
 
 from nizam.errors import NizamError, SettingError
-from nizam.settings import parsers
+from nizam.settings import parsers, redis_checks
 from nizam.settings.declarations import (
-    CLUSTER_SEED_PREFIX,
     NODE_FIELDS,
     NOT_NEEDED,
-    READ_HOST_PREFIX,
+    NUMBERED,
     SETTINGS,
     Setting,
 )
@@ -93,7 +92,8 @@ def load(
     reader = _Reader(environment, options or {})
     reader.read_file(config)
     values = {setting.name: reader.value_of(setting) for setting in SETTINGS}
-    values["DB_READ_HOST"] = reader.read_hosts(values["DB_READ_HOST"])
+    for name, prefix in NUMBERED.items():
+        values[name] = reader.hosts(name, prefix, values[name])
     nodes = reader.nodes(values)
     clients = reader.xml_clients(values, nodes)
     reader.check_combinations(values, nodes)
@@ -138,7 +138,7 @@ class _Reader:
         sections = {s.key.partition(".")[0] for s in SETTINGS if s.key and "." in s.key}
         known = {s.key for s in SETTINGS if s.key} | {s.name for s in SETTINGS}
         known |= {f"{s.key}_file" for s in SETTINGS if s.key and s.secret}
-        prefixes = (READ_HOST_PREFIX, CLUSTER_SEED_PREFIX, *NOT_NEEDED)
+        prefixes = (*NUMBERED.values(), *NOT_NEEDED)
         for name, value in table.items():
             key = f"{prefix}{name}"
             if isinstance(value, dict) and key in sections and not prefix:
@@ -212,14 +212,15 @@ class _Reader:
 
     # -- what is more than one value
 
-    def read_hosts(self, listed: tuple[str, ...]) -> tuple[tuple[str, int | None], ...]:
-        """DB_READ_HOST_1 and so on in the order of their numbers, or the list in the file."""
-        named = self._numbered(READ_HOST_PREFIX)
-        given = [_Given(name, "the environment", value) for name, value in named]
+    def hosts(
+        self, name: str, prefix: str, listed: tuple[str, ...]
+    ) -> tuple[tuple[str, int | None], ...]:
+        """NAME_1 and so on in the order of their numbers, or else the list."""
+        given = [_Given(it, "the environment", value) for it, value in self._numbered(prefix)]
         if given:
-            self.origins["DB_READ_HOST"] = "the environment"
+            self.origins[name] = "the environment"
         else:
-            given = [_Given("database.read_hosts", self._file_name, host) for host in listed]
+            given = [_Given(name, self._file_name, host) for host in listed]
         found = []
         for item in given:
             try:
@@ -229,11 +230,12 @@ class _Reader:
         return tuple(found)
 
     def _numbered(self, prefix: str) -> list[tuple[str, str]]:
+        known = {it for setting in SETTINGS for it in (setting.name, f"{setting.name}_FILE")}
         named = [
             (name, str(value))
             for source in (self._file, self._environment)
             for name, value in source.items()
-            if name.startswith(prefix) and value not in _UNSET
+            if name.startswith(prefix) and name not in known and value not in _UNSET
         ]
         for name, _ in named:
             if not name.removeprefix(prefix).isdecimal():
@@ -324,8 +326,7 @@ class _Reader:
             for name in ("PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"):
                 if values[name] is None:
                     self._problem(name, "missing", "what the Pusher-protocol service has given")
-        for name, _ in self._numbered(CLUSTER_SEED_PREFIX):
-            self._problem(name, "Redis Cluster is not supported yet", "REDIS_HOST instead")
+        self.problems += redis_checks.problems(values)
         if values["NIZAM_SIP_RTP_PORT_LAST"] - values["NIZAM_SIP_RTP_PORT_FIRST"] < MIN_RTP_PORTS:
             self._problem(
                 "NIZAM_SIP_RTP_PORT_LAST",
@@ -367,7 +368,7 @@ def _settings(
         **tables[""],
         http=HttpSettings(**tables["http"]),
         database=DatabaseSettings(**database),
-        redis=RedisSettings(**tables["redis"]),
+        redis=RedisSettings(**redis_checks.completed(tables["redis"])),
         live=LiveSettings(**tables["live"]),
         sip=SipSettings(**tables["sip"]),
         webhooks=WebhookSettings(**tables["webhooks"]),

@@ -56,6 +56,23 @@ def media_directory(value: Any) -> Path:
     return path
 
 
+def readable_file(value: Any) -> Path:
+    """A file that is there; what is in it is not looked at."""
+    path = directory(value)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+
+
+def cluster(value: Any) -> bool:
+    """`redis` as deployments of other programs have it, or a truth value."""
+    if isinstance(value, str) and value.lower() == "redis":
+        return True
+    return boolean(value)
+
+
 def speech(value: Any) -> tuple[str, str]:
     """A text-to-speech engine of FreeSWITCH and its voice: `flite:slt`."""
     match = re.fullmatch(r"([A-Za-z0-9_-]{1,40}):([A-Za-z0-9_.-]{1,80})", text(value))
@@ -220,12 +237,6 @@ def secret_keys(value: Any) -> tuple[SecretKey, ...]:
     if len({key.id for key in keys}) != len(keys):
         raise ValueError("two keys have the same id")
     return tuple(keys)
-
-
-def nothing(value: Any) -> None:
-    """For a setting that is refused: any value is a problem, except a switched-off one."""
-    if str(value).lower() not in _FALSE:
-        raise ValueError("this is not supported yet")
 
 
 def _is_ip(name: str) -> bool:

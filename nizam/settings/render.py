@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nizam.settings.declarations import (
-    CLUSTER_SEED_PREFIX,
     NOT_NEEDED,
+    NUMBERED,
     SETTINGS,
     TITLES,
     Setting,
@@ -112,7 +112,6 @@ def page() -> str:
     ]
     lines += [_row(setting, None) for setting in SETTINGS if not setting.key]
     lines += [f"| `{prefix}*` | | anything | {note} |" for prefix, note in NOT_NEEDED.items()]
-    lines.append(f"| `{CLUSTER_SEED_PREFIX}n` | | nothing | Redis Cluster is not supported yet. |")
     return "\n".join(lines) + "\n"
 
 
@@ -123,7 +122,8 @@ def _row(setting: Setting, key: str | None) -> str:
 
 
 def _environment_name(setting: Setting) -> str:
-    return "DB_READ_HOST_1, _2 ..." if setting.name == "DB_READ_HOST" else setting.name
+    prefix = NUMBERED.get(setting.name)
+    return setting.name if prefix is None else f"{prefix}1, _2 ..."
 
 
 def render_effective(loaded: Loaded) -> str:
@@ -133,7 +133,7 @@ def render_effective(loaded: Loaded) -> str:
         value = loaded.values[setting.name]
         if value is None or value == ():
             shown = "(unset)"
-        elif setting.name == "DB_READ_HOST":
+        elif setting.name in NUMBERED:
             shown = _toml([f"{host}:{port}" if port else host for host, port in value])
         else:
             shown = _toml(masked(value))

@@ -151,14 +151,37 @@ class DatabaseSettings:
 
 @attrs.frozen
 class RedisSettings:
-    """One Redis server."""
+    """Redis: one server; those that Sentinels watch over, if there are `sentinels`; or a cluster,
+    which has at least one of `cluster_seeds`."""
 
     host: str
     port: int
     username: str | None
     password: Secret | None
     database: int
+    tls: bool
+    tls_ca: Path | None
+    tls_certificate: Path | None
+    tls_key: Path | None
+    sentinels: tuple[tuple[str, int], ...]
+    sentinel_service: str
+    sentinel_username: str | None
+    sentinel_password: Secret | None
+    cluster: bool
+    cluster_seeds: tuple[tuple[str, int], ...]
     limits_timeout_ms: int
+
+    @property
+    def kind(self) -> str:
+        """`single`, `sentinel` or `cluster`."""
+        if self.cluster:
+            return "cluster"
+        return "sentinel" if self.sentinels else "single"
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """Where it is asked first: the server, the Sentinels or the seeds of the cluster."""
+        return self.cluster_seeds or self.sentinels or ((self.host, self.port),)
 
 
 @attrs.frozen

@@ -73,7 +73,7 @@ class ChannelIndex:
         if not unknown or self._key_value is None:
             return found
         try:
-            values = await self._key_value.command("MGET", *[_PREFIX + it for it in unknown])
+            values = await self._key_value.mget([_PREFIX + it for it in unknown])
         except KeyValueUnavailable:
             return found
         for channel_id, value in zip(unknown, values, strict=True):

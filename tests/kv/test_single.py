@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 
 from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
-from nizam.errors import InternalError, KeyValueUnavailable
+from nizam.errors import KeyValueUnavailable
 from nizam.kv import scripts
 from nizam.kv.scripts import Script
 from nizam.kv.single import SingleRedis
@@ -53,15 +53,6 @@ async def test_without_a_server_every_call_ends_in_time() -> None:
     await redis.stop()
     with pytest.raises(KeyValueUnavailable):
         await redis.get("k")
-
-
-async def test_a_wrong_command_is_our_own_error(redis_url: str) -> None:
-    redis = single(redis_url)
-    await redis.start()
-    await redis.set("k", "text")
-    with pytest.raises(InternalError, match="WRONGTYPE"):
-        await redis.rpush("k", "x")
-    await redis.stop()
 
 
 async def test_a_frozen_server_costs_a_deadline_and_comes_back(own_redis: PrivateRedis) -> None:

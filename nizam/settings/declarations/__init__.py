@@ -8,10 +8,9 @@ from nizam.settings.declarations import accepted, http, keeping, process, server
 from nizam.settings.declarations.setting import Setting
 
 __all__ = [
-    "CLUSTER_SEED_PREFIX",
     "NODE_FIELDS",
     "NOT_NEEDED",
-    "READ_HOST_PREFIX",
+    "NUMBERED",
     "SETTINGS",
     "TITLES",
     "Setting",
@@ -43,9 +42,14 @@ SETTINGS: tuple[Setting, ...] = (
     *accepted.SETTINGS,
 )
 
-# Names with a number or a word at their end.
-READ_HOST_PREFIX = "DB_READ_HOST_"
-CLUSTER_SEED_PREFIX = "REDIS_CLUSTER_SEED_"
+# Settings that are lists of hosts, which in the environment can have a name each, with a number at
+# its end.
+NUMBERED: Mapping[str, str] = {
+    "DB_READ_HOST": "DB_READ_HOST_",
+    "REDIS_SENTINELS": "REDIS_SENTINEL_",
+    "REDIS_CLUSTER_SEED": "REDIS_CLUSTER_SEED_",
+}
+# Names with a word at their end.
 NOT_NEEDED: Mapping[str, str] = {
     "REVERB_": "the WebSocket server is built in, so this is not needed",
 }

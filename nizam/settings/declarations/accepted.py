@@ -19,12 +19,4 @@ SETTINGS: tuple[Setting, ...] = (
         "phpredis, predis or txredisapi, which make no difference",
         "The client library is built in.",
     ),
-    Setting(
-        "REDIS_CLUSTER",
-        None,
-        p.nothing,
-        None,
-        "nothing: only a single server, REDIS_HOST, works",
-        "Redis Cluster.",
-    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nizam.settings import parsers as p
-from nizam.settings.declarations.setting import HOST, PORT, SECRET, TEXT, Setting
+from nizam.settings.declarations.setting import FILE, HOST, PORT, SECRET, TEXT, Setting
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -96,6 +96,96 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         "a whole number from 0 to 1023",
         "The number of the database.",
+    ),
+    Setting(
+        "REDIS_TLS",
+        "redis.tls",
+        p.boolean,
+        False,
+        "true or false",
+        "Whether to speak TLS with Redis and its Sentinels; the certificates have to be for the "
+        "names by which they are called here.",
+    ),
+    Setting(
+        "REDIS_TLS_CA",
+        "redis.tls_ca",
+        p.readable_file,
+        None,
+        FILE,
+        "The certificate authorities to trust, those of the system without it.",
+        example="/etc/nizam/redis-ca.pem",
+    ),
+    Setting(
+        "REDIS_TLS_CERT",
+        "redis.tls_certificate",
+        p.readable_file,
+        None,
+        FILE,
+        "Our certificate, for servers that ask for one (tls-auth-clients).",
+        example="/etc/nizam/redis-client.pem",
+    ),
+    Setting(
+        "REDIS_TLS_KEY",
+        "redis.tls_key",
+        p.readable_file,
+        None,
+        FILE,
+        "Its key.",
+        example="/etc/nizam/redis-client.key",
+    ),
+    Setting(
+        "REDIS_SENTINELS",
+        "redis.sentinels",
+        p.words,
+        (),
+        f"{HOST}, each with an optional :port",
+        "The Sentinels that know which server is the master; REDIS_HOST and REDIS_PORT then count "
+        "for nothing. In the environment also: REDIS_SENTINEL_1, _2 ...",
+        example=["sentinel-1.example.com:26379"],
+    ),
+    Setting(
+        "REDIS_SENTINEL_SERVICE",
+        "redis.sentinel_service",
+        p.text,
+        "mymaster",
+        TEXT,
+        "What the Sentinels call the master.",
+    ),
+    Setting(
+        "REDIS_SENTINEL_USERNAME",
+        "redis.sentinel_username",
+        p.text,
+        None,
+        TEXT,
+        "The ACL user at the Sentinels, if not the default.",
+    ),
+    Setting(
+        "REDIS_SENTINEL_PASSWORD",
+        "redis.sentinel_password",
+        p.secret,
+        None,
+        SECRET,
+        "The password that the Sentinels ask for, which is not that of Redis.",
+        secret=True,
+    ),
+    Setting(
+        "REDIS_CLUSTER",
+        "redis.cluster",
+        p.cluster,
+        None,
+        "redis (or true), false",
+        "Whether Redis is a Redis Cluster; with seeds it is. Without any, REDIS_HOST is the seed.",
+        example=True,
+    ),
+    Setting(
+        "REDIS_CLUSTER_SEED",
+        "redis.cluster_seeds",
+        p.words,
+        (),
+        f"{HOST}, each with an optional :port",
+        "Nodes of the cluster, of which one has to be there at the start; the others are learned. "
+        "In the environment: REDIS_CLUSTER_SEED_1, _2 ...",
+        example=["redis-node-1:6379"],
     ),
     Setting(
         "NIZAM_LIMITS_TIMEOUT_MS",

@@ -31,6 +31,7 @@ PORT = "a port from 1 to 65535"
 HOST = "a host name or an IP address"
 NETWORKS = "networks in CIDR form, such as 10.0.0.0/8"
 TEXT = "any text"
+FILE = "the absolute path of a file that can be read"
 DAYS = "days, from 0 to 3650; 0 keeps them for ever"
 SECRET = "any text; also from a file: see the top"  # noqa: S105 - a description
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
