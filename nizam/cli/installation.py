@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -36,20 +35,3 @@ def migrate(config: Path | None) -> None:
     except (psycopg2.OperationalError, DatabaseUnavailable) as error:
         fail(CANNOT_REACH, f"the database cannot be reached: {str(error).strip()}")
     click.echo(f"applied: {', '.join(missing)}" if missing else "nothing to do")
-
-
-@click.command()
-@config_option
-def doctor(config: Path | None) -> None:
-    """Check PostgreSQL, Redis, each node's event socket and the media root."""
-    from nizam.ops.doctor import Verdict, examine
-    from nizam.store.migrate import pending
-
-    findings = examine(loaded_or_fail(config).settings, pending)
-    for finding in findings:
-        click.echo(f"{finding.verdict:<12} {finding.name}: {finding.detail}")
-    verdicts = {finding.verdict for finding in findings}
-    if Verdict.UNREACHABLE in verdicts:
-        sys.exit(CANNOT_REACH)
-    if Verdict.UNFIT in verdicts:
-        sys.exit(CONDITION_DOES_NOT_HOLD)

@@ -11,7 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("nizam.cli.dev:dev", "Run everything on this machine, with a demo tenant."),
     "check-config": ("nizam.cli.installation:check_config", "Check and show the settings."),
     "migrate": ("nizam.cli.installation:migrate", "Bring the database's tables up to date."),
-    "doctor": ("nizam.cli.installation:doctor", "Check PostgreSQL, Redis, nodes and media."),
+    "doctor": ("nizam.cli.doctor:doctor", "Say what is wrong, and how to mend it."),
     "admin": ("nizam.cli.admin:admin", "Make the first administrator or key of the platform."),
     "audit": ("nizam.cli.audit:audit", "Read and verify the audit log."),
     "scheduler": ("nizam.cli.scheduler:scheduler", "What is done on schedule: list, run."),

@@ -103,6 +103,12 @@ class DatabaseSettings:
         return ", ".join(f"{host}:{port}" for host, port in self.hosts)
 
     @property
+    def every_host(self) -> tuple[tuple[str, int], ...]:
+        """PgBouncer, the servers and the replicas."""
+        direct = self._addresses(self.direct_host) if self.direct_host else ()
+        return (*self.hosts, *direct, *self.read_hosts)
+
+    @property
     def pooled(self) -> bool:
         """Whether a PgBouncer in transaction mode is between us and the servers."""
         return self.direct_host is not None

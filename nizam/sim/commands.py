@@ -11,7 +11,17 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from nizam.sim import call_commands, conference, endings, legs, recording, valet, voicemail_box
+from nizam.sim import (
+    call_commands,
+    conference,
+    endings,
+    inspection,
+    legs,
+    recording,
+    sofia,
+    valet,
+    voicemail_box,
+)
 from nizam.sim.answers import Action
 from nizam.sim.call_commands import NO_CHANNEL, NO_SESSION, OK
 from nizam.sim.calls import Calls
@@ -21,8 +31,8 @@ from nizam.sim.core import VERSION, Core
 from nizam.sim.exchange import Exchange
 from nizam.sim.interruption import LegEnded, Transferred
 from nizam.sim.script import Script
-from nizam.sim.show import dump, registrations_of, show
-from nizam.sim.trunks import Trunks, profile_port
+from nizam.sim.show import dump, show
+from nizam.sim.trunks import Trunks
 
 SUCCESS = "+OK Success\n"
 ORIGINATE_USAGE = (
@@ -283,13 +293,6 @@ async def _valet_info(on: Commands, arguments: str) -> str:
     return valet.info(on.exchange.lots, arguments)
 
 
-async def _sofia_contact(on: Commands, arguments: str) -> str:
-    user, _, domain = arguments.rpartition("/")[2].partition("@")
-    found = on.exchange.core.contacts(user, domain)
-    contacts = ",".join(f"sofia/internal/{it.contact}" for it in found)
-    return contacts or "error/user_not_registered"
-
-
 async def _xml_flush_cache(on: Commands, arguments: str) -> str:
     words = arguments.split()
     questions = on.exchange.questions
@@ -307,57 +310,23 @@ async def _reloadacl(on: Commands, arguments: str) -> str:
     return "+OK acl reloaded\n"
 
 
-async def _sofia(on: Commands, arguments: str) -> str:
-    words = arguments.split()
-    if words[:1] == ["status"]:
-        return _sofia_status(on, words[1:])
-    if words[:2] == ["xmlstatus", "profile"] and words[3:4] == ["reg"]:
-        if words[2] not in on.exchange.core.profiles:
-            return "Invalid Profile!\n"
-        return registrations_of(on.exchange.core, words[2])
-    if words[:1] != ["profile"] or len(words) < 3:
-        return "-USAGE: sofia status|profile ...\n"
-    profile, action = words[1:3]
-    if profile not in on.exchange.core.profiles:
-        return f"Invalid Profile [{profile}]\n"
-    if action == "rescan":
-        on.exchange.core.fire("RELOADXML", list)
-        await on.trunks.rescan(profile)
-        return "Reload XML [Success]\n+OK scan complete\n"
-    if action == "killgw":
-        killed = on.trunks.kill(words[3] if len(words) > 3 else "")
-        return "+OK gateway marked for deletion.\n" if killed else "-ERR no such gateway.\n"
-    return f"-ERR Unknown command [{action}]\n"
-
-
-def _sofia_status(on: Commands, words: list[str]) -> str:
-    core = on.exchange.core
-    line = "=" * 97 + "\n"
-    if words[:1] == ["gateway"] and len(words) > 1:
-        gateway = core.gateways.get(words[1])
-        if gateway is None:
-            return "Invalid Gateway!\n"
-        return (
-            f"{line}Name    \t{gateway.name}\nProfile \t{gateway.profile}\n"
-            f"Username\t{gateway.username}\nProxy   \tsip:{gateway.proxy}\n"
-            f"State   \tNOREG\nStatus  \t{'UP' if gateway.up else 'DOWN'} (ping)\n{line}"
-        )
-    rows = [
-        (profile, "profile", f"sip:mod_sofia@127.0.0.1:{profile_port(profile)}", "RUNNING (0)")
-        for profile in core.profiles
-    ]
-    rows += [
-        (f"{g.profile}::{g.name}", "gateway", f"sip:{g.username}@{g.proxy}", "NOREG")
-        for g in core.gateways.values()
-    ]
-    body = "".join(f"{n:>25}\t{kind:>7}\t{data:>42}\t{state}\n" for n, kind, data, state in rows)
-    head = f"{'Name':>25}\t{'Type':>7}\t{'Data':>42}\tState\n"
-    return f"{head}{line}{body}{line}{len(core.profiles)} profiles 0 aliases\n"
-
-
 def _on_calls(command: Callable[[Exchange, str], str]) -> Handler:
     async def run(on: Commands, arguments: str) -> str:
         return command(on.exchange, arguments)
+
+    return run
+
+
+def _of_sofia(command: Callable[[Trunks, str], Awaitable[str]]) -> Handler:
+    async def run(on: Commands, arguments: str) -> str:
+        return await command(on.trunks, arguments)
+
+    return run
+
+
+def _of_inspection(command: Callable[[Exchange, str], Awaitable[str]]) -> Handler:
+    async def run(on: Commands, arguments: str) -> str:
+        return await command(on.exchange, arguments)
 
     return run
 
@@ -372,6 +341,7 @@ def _of_mailboxes(command: Callable[[Core, str], str]) -> Handler:
 Handler = Callable[[Commands, str], Awaitable[str]]
 
 _COMMANDS: dict[str, Handler] = {
+    **{name: _of_inspection(command) for name, command in inspection.COMMANDS.items()},
     "conference": _conference,
     "echo": _echo,
     "eval": _eval,
@@ -380,8 +350,8 @@ _COMMANDS: dict[str, Handler] = {
     "reloadacl": _reloadacl,
     "reloadxml": _reloadxml,
     "show": _show,
-    "sofia": _sofia,
-    "sofia_contact": _sofia_contact,
+    "sofia": _of_sofia(sofia.sofia),
+    "sofia_contact": _of_sofia(sofia.sofia_contact),
     "status": _status,
     "switchname": _hostname,
     "uuid_audio": _on_calls(call_commands.uuid_audio),

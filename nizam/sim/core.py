@@ -13,6 +13,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from nizam.sim import wire
+from nizam.sim.files import SwitchFiles
 from nizam.sim.recorded import calling
 
 if TYPE_CHECKING:
@@ -98,9 +99,13 @@ class Core:
         self.gateways: dict[str, Gateway] = {}
         self.messages: list[Message] = []
         self.profiles: tuple[str, ...] = ("external", "internal")
+        self.tls_ports: dict[str, int] = {}
+        """Where profiles listen for TLS, of those that do."""
         self.listeners: list[Listener] = []
         self.media_root: Path | None = None
         """Below which recordings are really written."""
+        self.files = SwitchFiles.read(None)
+        """Its configuration on disk."""
         self._dates: tuple[int, str, str] = (-1, "", "")
         self.reset()
 

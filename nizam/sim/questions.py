@@ -259,8 +259,14 @@ class Questions:
 
     async def configuration(self, name: str) -> bool:
         """Asks for a configuration file that nothing here depends on; whether there was one."""
-        body = await self._ask(name, _configuration(name), [])
+        body = await self.document(name)
         return body is not None and b'status="not found"' not in body
+
+    async def document(self, name: str) -> bytes | None:
+        """What is answered for a configuration file; None without an answer."""
+        if not self._url:
+            return None
+        return await self._ask(name, _configuration(name), [])
 
     async def _user(
         self,

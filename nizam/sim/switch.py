@@ -18,6 +18,7 @@ from nizam.sim.core import HEARTBEAT_SECONDS, Core, EncodedEvent
 from nizam.sim.esl_server import EventSocketFactory, EventSocketServer
 from nizam.sim.exchange import Exchange
 from nizam.sim.faults import Faults
+from nizam.sim.files import SwitchFiles
 from nizam.sim.phones import Phones
 from nizam.sim.poster import Poster
 from nizam.sim.questions import Questions
@@ -33,6 +34,7 @@ class SimulatedSwitch:
     Listens for event-socket clients on `esl_host`:`esl_port` (0 picks a port: see `esl_port`) with
     `password`. Asks `xml_url` with the given credentials, posts CDRs to `cdr_url`; without a URL
     it asks or posts nothing. Recordings are written below `media_root`, and nowhere without it.
+    `configuration` is its folder of configuration files, which API commands show.
     After start() the phones of `scenery` are registered and, with `calls_per_second` above 0, calls
     are placed until stop_calls() or stop(). `seed` makes everything that is drawn by lot
     repeatable. Times are those of `reactor`.
@@ -53,6 +55,7 @@ class SimulatedSwitch:
         cdr_url: str = "",
         cdr_error_folder: Path | None = None,
         media_root: Path | None = None,
+        configuration: Path | None = None,
         scenery: Scenery | None = None,
         calls_per_second: float = 0.0,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -71,6 +74,7 @@ class SimulatedSwitch:
         self.faults = Faults()
         self.core = Core(self._reactor, random, hostname)
         self.core.media_root = media_root
+        self.core.files = SwitchFiles.read(configuration)
         poster = Poster(self._reactor, xml_username, xml_password)
         questions = Questions(self.core, poster, xml_url, self.truth.problem)
         cdr = CdrPoster(poster, cdr_url, self.truth, cdr_error_folder) if cdr_url else None

@@ -17,14 +17,14 @@ class Trunks:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._core = exchange.core
+        self.core = exchange.core
 
     async def start(self) -> None:
         """Asks sofia.conf and the gateways of every profile that it names."""
         profiles = await self._exchange.questions.profiles()
         if profiles:
-            self._core.profiles = profiles
-        for profile in self._core.profiles:
+            self.core.profiles = profiles
+        for profile in self.core.profiles:
             await self._load(profile, reconfigure=False)
 
     async def rescan(self, profile: str) -> None:
@@ -36,26 +36,26 @@ class Trunks:
 
         Raises KeyError for an unknown gateway.
         """
-        gateway = self._core.gateways[name]
+        gateway = self.core.gateways[name]
         if gateway.up != up:
-            self._core.gateways[name] = attrs.evolve(gateway, up=up)
+            self.core.gateways[name] = attrs.evolve(gateway, up=up)
             self._state(name, up)
 
     def kill(self, name: str) -> bool:
         """Marks a gateway for deletion; sofia::gateway_delete follows. False if unknown."""
-        gateway = self._core.gateways.get(name)
+        gateway = self.core.gateways.get(name)
         if gateway is None:
             return False
-        self._core.clock.callLater(
+        self.core.clock.callLater(
             _DELETE_AFTER_SECONDS * self._exchange.pace, self._delete, gateway
         )
         return True
 
     async def _load(self, profile: str, reconfigure: bool) -> None:
         for answer in await self._exchange.questions.gateways(profile, reconfigure):
-            if answer.name in self._core.gateways:
+            if answer.name in self.core.gateways:
                 continue
-            self._core.gateways[answer.name] = Gateway(
+            self.core.gateways[answer.name] = Gateway(
                 name=answer.name,
                 profile=profile,
                 username=answer.params.get("username", "not-set"),
@@ -67,7 +67,7 @@ class Trunks:
             self._state(answer.name, True)
 
     def _delete(self, gateway: Gateway) -> None:
-        if self._core.gateways.pop(gateway.name, None) is not None:
+        if self.core.gateways.pop(gateway.name, None) is not None:
             self._fire(
                 "sofia::gateway_delete",
                 [("profile-name", gateway.profile), ("Gateway", gateway.name)],
@@ -87,7 +87,7 @@ class Trunks:
         self._fire("sofia::gateway_state", details)
 
     def _fire(self, subclass: str, headers: wire.Headers) -> None:
-        self._core.fire("CUSTOM", lambda: headers, subclass=subclass)
+        self.core.fire("CUSTOM", lambda: headers, subclass=subclass)
 
 
 def profile_port(profile: str) -> str:

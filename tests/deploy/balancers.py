@@ -59,7 +59,7 @@ class Balancer:
             )
 
 
-def make_certificate(folder: Path) -> Path:
+def make_certificate(folder: Path, days: float = 1) -> Path:
     """`nizam.pem` with a certificate for NAME and its key; both are beside it in files as well."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
@@ -71,7 +71,7 @@ def make_certificate(folder: Path) -> Path:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
         .sign(key, SHA256())
     )

@@ -1,0 +1,69 @@
+"""A connection to Redis that waits for nothing long."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import hiredis
+
+from nizam.ops.doctor.running import ANSWER_SECONDS, ProbeError
+from nizam.settings import RedisSettings
+
+
+class RefusedError(ProbeError):
+    """Redis answered with an error; the text is its own."""
+
+
+class RedisAsked:
+    """Asks one server, one command after the other."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
+
+    def ask(self, *words: str) -> Any:
+        """The answer to a command; RefusedError when it is an error."""
+        self._connection.sendall(hiredis.pack_command(cast(Any, words)))
+        try:
+            while (answer := self._reader.gets()) is False:
+                data = self._connection.recv(65536)
+                if not data:
+                    raise ProbeError("the connection was closed")
+                self._reader.feed(data)
+        except hiredis.HiredisError as error:
+            raise ProbeError(f"it does not speak Redis's protocol: {error}") from None
+        if isinstance(answer, hiredis.ReplyError):
+            raise RefusedError(f"{words[0]}: {answer}")
+        return answer
+
+    def info(self) -> Mapping[str, str]:
+        """INFO, by its fields."""
+        lines = (it.partition(":") for it in str(self.ask("INFO", "everything")).splitlines())
+        return {name: value for name, colon, value in lines if colon}
+
+    def configured(self, name: str) -> str | None:
+        """One of its settings; None where this user may not ask for it."""
+        try:
+            answer = self.ask("CONFIG", "GET", name)
+        except RefusedError:
+            return None
+        return str(answer[1]) if len(answer) > 1 else None
+
+
+@contextmanager
+def redis_asked(settings: RedisSettings) -> Iterator[RedisAsked]:
+    """A connection for the time of the block, signed in. ProbeError or OSError without one."""
+    with socket.create_connection((settings.host, settings.port), ANSWER_SECONDS) as connection:
+        server = RedisAsked(connection)
+        if settings.password is not None:
+            name = [settings.username] if settings.username else []
+            try:
+                server.ask("AUTH", *name, settings.password.reveal())
+            except RefusedError as error:
+                # Everybody is let in, which is found by another check.
+                if "without any password configured" not in str(error):
+                    raise
+        yield server
