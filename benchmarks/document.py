@@ -111,7 +111,7 @@ async def measure(reactor: Any, dsn: str, redis: PrivateRedis, count: int) -> re
     snapshot = Snapshot()
     follower = SnapshotService(reactor, pool, key_value, snapshot)
     follower.startService()
-    store = Store(pool, (), SecretBox([SecretKey("k1", bytes(32))]))
+    store = Store(pool, SecretBox([SecretKey("k1", bytes(32))]))
     tenants = resource("tenant")
     body = tenants.body.model_validate(
         {"name": "Acme", "slug": "acme", "domain": "acme.example.test"}

@@ -63,7 +63,7 @@ async def measure(
     await pool.start()
     key_value = SingleRedis(reactor, redis.host, redis.port, redis.password)
     await key_value.start()
-    store = Store(pool, (), SecretBox([SecretKey("k1", bytes(32))]))
+    store = Store(pool, SecretBox([SecretKey("k1", bytes(32))]))
     api = Api.over(
         reactor=reactor,
         settings=load(None, {"APP_ENV": "testing"}).settings,

@@ -247,6 +247,16 @@ REPLICA_LAG_SECONDS = Gauge(
     ("replica",),
     registry=REGISTRY,
 )
+REPLICA_UP = Gauge(
+    "nizam_replica_up", "Whether the replica answers.", ("replica",), registry=REGISTRY
+)
+DB_READS_TOTAL = Counter(
+    "nizam_db_reads_total",
+    "Lists and reports where there are replicas, by the server that they were read from, and why:"
+    " replica; for the primary own_change, lag, lost, unknown.",
+    ("server", "why"),
+    registry=REGISTRY,
+)
 RECORDINGS_TOTAL = Counter(
     "nizam_recordings_total",
     "Recorded files by what became of them: available, damaged, missing, stored, upload_failed,"

@@ -53,6 +53,8 @@ from nizam.routing.peer_calls import peer_keys
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Role, Settings
 from nizam.store.pool import Pool
+from nizam.store.positions import Positions
+from nizam.store.replicas import LOOK_SECONDS, Replica, Replicas
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
 from nizam.store.system.event_log import log_end, read_log
@@ -82,6 +84,8 @@ from nizam.webhooks.worker import WebhookWorker
 
 API_SECONDS = 1.0
 """How long a request of the API waits for PostgreSQL before it is answered 503."""
+POSITION_SECONDS = 30.0
+"""How long, beyond what a replica may be behind, it is known who changed what."""
 
 
 class Parts:
@@ -100,12 +104,9 @@ class Parts:
         own = {"server_timeouts": not database.pooled}
         self.api_pool = Pool(reactor, database.dsn(), for_api, "api", deadline=API_SECONDS, **own)
         self.primary = Pool(reactor, database.dsn(), for_others, "primary", **own)
-        self.replicas = [
-            Pool(reactor, dsn, database.read_pool_size, f"replica{number}", deadline=API_SECONDS)
-            for number, dsn in enumerate(database.read_dsns(), 1)
-        ]
-        self.streams: Streams | None = None
         self.key_value = key_value_of(reactor, settings.redis)
+        self.replicas = self._read_replicas()
+        self.streams: Streams | None = None
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
         self._flow_requests: FlowRequests | None = None
@@ -117,7 +118,7 @@ class Parts:
     async def connect(self) -> None:
         """Begin to connect to PostgreSQL and Redis; what is away is tried again by itself."""
         # A server that hangs must not keep the others, or the copy in Redis, from being used.
-        for pool in (self.primary, self.api_pool, *self.replicas):
+        for pool in self._pools:
             Deferred.fromCoroutine(pool.start())
         await self.key_value.start()
 
@@ -137,7 +138,7 @@ class Parts:
             raise RuntimeError("the keys have to be there first")
         settings, reactor, box, roles = self.settings, self.reactor, self._box, self.settings.roles
         environment = "live" if settings.production else "test"
-        store = Store(self.api_pool, self.replicas, box, environment=environment)
+        store = Store(self.api_pool, box, replicas=self.replicas, environment=environment)
         media = MediaLibrary(reactor, settings.media_root)
         objects = self._objects = _object_store(reactor, settings)
         snapshot = Snapshot(settings.media_root, settings.speech, self._peer_keys)
@@ -190,6 +191,8 @@ class Parts:
         # The worker outlives the intake, whose last batch still makes deliveries.
         others = [*([worker] if worker else []), *mails]
         self._services = [media, snapshots, live, limits, *others, intake]
+        if self.replicas is not None:
+            self._services.append(self.replicas)
         nodes: SwitchNodes | None = None
         if Role.SCHEDULER in roles:
             keeper = RecordingKeeper(
@@ -380,8 +383,45 @@ class Parts:
         if self._objects is not None:
             self._objects.close()
         await self.key_value.stop()
-        pools = (self.primary, self.api_pool, *self.replicas)
-        await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in pools])
+        await DeferredList([Deferred.fromCoroutine(pool.stop()) for pool in self._pools])
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        replicas = () if self.replicas is None else self.replicas.all
+        reading = (pool for it in replicas for pool in (it.pool, it.watch))
+        return (self.primary, self.api_pool, *reading)
+
+    def _read_replicas(self) -> Replicas | None:
+        """The read replicas, among the services later; None without any."""
+        database, reactor = self.settings.database, self.reactor
+        if not database.read_hosts:
+            return None
+        most_behind = database.max_replica_lag_ms / 1000
+        # What was changed so long ago is on every replica that may be read from.
+        lifetime = most_behind + POSITION_SECONDS
+        found = [
+            Replica(
+                Pool(
+                    reactor,
+                    dsn,
+                    database.read_pool_size,
+                    f"replica{number}",
+                    deadline=API_SECONDS,
+                    server_timeouts=not database.pooled,
+                ),
+                Pool(
+                    reactor,
+                    dsn,
+                    1,
+                    f"replica{number}_watch",
+                    wait=LOOK_SECONDS,
+                    server_timeouts=not database.pooled,
+                ),
+            )
+            for number, dsn in enumerate(database.read_dsns(), 1)
+        ]
+        positions = Positions(self.key_value, reactor.seconds, lifetime)
+        return Replicas(self.api_pool, found, positions, most_behind)
 
     def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:
         settings = self.settings.webhooks

@@ -109,7 +109,7 @@ async def _make(
             await key_value.start()
             keys = (await stored_key(pool, key_value),)
         environment = "live" if settings.production else "test"
-        store = Store(pool, (), SecretBox(keys), environment=environment)
+        store = Store(pool, SecretBox(keys), environment=environment)
         if email is not None:
             password = generate("password")
             user = User(

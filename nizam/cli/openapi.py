@@ -43,7 +43,7 @@ def described(url: str | None) -> dict[str, Any]:
         reactor=reactor,
         settings=settings,
         store=Store(
-            pool, (), SecretBox([SecretKey("none", bytes(32))]), environment=settings.environment
+            pool, SecretBox([SecretKey("none", bytes(32))]), environment=settings.environment
         ),
         key_value=key_value,
         snapshot=Snapshot(),

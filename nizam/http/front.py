@@ -51,6 +51,7 @@ from nizam.http.route import REQUEST_SECONDS, Call, Route, as_uuid
 from nizam.http.stream import Stream, send
 from nizam.metrics import HTTP_REQUEST_SECONDS
 from nizam.model.registry import resource
+from nizam.store.positions import Asking, asked_by_somebody
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ALWAYS = (
@@ -68,6 +69,7 @@ class _Progress:
     route: str
     principal: Principal = NOBODY
     headers: tuple[tuple[str, str], ...] = ()
+    asking: Asking = attrs.field(factory=Asking)
 
 
 class Front:
@@ -140,9 +142,9 @@ class Front:
 
         async def serve() -> None:
             began = self._reactor.seconds()
-            progress = _Progress(route)
             request_id = request_id_of(request)
-            with bound_contextvars(request_id=request_id):
+            with bound_contextvars(request_id=request_id), asked_by_somebody() as asking:
+                progress = _Progress(route, asking=asking)
                 reply = await self._reply(request, request_id, answer, progress, seconds)
                 answered = self._reactor.seconds()
                 if not gone:
@@ -212,6 +214,8 @@ class Front:
         progress.principal = principal
         progress.headers = (await self._count(principal, remote, route)).headers()
         tenant_id = await self._tenant(route, path, principal)
+        owners = {tenant_id or principal.home, None if principal is NOBODY else principal.id}
+        progress.asking.owners = frozenset(it for it in owners if it is not None)
         self._require_permission(route, principal, tenant_id)
         if request.too_large:
             raise PayloadTooLarge("the body is larger than this path takes")
@@ -233,7 +237,9 @@ class Front:
             remote=remote,
             tenant_id=tenant_id,
         )
-        return await route.handler(call)
+        if route.method == "GET":
+            return await route.handler(call)
+        return await self._api.store.changing(progress.asking.owners, route.handler(call))
 
     async def _count(self, principal: Principal, remote: str, route: Route) -> Usages:
         """Count the request: by its key and its tenant, or by its address when nobody signed it."""

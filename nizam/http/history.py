@@ -80,12 +80,12 @@ class History:
     async def get_event(self, call: Call) -> Reply:
         """One event."""
         tenant, event_id = call.tenant, call.path["id"]
-        return Reply(await self.store.read(lambda pool: get_call_event(pool, tenant, event_id)))
+        return Reply(await get_call_event(self.store.primary, tenant, event_id))
 
     async def trace(self, call: Call) -> Reply:
         """Every event of one call."""
         tenant, call_id = call.tenant, call.id("call_id")
-        events = await self.store.read(lambda pool: call_trace(pool, tenant, call_id))
+        events = await call_trace(self.store.primary, tenant, call_id)
         if not events:
             raise NotFound
         return Reply({"call_id": call_id, "events": events})
@@ -93,7 +93,7 @@ class History:
     async def explain(self, call: Call) -> Reply:
         """Why one call went where it went."""
         tenant, call_id = call.tenant, call.id("call_id")
-        found = await self.store.read(lambda pool: call_decisions(pool, tenant, call_id))
+        found = await call_decisions(self.store.primary, tenant, call_id)
         if not found:
             raise NotFound("nothing is kept of how this call was routed")
         return Reply({"call_id": call_id, "decisions": found})
@@ -107,7 +107,7 @@ class History:
     async def get_cdr(self, call: Call) -> Reply:
         """One call with its legs."""
         tenant, call_id = call.tenant, call.id("call_id")
-        return Reply(await self.store.read(lambda pool: get_cdr(pool, tenant, call_id)))
+        return Reply(await get_cdr(self.store.primary, tenant, call_id))
 
     def routes(self) -> list[Route]:
         """The routes of this file."""

@@ -162,7 +162,7 @@ class Recordings:
 
     async def _row(self, call: Call) -> dict[str, Any]:
         tenant, identifier = call.tenant, call.id()
-        return await self.store.read(lambda pool: stored.get_recording(pool, tenant, identifier))
+        return await stored.get_recording(self.store.primary, tenant, identifier)
 
     def routes(self) -> list[Route]:
         """The routes of this file."""

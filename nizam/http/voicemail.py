@@ -141,7 +141,7 @@ class Voicemail:
     async def row(self, call: Call) -> dict[str, Any]:
         """The message that a call is about; NotFound."""
         tenant, identifier = call.tenant, call.id()
-        row = await self.store.read(lambda pool: stored.get_message(pool, tenant, identifier))
+        row = await stored.get_message(self.store.primary, tenant, identifier)
         return row | {"to_number": row["mailbox"]}
 
     async def _open(self, row: Mapping[str, Any]) -> LocalFile:

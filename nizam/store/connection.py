@@ -29,6 +29,8 @@ Select = tuple[str, Sequence[Any]]
 
 _READ_ONLY = "25006"
 """The primary has become a replica."""
+_BEHIND = "NZ001"
+"""What nizam_replayed raises, of a migration."""
 _STATEMENT_TIMED_OUT = "the statement took too long and was ended by PostgreSQL"
 _GONE_SQLSTATES = frozenset(
     {
@@ -64,6 +66,10 @@ class Result:
 
     rows: list[Row]
     count: int
+
+
+class ReplicaBehindError(Exception):
+    """A replica has not replayed the log as far as a read asks for."""
 
 
 class _Cursor(txpostgres.Cursor):  # type: ignore[misc]
@@ -173,7 +179,8 @@ class Connection:
         """Run a statement, or several of which the last one's result counts.
 
         Raises DatabaseUnavailable when the connection ends, the statement is timed out or the
-        server asks to try again; psycopg2's own errors (IntegrityError ...) otherwise.
+        server asks to try again, ReplicaBehindError; psycopg2's own errors (IntegrityError ...)
+        otherwise.
         """
         if not self.live:
             raise DatabaseUnavailable("the connection to PostgreSQL has ended")
@@ -192,6 +199,8 @@ class Connection:
                 raise DatabaseUnavailable(f"the connection to PostgreSQL ended: {error}") from None
             if state in _TRY_AGAIN_SQLSTATES:
                 raise DatabaseUnavailable(f"PostgreSQL asks to try again: {error}") from None
+            if state == _BEHIND:
+                raise ReplicaBehindError from None
             raise
         except Exception as error:
             # Twisted's ConnectionDone, from closing it while a statement was running.

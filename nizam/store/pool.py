@@ -7,6 +7,7 @@ longer is replaced.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -142,6 +143,14 @@ class Pool:
             reactor, dsn, size, name, options=options, wait=wait, queue_limit=queue_limit
         )
         self._abandonments: set[Any] = set()
+        self._before = ""
+
+    def replayed(self, position: int) -> Pool:
+        """The same pool, of which everything that is read raises ReplicaBehindError unless its
+        server has replayed the write-ahead log up to the position."""
+        view = copy.copy(self)
+        view._before = f"select nizam_replayed({int(position)}); "
+        return view
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -192,7 +201,7 @@ class Pool:
 
         Past the deadline it is rolled back too, unless the commit was already on its way.
         """
-        return await self._transaction("begin", work, deadline)
+        return await self._transaction(f"begin; {self._before}", work, deadline)
 
     async def tenant_transaction(
         self,
@@ -202,7 +211,8 @@ class Pool:
     ) -> T:
         """Like `transaction`, as the unprivileged role and under this tenant's row-level
         security."""
-        return await self._transaction(f"begin; {scope_sql(tenant_id)}", work, deadline)
+        begin = f"begin; {self._before}{scope_sql(tenant_id)}"
+        return await self._transaction(begin, work, deadline)
 
     async def _statement(
         self, sql: str, args: Arguments, deadline: float | None, inner: str
@@ -215,7 +225,7 @@ class Pool:
             while True:
                 connection = job.connection = await self._connections.checkout()
                 try:
-                    return await connection.run(sql, args)
+                    return await connection.run(self._before + sql, args)
                 except DatabaseUnavailable:
                     if connection.live or not left or job.overdue:
                         raise

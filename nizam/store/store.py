@@ -12,7 +12,7 @@ import psycopg2
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from nizam.errors import DatabaseUnavailable
+from nizam.errors import NizamError
 from nizam.model.base import Body
 from nizam.model.identifiers import new_id
 from nizam.model.resource import Resource
@@ -22,6 +22,7 @@ from nizam.store.conflicts import conflict_of
 from nizam.store.context import ChangeContext
 from nizam.store.listing import Listing, Page
 from nizam.store.pool import Pool, Transaction
+from nizam.store.replicas import Replicas
 from nizam.store.secrets import SecretBox
 from nizam.store.stored import Stored
 from nizam.store.system import api_keys, users
@@ -35,7 +36,7 @@ DeliveriesListener = Callable[[Sequence[tuple[UUID, UUID]]], None]
 
 
 class Store:
-    """Reads and changes of resources over a primary and its read replicas.
+    """Reads and changes of resources over a primary and its read replicas, if it has any.
 
     `environment` is the word in new API keys. Every method raises DatabaseUnavailable within a
     bounded time when PostgreSQL does not answer.
@@ -46,19 +47,18 @@ class Store:
     def __init__(
         self,
         primary: Pool,
-        replicas: Sequence[Pool],
         secret_box: SecretBox,
         *,
+        replicas: Replicas | None = None,
         environment: str = "live",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.primary = primary
-        self.replicas = tuple(replicas)
+        self.replicas = replicas
         self.secret_box = secret_box
         self._environment = environment
         self._now = now
         self._turns = Turns(primary.reactor)
-        self._turn = itertools.count()
         self._core_id = str(new_id())
         self._sequence = itertools.count(1)
         self._on_deliveries: list[DeliveriesListener] = []
@@ -76,15 +76,27 @@ class Store:
     # -- reading --------------------------------------------------------------------------------
 
     async def read(self, work: Callable[[Pool], Awaitable[T]]) -> T:
-        """What `work` reads from a replica, which may be moments behind: the replicas in turn,
-        the primary when none is connected or the one whose turn it is fails."""
-        live = [pool for pool in self.replicas if pool.available]
-        if live:
-            try:
-                return await work(live[next(self._turn) % len(live)])
-            except DatabaseUnavailable as error:
-                self._log.warn("the primary stands in for a replica: {error}", error=error.detail)
-        return await work(self.primary)
+        """What `work` reads from a replica, which has what the caller changed and may lack what
+        others did moments ago; from the primary when no replica will do."""
+        if self.replicas is None:
+            return await work(self.primary)
+        return await self.replicas.read(work)
+
+    async def changing(self, owners: Iterable[UUID], work: Awaitable[T]) -> T:
+        """What `work` gives; these see from then on, in every list, what it has changed."""
+        if self.replicas is None:
+            return await work
+        try:
+            result = await work
+        except NizamError as error:
+            if error.status >= 500:
+                await self.replicas.may_have_changed(owners)
+            raise
+        except Exception:
+            await self.replicas.may_have_changed(owners)
+            raise
+        await self.replicas.changed(owners)
+        return result
 
     async def get(self, resource: Resource, tenant_id: UUID | None, identifier: UUID) -> Stored:
         """One object; NotFound. `tenant_id` is ignored for the platform's own resources."""
@@ -138,6 +150,9 @@ class Store:
         What is done in a unit of work is written by it (UnitOfWork.note).
         """
         await audit.record(self.primary, context, self._now(), *entries)
+        if self.replicas is not None:
+            owners = {context.actor_id, *(it.tenant_id for it in entries)} - {None}
+            await self.replicas.changed(it for it in owners if it is not None)
 
     async def write(
         self,

@@ -169,7 +169,7 @@ async def serving(
     parts = urlsplit(redis_url)
     key_value = SingleRedis(reactor, str(parts.hostname), int(parts.port or 0), parts.password)
     await key_value.start()
-    store = Store(pool, (), SecretBox([SecretKey("k1", bytes(range(32)))]), environment="test")
+    store = Store(pool, SecretBox([SecretKey("k1", bytes(range(32)))]), environment="test")
     folder = TemporaryDirectory(prefix="nizam-media-")
     media_root = Path(folder.name) / "media"
     media_root.mkdir()

@@ -100,7 +100,7 @@ async def office(database: str) -> AsyncIterator[Office]:
     await pool.start()
     server = MailServer(reactor)
     server.start()
-    acme = await make_tenant(Store(pool, (), BOX, environment="test"), "acme")
+    acme = await make_tenant(Store(pool, BOX, environment="test"), "acme")
     yield Office(reactor, pool, server, acme.tenant_id)
     await server.stop()
     await pool.stop()

@@ -33,7 +33,7 @@ async def pool(database: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 def store(pool: Pool) -> Store:
-    return Store(pool, (), BOX, environment="test")
+    return Store(pool, BOX, environment="test")
 
 
 @attrs.frozen

@@ -60,7 +60,7 @@ async def test_a_login_without_superuser_rights_is_enough(
     upgrade(plain)
     pool = Pool(reactor, plain, size=2, name="test")
     await pool.start()
-    acme = await make_tenant(Store(pool, (), BOX), "acme")
+    acme = await make_tenant(Store(pool, BOX), "acme")
     made = await acme.create("extension", number="1001", display_name="Ada")
     assert (await acme.get("extension", made.id)).body["number"] == "1001"
     assert await pool.query("select count(*) from extensions") == [(1,)]

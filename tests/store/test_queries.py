@@ -11,14 +11,11 @@ from uuid import UUID
 import orjson
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
 
-from nizam.errors import DatabaseUnavailable, ValidationFailed
+from nizam.errors import ValidationFailed
 from nizam.http.reply import to_json
 from nizam.model.registry import resource, resources
-from nizam.store.audit_list import AUDIT_FIELDS, list_audit_logs
-from nizam.store.cdr_history import CDR_FIELDS, list_cdrs
-from nizam.store.history import CALL_EVENT_FIELDS, list_call_events
+from nizam.store.cdr_history import CDR_FIELDS
 from nizam.store.listing import Page, parse_listing
 from nizam.store.pages import page_statement
 from nizam.store.pool import Pool, Transaction
@@ -26,7 +23,7 @@ from nizam.store.queries import listing_fields
 from nizam.store.statements import compile_statement
 from nizam.store.store import Store
 from nizam.store.tables.cdrs import CDRS
-from tests.store.conftest import BOX, Workshop
+from tests.store.conftest import Workshop
 
 NAMES = {"1001": "Ada", "1002": "Grace", "1003": "Alan", "1004": "100%"}
 
@@ -112,63 +109,6 @@ async def test_every_resource_can_be_listed_and_searched(acme: Workshop, store: 
         listing = parse_listing(query, listing_fields(it), "created_at", searchable=bool(it.search))
         page = await store.list(it, acme.tenant_id, listing)
         assert page.rows == []
-
-
-async def test_lists_are_read_from_a_replica_and_from_the_primary_when_it_fails(
-    staffed: Workshop, pool: Pool, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replica = Pool(reactor, database, size=1, name="replica", wait=0.1)
-    await replica.start()
-    asked: list[str] = []
-    original = Pool.tenant_query
-
-    async def noted(self: Pool, *args: Any, **options: Any) -> Any:
-        asked.append(self.name)
-        return await original(self, *args, **options)
-
-    monkeypatch.setattr(Pool, "tenant_query", noted)
-    store = Store(pool, [replica], BOX)
-    assert len((await listed(staffed, using=store)).rows) == 5
-    assert asked == ["replica"]
-    await replica.stop()
-    assert len((await listed(staffed, using=store)).rows) == 5
-    assert asked[1:] == ["test"]
-
-
-HISTORY = [
-    (list_call_events, CALL_EVENT_FIELDS, "occurred_at", "text"),
-    (list_cdrs, CDR_FIELDS, "started_at", "uuid"),
-    (list_audit_logs, AUDIT_FIELDS, "occurred_at", "uuid"),
-]
-
-
-@pytest.mark.parametrize(("listing_of", "fields", "sort", "id_kind"), HISTORY)
-async def test_history_is_read_from_the_primary_when_the_replica_fails_under_it(
-    listing_of: Any,
-    fields: Any,
-    sort: str,
-    id_kind: Any,
-    acme: Workshop,
-    pool: Pool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[str] = []
-    original = Pool.tenant_query
-
-    async def failing(self: Pool, *args: Any, **options: Any) -> Any:
-        asked.append(self.name)
-        if self.name == "replica":
-            raise DatabaseUnavailable("it has just ended")
-        return await original(self, *args, **options)
-
-    monkeypatch.setattr(Pool, "tenant_query", failing)
-    replica = Pool(reactor, pool.dsn, size=1, name="replica", wait=0.1)
-    await replica.start()
-    store = Store(pool, [replica], BOX)
-    listing = parse_listing([], fields, sort, id_kind=id_kind)
-    await store.read(lambda reading: listing_of(reading, acme.tenant_id, listing))
-    assert asked == ["replica", "test"]
-    await replica.stop()
 
 
 @pytest.mark.parametrize("sort", ["started_at", "-started_at"])

@@ -149,7 +149,7 @@ async def test_every_secret_can_be_read_with_the_new_key_alone(
     assert all(set(it) <= {"k2"} for it in after.values())
     assert await tables_with(pool, "v1:k1:") == []
     assert len(await tables_with(pool, "v1:k2:")) == len([it for it in after.values() if it])
-    fresh = attrs.evolve(filled.workshop, store=Store(pool, (), ONLY_NEW, environment="test"))
+    fresh = attrs.evolve(filled.workshop, store=Store(pool, ONLY_NEW, environment="test"))
     tenant_id, reveal = fresh.tenant_id, fresh.store.reveal
     secrets = await reveal(resource("extension"), tenant_id, filled.ids["extension"], WHO)
     assert secrets == {"sip_password": "canary-sip-password", "voicemail.pin": "4711"}
@@ -239,7 +239,7 @@ async def test_changes_go_on_meanwhile_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setattr(secret_rotation, "BATCH_ROWS", 3)
     filled = await fill(store, extensions=20)
-    both = attrs.evolve(filled.workshop, store=Store(pool, (), SecretBox([NEW, OLD])))
+    both = attrs.evolve(filled.workshop, store=Store(pool, SecretBox([NEW, OLD])))
     done: Deferred[secret_rotation.Outcome] = Deferred.fromCoroutine(turn(database))
     passwords = {}
     for number in range(30):
@@ -248,7 +248,7 @@ async def test_changes_go_on_meanwhile_and_nothing_is_lost(
             "extension", filled.ids["extension"], sip_password=passwords[number], ring_seconds=20
         )
     assert (await done).failed == 0
-    fresh = Store(pool, (), ONLY_NEW)
+    fresh = Store(pool, ONLY_NEW)
     secrets = await fresh.reveal(
         resource("extension"), both.tenant_id, filled.ids["extension"], WHO
     )
@@ -277,7 +277,7 @@ async def test_the_key_in_the_database_gives_way_to_keys_in_the_settings(
 ) -> None:
     stored = SecretKey("stored", bytes(range(2, 34)))
     await pool.execute("insert into secret_keys (id, key) values ('stored', %s)", (stored.key,))
-    await fill(Store(pool, (), SecretBox([stored])))
+    await fill(Store(pool, SecretBox([stored])))
     assert (await nizam(database, "secrets", "status", keys=())).exit_code == 0
     assert (await nizam(database, "secrets", "rotate", keys=())).exit_code == 2
     assert (await nizam(database, "secrets", "status", keys=(NEW,))).exit_code == 1
@@ -295,7 +295,7 @@ async def test_the_key_in_the_database_is_kept_while_anything_needs_it(
         "insert into secret_keys (id, key) values ('stored', %s)", (bytes(range(2, 34)),)
     )
     other = SecretBox([SecretKey("stored", bytes(32))])
-    await fill(Store(pool, (), other))
+    await fill(Store(pool, other))
     assert not await deferToThread(secret_rotation.forget_stored_key, database)
     assert await pool.query("select count(*) from secret_keys") == [(1,)]
 

@@ -61,7 +61,7 @@ async def key_value(redis_url: str) -> AsyncIterator[SingleRedis]:
 
 @pytest.fixture
 def store(pool: Pool) -> Store:
-    return Store(pool, (), BOX)
+    return Store(pool, BOX)
 
 
 async def create(store: Store, kind: str, tenant_id: UUID | None, /, **fields: Any) -> UUID:
@@ -310,7 +310,7 @@ async def test_without_postgresql_it_starts_from_the_copy_and_catches_up_later(
 ) -> None:
     pool = Pool(reactor, own_postgres.dsn(), size=2, name="test", wait=0.3)
     await pool.start()
-    store = Store(pool, (), BOX)
+    store = Store(pool, BOX)
     acme = await tenant(store, "acme")
     made = await extension(store, acme, "1001")
     await create(store, "switch_node", None, name="fs1", esl_host="10.0.0.5", xml_username="fs1")
@@ -361,7 +361,7 @@ async def test_without_both_it_is_not_ready_until_one_is_back(
 ) -> None:
     away = Pool(reactor, "postgresql://x@127.0.0.1:1/x", size=1, name="test", wait=0.05)
     await away.start()
-    follower = Follower(Store(away, (), BOX), key_value, poll_seconds=0.02)
+    follower = Follower(Store(away, BOX), key_value, poll_seconds=0.02)
     follower.service.startService()
     await deferLater(reactor, 0.3, lambda: None)
     assert not follower.service.ready

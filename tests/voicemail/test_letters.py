@@ -74,7 +74,7 @@ async def desk(post: Post) -> AsyncIterator[Desk]:
 
     server = MailServer(reactor)
     server.start()
-    tenant = await make_tenant(Store(post.pool, (), BOX, environment="test"), "acme")
+    tenant = await make_tenant(Store(post.pool, BOX, environment="test"), "acme")
     post.tenant_id = tenant.tenant_id
     settings = MailSettings(
         host="127.0.0.1",

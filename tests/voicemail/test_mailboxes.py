@@ -132,7 +132,7 @@ async def test_nothing_changes_while_the_switch_is_away(post: Post) -> None:
 
 @pytest.mark.parametrize("kind", ["node.gap", "node.up"])
 async def test_after_a_gap_every_mailbox_of_the_node_is_compared(post: Post, kind: str) -> None:
-    tenant = await make_tenant(Store(post.pool, (), BOX, environment="test"), "acme")
+    tenant = await make_tenant(Store(post.pool, BOX, environment="test"), "acme")
     post.tenant_id = tenant.tenant_id
     numbers = [str(it) for it in range(1001, 1006)]
     for number in numbers:
@@ -152,7 +152,7 @@ async def test_many_mailboxes_are_compared_by_and_by(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(voicemail_comparing, "SWEPT_AT_ONCE", 2)
-    tenant = await make_tenant(Store(post.pool, (), BOX, environment="test"), "acme")
+    tenant = await make_tenant(Store(post.pool, BOX, environment="test"), "acme")
     for number in range(1001, 1006):
         await tenant.create("extension", number=str(number), display_name="x")
     await post.hear(attrs.evolve(post.event("node.gap"), tenant_id=None))
