@@ -52,9 +52,8 @@ from nizam.recordings.keeper import RecordingKeeper
 from nizam.routing.peer_calls import peer_keys
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import Role, Settings
+from nizam.store.opening import primary_pool, read_replicas
 from nizam.store.pool import Pool
-from nizam.store.positions import Positions
-from nizam.store.replicas import LOOK_SECONDS, Replica, Replicas
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
 from nizam.store.system.event_log import log_end, read_log
@@ -84,8 +83,6 @@ from nizam.webhooks.worker import WebhookWorker
 
 API_SECONDS = 1.0
 """How long a request of the API waits for PostgreSQL before it is answered 503."""
-POSITION_SECONDS = 30.0
-"""How long, beyond what a replica may be behind, it is known who changed what."""
 
 
 class Parts:
@@ -100,12 +97,12 @@ class Parts:
         # Apart, so that a burst of requests does not keep what happened from being stored, and a
         # client is told within a second what the intake can wait for.
         for_api = database.pool_size // 2
-        for_others = database.pool_size - for_api
-        own = {"server_timeouts": not database.pooled}
-        self.api_pool = Pool(reactor, database.dsn(), for_api, "api", deadline=API_SECONDS, **own)
-        self.primary = Pool(reactor, database.dsn(), for_others, "primary", **own)
+        self.api_pool = primary_pool(reactor, database, for_api, "api", deadline=API_SECONDS)
+        self.primary = primary_pool(reactor, database, database.pool_size - for_api, "primary")
         self.key_value = key_value_of(reactor, settings.redis)
-        self.replicas = self._read_replicas()
+        self.replicas = read_replicas(
+            reactor, database, self.api_pool, self.key_value, deadline=API_SECONDS
+        )
         self.streams: Streams | None = None
         self.health = Health(reactor, {"snapshot": lambda: Finding(State.FAILED)}, {})
         self._services: list[Service] = []
@@ -390,38 +387,6 @@ class Parts:
         replicas = () if self.replicas is None else self.replicas.all
         reading = (pool for it in replicas for pool in (it.pool, it.watch))
         return (self.primary, self.api_pool, *reading)
-
-    def _read_replicas(self) -> Replicas | None:
-        """The read replicas, among the services later; None without any."""
-        database, reactor = self.settings.database, self.reactor
-        if not database.read_hosts:
-            return None
-        most_behind = database.max_replica_lag_ms / 1000
-        # What was changed so long ago is on every replica that may be read from.
-        lifetime = most_behind + POSITION_SECONDS
-        found = [
-            Replica(
-                Pool(
-                    reactor,
-                    dsn,
-                    database.read_pool_size,
-                    f"replica{number}",
-                    deadline=API_SECONDS,
-                    server_timeouts=not database.pooled,
-                ),
-                Pool(
-                    reactor,
-                    dsn,
-                    1,
-                    f"replica{number}_watch",
-                    wait=LOOK_SECONDS,
-                    server_timeouts=not database.pooled,
-                ),
-            )
-            for number, dsn in enumerate(database.read_dsns(), 1)
-        ]
-        positions = Positions(self.key_value, reactor.seconds, lifetime)
-        return Replicas(self.api_pool, found, positions, most_behind)
 
     def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:
         settings = self.settings.webhooks
