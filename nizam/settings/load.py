@@ -25,6 +25,7 @@ from nizam.settings.declarations import (
     Setting,
 )
 from nizam.settings.values import (
+    BackupSettings,
     DatabaseSettings,
     HttpSettings,
     LiveSettings,
@@ -377,6 +378,7 @@ def _settings(
         mail=MailSettings(**tables["mail"]),
         recordings=RecordingSettings(**tables["recordings"]),
         retention=RetentionSettings(**tables["retention"]),
+        backup=BackupSettings(**tables["backup"]),
         nodes=nodes,
         xml_clients=xml_clients,
     )

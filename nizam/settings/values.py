@@ -321,6 +321,16 @@ class RetentionSettings:
 
 
 @attrs.frozen
+class BackupSettings:
+    """Where backups are kept and for how many days (0: for ever), and what of FreeSWITCH is in
+    them."""
+
+    folder: Path
+    keep_days: int
+    freeswitch_configuration: Path
+
+
+@attrs.frozen
 class Settings:
     """Everything that one process is told; frozen."""
 
@@ -347,6 +357,7 @@ class Settings:
     mail: MailSettings
     recordings: RecordingSettings
     retention: RetentionSettings
+    backup: BackupSettings
     nodes: tuple[NodeSettings, ...]
     xml_clients: tuple[XmlClient, ...]
 

@@ -54,6 +54,12 @@ def pending(dsn: str) -> list[str]:
     return missing[::-1]
 
 
+def knows(revision: str) -> bool:
+    """Whether there is a migration of that name here."""
+    scripts = ScriptDirectory.from_config(_config(None))
+    return any(it.revision == revision for it in scripts.walk_revisions())
+
+
 def differences(dsn: str) -> list[str]:
     """How the database differs from the tables in nizam/store/tables, one line for each."""
     with _connection(dsn) as connection:

@@ -138,15 +138,21 @@ class Outcome:
 
 def counts(dsn: str) -> dict[str, Counter[str]]:
     """How many texts each place has under which key id. Raises DatabaseUnavailable."""
-    with _connected(dsn) as connection, connection.cursor() as cursor:
-        found: dict[str, Counter[str]] = {}
+    with _connected(dsn) as connection:
+        return counts_of(connection)
+
+
+def counts_of(connection: Any) -> dict[str, Counter[str]]:
+    """The same over a connection of psycopg2, in its transaction."""
+    found: dict[str, Counter[str]] = {}
+    with connection.cursor() as cursor:
         for place in places():
             cursor.execute(
                 f"select split_part(it.text, ':', 2), count(*) from {place.table} t, "  # noqa: S608 - our own names
                 f"{place.texts} where it.text is not null group by 1"
             )
             found[place.name] = Counter(dict(cursor.fetchall()))
-        return found
+    return found
 
 
 def rotate(
@@ -162,7 +168,7 @@ def rotate(
     until then stays done.
     """
     with _connected(dsn) as connection:
-        box = SecretBox((*keys, *_stored(connection)))
+        box = SecretBox((*keys, *stored_keys(connection)))
         rotated: Counter[str] = Counter()
         problems: dict[str, str] = {}
         for place in places():
@@ -324,7 +330,8 @@ def _tell(resource: Resource, ids: list[UUID]) -> Iterator[Statement]:
     yield (sql, {"type": resource.name, "ids": ids})
 
 
-def _stored(connection: Any) -> list[SecretKey]:
+def stored_keys(connection: Any) -> list[SecretKey]:
+    """The keys that the database itself holds."""
     with connection, connection.cursor() as cursor:
         cursor.execute("select id, key from secret_keys")
         return [SecretKey(name, bytes(key)) for name, key in cursor.fetchall()]

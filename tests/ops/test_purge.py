@@ -148,6 +148,7 @@ def test_every_table_belongs_to_tenants_or_is_known_not_to() -> None:
     """A new table without a `tenant_id` has its line here: nothing of a tenant may be in it."""
     assert without_tenant() == {
         "acls",
+        "backups",
         "leases",
         "log_readers",
         "voicemail_sweeps",

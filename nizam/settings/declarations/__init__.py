@@ -30,6 +30,7 @@ TITLES: Mapping[str, str] = {
     "mail": "Email: who is to be told of emergency calls",
     "recordings": "Where complete recordings lie",
     "retention": "How long things are kept; the scheduler role removes what is older",
+    "backup": "Backups: what `nizam backup` and `nizam restore` use",
 }
 
 SETTINGS: tuple[Setting, ...] = (

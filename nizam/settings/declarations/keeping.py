@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nizam.settings import parsers as p
 from nizam.settings.declarations.setting import DAYS, SECRET, TEXT, Setting
 
@@ -129,5 +131,29 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         DAYS,
         "The audit log; only from the beginning of each chain, so that the rest still verifies.",
+    ),
+    Setting(
+        "NIZAM_BACKUP_FOLDER",
+        "backup.folder",
+        p.directory,
+        Path("/var/lib/nizam/backups"),
+        "an absolute path",
+        "Where `nizam backup` keeps its backups: best a disk of another machine.",
+    ),
+    Setting(
+        "NIZAM_BACKUP_KEEP_DAYS",
+        "backup.keep_days",
+        p.integer(0, 3650),
+        30,
+        DAYS,
+        "Backups that are older are removed after a new one was made; the last one stays.",
+    ),
+    Setting(
+        "NIZAM_FREESWITCH_CONFIGURATION",
+        "backup.freeswitch_configuration",
+        p.directory,
+        Path("/etc/freeswitch"),
+        "an absolute path",
+        "FreeSWITCH's own configuration, which is backed up where it is on this machine.",
     ),
 )
