@@ -90,7 +90,7 @@ def make_backup(
         except BaseException:
             discard(unfinished)
             raise
-        warnings = _note(settings.database.dsn(), manifest)
+        warnings = _note(settings.database.direct_dsn(), manifest)
         try:
             removed = folder.rotate(now(), settings.backup.keep_days)
         except BackupError as error:
@@ -144,7 +144,7 @@ class _Making:
         return tuple(found)
 
     def _database(self) -> tuple[DatabaseFacts, ObjectFacts | None, SecretFacts]:
-        with Snapshot.of(self.settings.database.dsn()) as snapshot:
+        with Snapshot.of(self.settings.database.direct_dsn()) as snapshot:
             facts, self.files[DATABASE_FILE] = snapshot.dump(
                 self.unfinished / DATABASE_FILE, self.progress
             )

@@ -73,7 +73,7 @@ def plan_restore(
     moment = name_of(now or datetime.now(UTC))
     configuration = _configuration(settings, manifest, wishes)
     looked = bool({"database", "redis"} & set(parts)) and not wishes.force
-    if found := running(settings.database.dsn()) if looked else []:
+    if found := running(settings.database.direct_dsn()) if looked else []:
         raise BackupError(
             f"instances are running: {'; '.join(found)}. Stop them all first (systemctl stop "
             "nizam), or give --force"
@@ -119,8 +119,8 @@ def carry_out(settings: Settings, plan: Plan, wishes: Wishes, progress: Progress
     elif "database" in plan.parts:
         done += _forget(settings)
     if "database" in plan.parts:
-        missing = pending(settings.database.dsn())
-        upgrade(settings.database.dsn())
+        missing = pending(settings.database.direct_dsn())
+        upgrade(settings.database.direct_dsn())
         done.append(f"migrations: {', '.join(missing) if missing else 'none since'}")
     if "media" in plan.parts:
         put = tree.put_back(plan.backup, settings.media_root, wishes.replace, progress)
@@ -159,8 +159,8 @@ def _configuration(settings: Settings, manifest: Manifest, wishes: Wishes) -> Pa
 
 
 def _database_step(settings: Settings, wishes: Wishes) -> str:
-    target = Target(settings.database.dsn())
-    where = f"{target.name} at {settings.database.host}:{settings.database.port}"
+    target = Target(settings.database.direct_dsn())
+    where = f"{target.name} at {settings.database.address}"
     match target.state():
         case State.MISSING:
             return f"PostgreSQL: the database {where} is made and filled"
@@ -191,7 +191,7 @@ def _redis_step(settings: Settings, manifest: Manifest, wishes: Wishes) -> str:
 
 
 def _database(settings: Settings, plan: Plan, progress: Progress) -> list[str]:
-    target = Target(settings.database.dsn())
+    target = Target(settings.database.direct_dsn())
     facts = plan.manifest.database
     rows = f"{sum(facts.tables.values())} rows of {len(facts.tables)} tables"
     if target.state() is State.IN_USE:

@@ -120,7 +120,7 @@ def test_when_it_fails_the_database_is_as_it_was(
     tables = {**made.manifest.database.tables, "tenants": 7}
     facts = made.manifest.database.model_copy(update={"tables": tables})
     ask(empty_database, "create table former (content text)")
-    target = Target(elsewhere.settings.database.dsn())
+    target = Target(elsewhere.settings.database.direct_dsn())
     with pytest.raises(Damaged, match="tenants has 1 rows when restored, and had 7"):
         target.replace(made.path, facts, "2026-03-04T050607Z", quiet)
     assert ask(empty_database, "select count(*) from former") == [(0,)]
@@ -166,7 +166,7 @@ def test_what_cannot_be_restored_is_refused_before_anything_is_done(
     installation: Installation, elsewhere: Installation, empty_database: str
 ) -> None:
     made = installation.backup()
-    target = Target(elsewhere.settings.database.dsn())
+    target = Target(elsewhere.settings.database.direct_dsn())
 
     def refused(said: str, *arguments: str, status: int = 1) -> None:
         done = nizam("restore", made.path.name, *arguments, environment=elsewhere.environment)
