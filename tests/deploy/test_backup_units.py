@@ -1,4 +1,4 @@
-"""The nightly backup under systemd: units that it accepts, hardened, for a command that there is."""
+"""The nightly backup under systemd: units that it accepts, hardened, for a command we have."""
 
 from __future__ import annotations
 

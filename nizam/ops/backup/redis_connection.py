@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
@@ -36,13 +37,19 @@ class RedisConnection:
         username: str | None = None,
         password: str | None = None,
         database: int = 0,
+        tls: ssl.SSLContext | None = None,
         seconds: float = ANSWER_SECONDS,
     ) -> Iterator[RedisConnection]:
         """Signed in, and with the database chosen. PeerUnreachable without a server, and when it
         is lost; BackupError when it refuses."""
         name = f"{host}:{port}"
         try:
-            with socket.create_connection((host, port), seconds) as connection:
+            with contextlib.ExitStack() as stack:
+                plain = stack.enter_context(socket.create_connection((host, port), seconds))
+                connection = plain
+                if tls is not None:
+                    wrapped = tls.wrap_socket(plain, server_hostname=host)
+                    connection = stack.enter_context(wrapped)
                 it = cls(connection, name)
                 if password is not None:
                     it.ask("AUTH", *((username,) if username else ()), password)

@@ -13,7 +13,7 @@ from a newer server or another make, and go to any.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from nizam.ops.backup.errors import BackupError
@@ -28,6 +28,9 @@ _COPIES: Final = (
     rb"nizam:webhooks:\{q\d+\}:epoch\Z",
 )
 _PASSING: Final = (rb"nizam:live:", rb"nizam:channel:", rb"nizam:\{limits\}:", rb"nizam:placed:")
+
+Target = Callable[[bytes], RedisConnection]
+"""Says for a key to which server it belongs."""
 
 COPY: Final = re.compile(b"|".join(_COPIES))
 """Keys that say what PostgreSQL says, and those that say that this is so."""
@@ -51,19 +54,21 @@ def forget_copies(connection: RedisConnection) -> int:
     removed = 0
     for found in keys_of(connection):
         if copies := [it for it in found if COPY.match(it)]:
-            removed += int(connection.ask("UNLINK", *copies))
+            # One by one: in a cluster they are in several slots.
+            removed += sum(connection.ask_all([("UNLINK", it) for it in copies]))
     return removed
 
 
-def bring_back(source: RedisConnection, target: RedisConnection, progress: Progress) -> int:
-    """Write to `target` what of `source` is to be brought back; how many keys that were."""
+def bring_back(source: RedisConnection, target: Target, progress: Progress) -> int:
+    """Write what of `source` is to be brought back to where `target` says that each key belongs;
+    how many keys that were."""
     done = 0
     for found in keys_of(source):
         wanted = [it for it in found if not NOT_BROUGHT_BACK.match(it)]
         kinds = source.ask_all([("TYPE", it) for it in wanted])
         ends = source.ask_all([("PEXPIRETIME", it) for it in wanted])
         for key, kind, end in zip(wanted, kinds, ends, strict=True):
-            done += _write(source, target, key, kind, end)
+            done += _write(source, target(key), key, kind, end)
         progress("Redis keys", done)
     return done
 

@@ -7,7 +7,6 @@ not overwritten: a database is moved aside, Redis is dumped before it is emptied
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from nizam.ops.backup.load import check_files, check_version, scratch_redis
 from nizam.ops.backup.manifest import Manifest
 from nizam.ops.backup.redis_dump import dump as dump_redis
 from nizam.ops.backup.redis_keys import bring_back, forget_copies
-from nizam.ops.backup.redis_servers import servers_of
+from nizam.ops.backup.redis_servers import places_of, servers_of
 from nizam.ops.backup.running import running
 from nizam.ops.backup.target import State, Target
 from nizam.ops.backup.writing import FOLDER_MODE, Progress, said
@@ -217,13 +216,12 @@ def _redis(settings: Settings, plan: Plan, progress: Progress) -> list[str]:
                 dump_redis(server, aside, progress)
                 connection.ask("FLUSHDB")
                 done.append(f"Redis: what was at {server.name} is in {aside} now")
-    with contextlib.ExitStack() as stack:
-        target = stack.enter_context(targets[0].connected())
+    with places_of(settings.redis) as places:
+        keys = 0
         for facts in plan.manifest.redis:
             with scratch_redis(plan.backup, facts) as source:
-                number = bring_back(source, target, progress)
-            done.append(f"Redis: {number} keys; queues and copies come from PostgreSQL")
-    return done
+                keys += bring_back(source, places, progress)
+    return [*done, f"Redis: {keys} keys; queues and copies come from PostgreSQL"]
 
 
 def _forget(settings: Settings) -> list[str]:

@@ -16,9 +16,13 @@ from nizam.ops.backup.load import scratch_redis
 from nizam.ops.backup.redis_connection import RedisConnection
 from nizam.ops.backup.redis_dump import dump
 from nizam.ops.backup.redis_keys import bring_back, forget_copies
-from nizam.ops.backup.redis_servers import RedisServer
+from nizam.ops.backup.redis_servers import RedisServer, places_of, servers_of
+from nizam.settings import RedisSettings, load
+from tests.kv.conftest import redis_cluster, watched
+from tests.kv.servers import PASSWORD, SENTINEL_PASSWORD, SERVICE, Cluster, Watched
 from tests.ops.backup.conftest import quiet, redis_settings
 
+__all__ = ["redis_cluster", "watched"]
 RDB = b"REDIS0011" + bytes(range(256)) * 10
 MARK = b"m" * 40
 
@@ -48,7 +52,7 @@ def test_what_only_redis_has_comes_back_and_copies_do_not(
 
     target = RedisServer(other_redis.host, other_redis.port, None, other_redis.password)
     with scratch_redis(tmp_path, facts) as source, target.connected() as it:
-        assert bring_back(source, it, quiet) == 6
+        assert bring_back(source, lambda key: it, quiet) == 6
         assert it.ask("LRANGE", "nizam:intake:spill", 0, -1) == [one.encode() for one in events]
         assert it.ask("GET", "binary\xff".encode("latin-1")) == bytes(range(256))
         assert 900 < it.ask("TTL", "passing") <= 1000
@@ -56,7 +60,7 @@ def test_what_only_redis_has_comes_back_and_copies_do_not(
         assert it.ask("ZRANGE", "scores", 0, -1, "WITHSCORES") == [b"b", b"-3", b"a", b"1.5"]
         assert set(it.ask("SMEMBERS", "members")) == {b"a", b"b"}
         assert it.ask("DBSIZE") == 6
-        assert bring_back(source, it, quiet) == 6
+        assert bring_back(source, lambda key: it, quiet) == 6
         assert it.ask("LLEN", "nizam:intake:spill") == 1203, "twice is as once"
 
 
@@ -72,7 +76,7 @@ def test_a_stream_is_refused_rather_than_lost(
 ) -> None:
     redis.ask("XADD", "stream", "*", "a", "b")
     with pytest.raises(BackupError, match="has a stream at"):
-        bring_back(redis, redis, quiet)
+        bring_back(redis, lambda key: redis, quiet)
 
 
 def test_a_damaged_dump_is_not_loaded(redis_url: str, tmp_path: Path) -> None:
@@ -146,3 +150,69 @@ def test_a_wrong_password_is_said(redis_url: str) -> None:
     wrong = RedisServer(it.host, it.port, None, "wrong")
     with pytest.raises(BackupError, match="refuses AUTH: WRONGPASS"), wrong.connected():
         pytest.fail("it was let in")
+
+
+def settings_of(**names: str) -> RedisSettings:
+    return load(None, names).settings.redis
+
+
+@pytest.mark.rehearsal
+def test_the_master_is_dumped_that_sentinels_name(watched: Watched, tmp_path: Path) -> None:
+    settings = settings_of(
+        REDIS_PASSWORD=PASSWORD,
+        REDIS_SENTINEL_PASSWORD=SENTINEL_PASSWORD,
+        REDIS_SENTINEL_SERVICE=SERVICE,
+        REDIS_SENTINELS="127.0.0.1:1," + ",".join(f"{h}:{p}" for h, p in watched.addresses),
+    )
+    (server,) = servers_of(settings)
+    assert server.port == watched.master().port
+    watched.master().ask("SET", "nizam:mark", "x")
+    facts, _ = dump(server, tmp_path / "redis.rdb", quiet)
+    watched.master().ask("DEL", "nizam:mark")
+    with scratch_redis(tmp_path, facts) as source, places_of(settings) as places:
+        assert bring_back(source, places, quiet) == 1
+    assert watched.master().ask("GET", "nizam:mark") == "x"
+
+
+@pytest.mark.rehearsal
+def test_a_cluster_is_dumped_master_by_master_and_each_key_comes_back_to_its_own(
+    redis_cluster: Cluster, tmp_path: Path
+) -> None:
+    seeds = {
+        f"REDIS_CLUSTER_SEED_{n}": f"{h}:{p}" for n, (h, p) in enumerate(redis_cluster.addresses, 1)
+    }
+    settings = settings_of(REDIS_PASSWORD=PASSWORD, REDIS_CLUSTER="true", **seeds)
+    keys = [f"nizam:mark:{number}".encode() for number in range(50)]
+    with places_of(settings) as places:
+        for key in keys:
+            places(key).ask("RPUSH", key, "a", key)
+    servers = servers_of(settings)
+    assert len(servers) == 3
+    dumps = []
+    for number, server in enumerate(servers):
+        dumps.append(dump(server, tmp_path / f"redis-{number}.rdb", quiet)[0])
+        with server.connected() as connection:
+            connection.ask("FLUSHDB")
+    with places_of(settings) as places:
+        for facts in dumps:
+            with scratch_redis(tmp_path, facts) as source:
+                bring_back(source, places, quiet)
+        assert [places(key).ask("LRANGE", key, 0, -1) for key in keys] == [
+            [b"a", it] for it in keys
+        ]
+        places(b"nizam:snapshot:x").ask("SET", "nizam:snapshot:x", "x")
+        places(b"nizam:snapshot:y").ask("SET", "nizam:snapshot:y", "x")
+    removed = 0
+    for server in servers:
+        with server.connected() as connection:
+            removed += forget_copies(connection)
+    assert removed == 2
+
+
+def test_a_sentinel_that_knows_no_such_master_is_said(redis_url: str) -> None:
+    it = server_at(redis_url)
+    settings = settings_of(
+        REDIS_SENTINELS=it.name, REDIS_SENTINEL_PASSWORD=it.password or "", REDIS_PASSWORD="x"
+    )
+    with pytest.raises(PeerUnreachable, match="refuses SENTINEL: ERR unknown command"):
+        servers_of(settings)
