@@ -17,12 +17,17 @@ RUN /opt/nizam/bin/pip install --no-deps --no-build-isolation /src
 RUN /opt/nizam/bin/pip uninstall --yes setuptools pip && /opt/nizam/bin/twistd nizam --help >/dev/null
 
 FROM python:3.13-slim
+ARG VERSION=unknown REVISION=unknown
+LABEL org.opencontainers.image.title="NIZAM" \
+    org.opencontainers.image.description="The control plane for FreeSWITCH" \
+    org.opencontainers.image.version=$VERSION \
+    org.opencontainers.image.revision=$REVISION
 COPY --from=build /opt/nizam /opt/nizam
-RUN install -d -m 0750 -o 10001 -g 10001 /var/lib/nizam
+RUN install -d -m 0750 -o 10001 -g 10001 /var/lib/nizam /var/lib/nizam/media
 ENV PATH=/opt/nizam/bin:$PATH PYTHONUNBUFFERED=1 NIZAM_HTTP_HOST=0.0.0.0 NIZAM_HTTP_PORT=8080
 USER 10001:10001
 WORKDIR /var/lib/nizam
-VOLUME /var/lib/nizam
+VOLUME /var/lib/nizam/media
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

@@ -43,6 +43,7 @@ from nizam.ops.prometheus import MetricsResource
 from nizam.ops.purge import Purge
 from nizam.ops.scheduled import scheduled_tasks
 from nizam.ops.scheduler import Scheduler
+from nizam.ops.schema import SchemaCheck, latest_revision
 from nizam.realtime.bell import Bell
 from nizam.realtime.catch_up import reading
 from nizam.realtime.hub import Hub
@@ -256,7 +257,9 @@ class Parts:
             streams=self.streams,
         )
         scheduler = self._scheduler(api, store) if Role.SCHEDULER in roles else None
-        checks = Checks(owners, snapshots, live, nodes, scheduler).by_name()
+        schema = SchemaCheck(reactor, self.primary, latest_revision())
+        self._services.append(schema)
+        checks = Checks(owners, snapshots, live, nodes, scheduler, schema).by_name()
         self.health = Health(reactor, checks, self._probes())
         self._services.append(self.health)
         if roles & {Role.API, Role.SCHEDULER}:

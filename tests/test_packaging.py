@@ -60,17 +60,37 @@ def test_the_smaller_locks_agree_with_the_largest() -> None:
         assert locked(name).items() <= largest, f"{name}: run script/lock"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-@pytest.mark.parametrize("unit", ["nizam.service", "nizam@.service"])
-def test_systemd_accepts_the_units(tmp_path: Path, unit: str) -> None:
-    text = (REPOSITORY / "systemd" / unit).read_text()
-    twistd = Path(sys.prefix, "bin")
-    (tmp_path / unit).write_text(text.replace("/opt/nizam/bin", str(twistd)))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", str(tmp_path / unit.replace("@", "@xml"))],
-        capture_output=True,
-        text=True,
-        timeout=25,
-        check=False,
+UNITS = sorted(it.name for it in (REPOSITORY / "systemd").iterdir() if it.suffix != ".sysusers")
+with_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed"
+)
+
+
+def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, timeout=25, check=False
     )
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units in a folder, with programs that are there."""
+    programs = Path(sys.prefix, "bin")
+    for unit in UNITS:
+        text = (REPOSITORY / "systemd" / unit).read_text()
+        (tmp_path / unit).write_text(text.replace("/opt/nizam/bin", str(programs)))
+    return tmp_path
+
+
+@with_systemd
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_accepts_the_units(units: Path, unit: str) -> None:
+    done = systemd_analyze("verify", str(units / unit.replace("@", "@xml")))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@with_systemd
+@pytest.mark.parametrize("unit", [it for it in UNITS if it.endswith(".service")])
+def test_the_units_may_do_little(units: Path, unit: str) -> None:
+    done = systemd_analyze("security", "--offline=true", "--threshold=20", str(units / unit))
+    assert done.returncode == 0, done.stdout[-400:]

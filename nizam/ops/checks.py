@@ -8,6 +8,7 @@ import attrs
 
 from nizam.ops.health import Check, Finding, State
 from nizam.ops.scheduler import Scheduler
+from nizam.ops.schema import SchemaCheck
 from nizam.switch.live import LiveState
 from nizam.switch.nodes import SwitchNodes
 from nizam.switch.owners import Owners
@@ -27,6 +28,7 @@ class Checks:
     live: LiveState
     nodes: SwitchNodes | None
     scheduler: Scheduler | None
+    schema: SchemaCheck
 
     def by_name(self) -> Mapping[str, Check]:
         """The checks in the order in which they are shown."""
@@ -34,6 +36,7 @@ class Checks:
             "esl": self.esl,
             "gateways": self.gateways,
             "live": self.live_state,
+            "schema": self.schema.finding,
             "snapshot": self.snapshot,
         }
         if self.scheduler is not None:

@@ -61,7 +61,8 @@ class DaemonProcess:
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._agent = Agent(reactor, connectTimeout=1.0)  # type: ignore[no-untyped-call]
-        self.base = f"http://127.0.0.1:{environment['NIZAM_HTTP_PORT']}"
+        host = environment.get("NIZAM_HTTP_HOST", "127.0.0.1")
+        self.base = f"http://{host}:{environment['NIZAM_HTTP_PORT']}"
 
     @property
     def pid(self) -> int | None:

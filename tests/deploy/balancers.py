@@ -31,6 +31,7 @@ events {{ worker_connections 4096; }}
 http {{
     access_log off;
     {temporary}
+    include {folder}/instances.conf;
     include {folder}/nizam.conf;
 }}
 """
@@ -57,6 +58,16 @@ class Balancer:
             return subprocess.Popen(
                 self.command, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT
             )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a balancer, with the workers of nginx: they would outlive a master that is killed."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def make_certificate(folder: Path, days: float = 1) -> Path:
@@ -89,7 +100,13 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 
 
 def nginx(folder: Path, instances: Sequence[int]) -> Balancer:
-    """deploy/nginx/nizam.conf in front of the ports `instances`; the certificate is in `folder`."""
+    """deploy/nginx in front of the ports `instances`; the certificate is in `folder`."""
+    where = (DEPLOY / "nginx" / "instances.conf").read_text()
+    return nginx_before(folder, _changed(where, _names(instances)))
+
+
+def nginx_before(folder: Path, instances: str) -> Balancer:
+    """deploy/nginx/nizam.conf in front of what `instances`, as an instances.conf, says."""
     http, https = free_port(), free_port()
     shipped = (DEPLOY / "nginx" / "nizam.conf").read_text()
     changes = {
@@ -97,8 +114,9 @@ def nginx(folder: Path, instances: Sequence[int]) -> Balancer:
         "listen 443 ssl http2;": f"listen 127.0.0.1:{https} ssl http2;",
         _CERTIFICATE: str(folder / "fullchain.pem"),
         _KEY: str(folder / "privkey.pem"),
-    } | _names(instances)
+    }
     (folder / "nizam.conf").write_text(_changed(shipped, changes))
+    (folder / "instances.conf").write_text(instances)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n".join(f"{it}_temp_path {folder}/{it};" for it in kinds)
     (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, temporary=temporary))

@@ -6,11 +6,10 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,10 @@ from twisted.internet.threads import deferToThread
 from nizam.embedded.process import free_port
 from tests.daemon.process import DaemonProcess, until
 from tests.daemon.site import administrator, environment
-from tests.deploy.balancers import NAME, Balancer, haproxy, make_certificate, nginx, trusting
+from tests.deploy.balancers import NAME, Balancer, end, haproxy, make_certificate, nginx, trusting
+from tests.deploy.edge import CLIENT, Answer, Edge, Load
 
 READY_SECONDS = 60.0
-CLIENT = "127.0.0.9"
-"""Where the clients call from, to be told from the balancers."""
-
-
-@attrs.frozen
-class Answer:
-    """One answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @attrs.frozen(kw_only=True)
@@ -46,33 +35,7 @@ class Cluster:
     reactor: Any
     instances: list[DaemonProcess]
     logs: list[Path]
-    balancers: list[Balancer]
-    context: ssl.SSLContext
-    key: str
-    tenant: str
-
-    def ask(
-        self,
-        balancer: Balancer,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """One request over TLS on a connection of its own. Raises OSError and HTTPException."""
-        raw = socket.create_connection(("127.0.0.1", balancer.https), 10, (CLIENT, 0))
-        connection = HTTPSConnection(NAME, timeout=10)
-        connection.sock = self.context.wrap_socket(raw, server_hostname=NAME)
-        try:
-            content = None if body is None else json.dumps(body)
-            known = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-            connection.request(method, path, content, {**known, **(headers or {})})
-            answer = connection.getresponse()
-            named = {name.lower(): value for name, value in answer.getheaders()}
-            # What follows a change of protocol has no end.
-            return Answer(answer.status, named, b"" if answer.status == 101 else answer.read())
-        finally:
-            connection.close()
+    edge: Edge
 
     def served(self) -> list[Counter[str]]:
         """How many requests each instance has answered, by the address that it took them from."""
@@ -118,70 +81,28 @@ async def cluster(database: str, redis_url: str, tmp_path: Path) -> AsyncIterato
             reactor=reactor,
             instances=instances,
             logs=logs,
-            balancers=balancers,
-            context=trusting(certificate),
-            key=api.key,
-            tenant=f"/api/v1/tenants/{made['id']}",
+            edge=Edge(
+                balancers=balancers,
+                context=trusting(certificate),
+                key=api.key,
+                tenant=f"/api/v1/tenants/{made['id']}",
+            ),
         )
     finally:
         for it in instances:
             it.kill()
         for process in running:
-            process.kill()
-            process.wait()
-
-
-class Load:
-    """Threads that read and write through both balancers until they are to stop."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._stop = threading.Event()
-        self.failed: list[str] = []
-        self.written: list[str] = []
-        self.answers = 0
-        self._threads = [
-            threading.Thread(target=self._work, args=(balancer, method, 2000 + 1000 * number))
-            for number, balancer in enumerate(cluster.balancers)
-            for method in ("GET", "POST")
-        ]
-
-    def start(self) -> None:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-
-    def end(self) -> None:
-        """Let each finish its request."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, balancer: Balancer, method: str, number: int) -> None:
-        path = f"{self._cluster.tenant}/extensions"
-        while not self._stop.wait(0.05):
-            number += 1
-            body = None if method == "GET" else {"number": str(number), "display_name": "A"}
-            try:
-                answer = self._cluster.ask(balancer, method, path, body)
-            except (OSError, HTTPException) as error:
-                self.failed.append(f"{balancer.name}, {method}: {error!r}")
-                continue
-            self.answers += 1
-            if answer.status not in (200, 201):
-                self.failed.append(f"{balancer.name}, {method}: {answer.status} {answer.body!r}")
-            elif method == "POST":
-                self.written.append(str(number))
+            end(process)
 
 
 @pytest.mark.time_limit(240)
 async def test_instances_come_and_go_behind_load_balancers(cluster: Cluster) -> None:
-    for balancer in cluster.balancers:
+    for balancer in cluster.edge.balancers:
         await _wait_for(cluster, balancer)
         await deferToThread(_check_what_is_passed, cluster, balancer)
         assert await until(cluster.reactor, partial(_spread, cluster, balancer), 20)
 
-    load = Load(cluster)
+    load = Load(cluster.edge)
     load.start()
     try:
         await deferLater(cluster.reactor, 1.0)
@@ -204,7 +125,7 @@ async def test_instances_come_and_go_behind_load_balancers(cluster: Cluster) -> 
         await deferToThread(load.end)
     assert load.failed == []
     assert load.answers > before + 50
-    assert set(load.written) - await deferToThread(_numbers, cluster) == set()
+    assert set(load.written) - await deferToThread(cluster.edge.numbers) == set()
 
 
 async def _spread(cluster: Cluster, balancer: Balancer) -> bool:
@@ -213,30 +134,16 @@ async def _spread(cluster: Cluster, balancer: Balancer) -> bool:
     def ask() -> list[int]:
         before = [it[CLIENT] for it in cluster.served()]
         for _ in range(6):
-            assert cluster.ask(balancer, "GET", "/api/v1/me").status == 200
+            assert cluster.edge.ask(balancer, "GET", "/api/v1/me").status == 200
         return [it[CLIENT] - was for it, was in zip(cluster.served(), before, strict=True)]
 
     return await deferToThread(ask) == [2, 2, 2]
 
 
-def _numbers(cluster: Cluster) -> set[str]:
-    """The numbers of all extensions."""
-    found: set[str] = set()
-    path = f"{cluster.tenant}/extensions?limit=100"
-    cursor = ""
-    while True:
-        answer = cluster.ask(cluster.balancers[0], "GET", path + cursor)
-        page = json.loads(answer.body)
-        found |= {it["number"] for it in page["data"]}
-        if not page["has_more"]:
-            return found
-        cursor = f"&cursor={page['next_cursor']}"
-
-
 async def _wait_for(cluster: Cluster, balancer: Balancer) -> None:
     def well() -> bool:
         try:
-            return cluster.ask(balancer, "GET", "/readyz").status == 200
+            return cluster.edge.ask(balancer, "GET", "/readyz").status == 200
         except OSError:
             return False
 
@@ -250,7 +157,7 @@ def _check_what_is_passed(cluster: Cluster, balancer: Balancer) -> None:
     """What a client may expect of either."""
 
     def ask(path: str, **headers: str) -> Answer:
-        return cluster.ask(balancer, "GET", path, headers=headers)
+        return cluster.edge.ask(balancer, "GET", path, headers=headers)
 
     assert ask("/api/health").status == 200
     for _ in range(15):
@@ -277,7 +184,7 @@ def _check_what_is_passed(cluster: Cluster, balancer: Balancer) -> None:
     plain.close()
     assert (answer.status, answer.getheader("Location")) == (308, f"https://{NAME}/docs?a=b")
     # HTTP/2 at the edge; nothing older than TLS 1.2.
-    assert _protocol(cluster.context, balancer, "h2") == ("h2", "TLSv1.3")
+    assert _protocol(cluster.edge.context, balancer, "h2") == ("h2", "TLSv1.3")
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")
