@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026_backups"
-down_revision = "0025_voicemail_sweeps"
+revision = "0027_backups"
+down_revision = "0026_replicas"
 branch_labels = None
 depends_on = None
 
