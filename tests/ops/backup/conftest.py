@@ -106,7 +106,7 @@ async def installation(
 
     pool = Pool(reactor, database, size=2, name="test")
     await pool.start()
-    acme = await make_tenant(Store(pool, (), BOX, environment="test"), "acme")
+    acme = await make_tenant(Store(pool, BOX, environment="test"), "acme")
     await acme.create("extension", number="1001", display_name="Ada")
     await pool.stop()
     yield installation_in(tmp_path, database_settings(database) | redis_settings(redis_url))
