@@ -56,18 +56,8 @@ class Bench:
         from nizam.switch.channel_index import ChannelIndex
         from nizam.switch.intake import Intake
         from nizam.switch.live import LiveState
-        from nizam.switch.writer import Writer
 
         bench = self
-
-        class TimedWriter(Writer):
-            async def _store(self, batch: Batch) -> None:
-                await super()._store(batch)
-                now = time.time()
-                bench.event_latencies += [now - it.occurred_at.timestamp() for it in batch.events]
-                bench.cdr_latencies += [
-                    now - it.ended_at.timestamp() for it in batch.legs if it.ended_at
-                ]
 
         async def no_deliveries(_deliveries: Any) -> None:
             return
@@ -85,8 +75,18 @@ class Bench:
             ChannelIndex(self.reactor, self.key_value),
             tenant_of_domain=lambda _domain: None,
             on_deliveries=no_deliveries,
-            writer=TimedWriter(self.reactor, self.pool, self.key_value, no_deliveries),
         )
+        store = self.intake.writer.storing.store
+
+        async def timed(batch: Batch, seconds: float, leases: Any = ()) -> None:
+            await store(batch, seconds, leases)
+            now = time.time()
+            bench.event_latencies += [now - it.occurred_at.timestamp() for it in batch.events]
+            bench.cdr_latencies += [
+                now - it.ended_at.timestamp() for it in batch.legs if it.ended_at
+            ]
+
+        self.intake.writer.storing.store = timed  # type: ignore[method-assign]
 
         def take(event: Any, _received_at: float) -> None:
             self.received += 1

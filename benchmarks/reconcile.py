@@ -139,7 +139,7 @@ async def measure(
         on_deliveries=nothing,
     )
     port = int(source.stdout.readline())
-    node = Node(reactor, NodeSpec("fs1", "127.0.0.1", port, PASSWORD), intake, key_value)
+    node = Node(reactor, NodeSpec("fs1", "127.0.0.1", port, PASSWORD), intake)
     for service in (live, intake, node):
         service.startService()
     found: dict[str, list[float]] = {"new": [], "ended": []}

@@ -135,6 +135,30 @@ EVENTS_WAITING = Gauge(
     "Events and CDRs taken and not in PostgreSQL yet: in memory, or in Redis while it is away.",
     registry=REGISTRY,
 )
+INTAKE_ACTIVE = Gauge(
+    "nizam_intake_active",
+    "1 while this instance stores what the node says, 0 while it stands by for the one that does.",
+    ("node",),
+    registry=REGISTRY,
+)
+INTAKE_TAKEOVERS_TOTAL = Counter(
+    "nizam_intake_takeovers_total",
+    "Times this instance began to store what a node says, after another one or an earlier process.",
+    ("node",),
+    registry=REGISTRY,
+)
+INTAKE_KEPT_BYTES = Gauge(
+    "nizam_intake_kept_bytes",
+    "Bytes kept of what the node said while this instance stands by, until the other one has it.",
+    ("node",),
+    registry=REGISTRY,
+)
+INTAKE_REFUSED_TOTAL = Counter(
+    "nizam_intake_refused_total",
+    "Transactions refused because the node had become another instance's: they changed no row.",
+    ("node",),
+    registry=REGISTRY,
+)
 EVENTS_SPILLED = Gauge(
     "nizam_events_spilled",
     "Those of the events that wait that are in Redis, because PostgreSQL does not take them.",

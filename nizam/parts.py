@@ -185,6 +185,9 @@ class Parts:
             on_deliveries=committed,
             on_call=limits.changed,
             on_events=bell.ring,
+            # Those without links store CDRs alone, which are nobody's.
+            leases=self.primary if Role.INTAKE in roles else None,
+            holder=socket.gethostname(),
         )
         # The intake stores CDRs that come by HTTP in every role; links are the intake role's.
         # The worker outlives the intake, whose last batch still makes deliveries.
@@ -214,7 +217,6 @@ class Parts:
                 intake,
                 snapshot,
                 box,
-                self.key_value,
                 settings.nodes,
                 sip=settings.sip,
                 ready=lambda: snapshots.ready,
@@ -305,7 +307,7 @@ class Parts:
                 lambda: snapshots.ready,
                 log_lookups=settings.log_level == "debug",
             )
-            mounted["/freeswitch/cdr"] = CdrResource(credentials, intake.accept_cdr, reactor)
+            mounted["/freeswitch/cdr"] = CdrResource(credentials, intake.cdrs.accept, reactor)
 
         def forget_people(changed: list[Changed]) -> None:
             if any(it[0] in ("api_key", "user", "tenant") for it in changed):

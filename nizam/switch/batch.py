@@ -3,7 +3,7 @@ buffer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -26,19 +26,21 @@ _identifier: Final = lru_cache(maxsize=4096)(UUID)
 @attrs.define(eq=False)
 class Batch:
     """Events, legs and how calls were routed, stored together; `waiters` are told when they are
-    safe."""
+    safe. `node` is the one that said it, where only the process may store it that has the node's
+    lease."""
 
     events: list[Event] = attrs.field(factory=list)
     legs: list[Leg] = attrs.field(factory=list)
     waiters: list[Deferred[None]] = attrs.field(factory=list)
     decisions: list[CallDecision] = attrs.field(factory=list)
+    node: str | None = None
 
     def __len__(self) -> int:
         return len(self.events) + len(self.legs) + len(self.decisions)
 
     def take(self, most: int) -> Batch:
         """The first `most` items of this batch, removed from it; waiters go with the last."""
-        first = Batch(self.events[:most])
+        first = Batch(self.events[:most], node=self.node)
         del self.events[:most]
         room = most - len(first.events)
         first.legs = self.legs[:room]
@@ -50,12 +52,11 @@ class Batch:
             first.waiters, self.waiters = self.waiters, []
         return first
 
-    def put_back(self, first: Batch) -> None:
-        """Undo a `take`."""
-        self.events[:0] = first.events
-        self.legs[:0] = first.legs
-        self.decisions[:0] = first.decisions
-        self.waiters[:0] = first.waiters
+    def extend(self, other: Batch) -> None:
+        """Have the items of another batch too; its waiters stay its own."""
+        self.events += other.events
+        self.legs += other.legs
+        self.decisions += other.decisions
 
     def safe(self) -> None:
         """Nothing of it can be lost any more."""
@@ -70,6 +71,14 @@ class Batch:
         for waiter in waiters:
             if not waiter.called:
                 tell(waiter)
+
+
+def joined(batches: Iterable[Batch]) -> Batch:
+    """The items of all of them as one batch."""
+    whole = Batch()
+    for batch in batches:
+        whole.extend(batch)
+    return whole
 
 
 def encode(batch: Batch) -> bytes:

@@ -1,21 +1,19 @@
 """What happened, from the switch into the database: the way of every event and every CDR.
 
 Events come from the event links, CDRs by HTTP. They are made into ours, shown in the live state,
-and handed to the writer, which never makes FreeSWITCH wait. The event socket acknowledges
-nothing; a CDR is acknowledged when it is in PostgreSQL or in Redis.
+and handed to the writer, which never makes FreeSWITCH wait, or kept for the process that stores
+what the node says (`node_intake`). The event socket acknowledges nothing; a CDR is acknowledged
+when it is in PostgreSQL or in Redis.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import attrs
-import orjson
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -23,11 +21,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from nizam import metrics
-from nizam.errors import DatabaseUnavailable, MalformedJson
 from nizam.esl.event import SwitchEvent
 from nizam.events.channels import Call, TenantOfDomain
 from nizam.events.fields import identifier
-from nizam.events.legs import Leg, leg_from_json_cdr
 from nizam.events.normalise import Normaliser
 from nizam.events.places import NO_PLACES, Places
 from nizam.events.told import Output
@@ -36,21 +32,23 @@ from nizam.kv.interface import IKeyValue
 from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event, timestamp
 from nizam.model.identifiers import new_id
+from nizam.store.pool import Pool
 from nizam.switch.batch import Batch
 from nizam.switch.calls_shown import call_document
+from nizam.switch.cdr_intake import CdrIntake
 from nizam.switch.channel_index import ChannelIndex
+from nizam.switch.gateways_shown import GatewaysShown
 from nizam.switch.live import LiveState
-from nizam.switch.live_index import Document
 from nizam.switch.missing import Missing
+from nizam.switch.node_intake import Hands, NodeIntake
+from nizam.switch.node_intakes import NodeIntakes
 from nizam.switch.phones import Phones
-from nizam.switch.writer import Deliveries, Transactions, Writer
+from nizam.switch.storing import Deliveries, Transactions
+from nizam.switch.writer import Writer
 
 TICK_SECONDS: Final = 0.25
-CDR_SECONDS: Final = 5.0
 EXPIRE_SECONDS: Final = 10.0
 """Between looks for phones whose time is over."""
-EARLY_CDRS: Final = 20_000
-"""CDRs kept in memory for legs whose hang-up was not heard: reconciliation needs them."""
 
 
 class Intake(Service):
@@ -59,7 +57,9 @@ class Intake(Service):
     `database` is the pool of the primary. `tenant_of_domain`, `gateway_owner` and `places` look
     tenants up in the snapshot, `extension_of` the extension with a number of a tenant.
     `on_deliveries` gets (delivery id, webhook id) pairs after their commit, `on_call` each call
-    of which something changed. `on_events` is called when events have been committed.
+    of which something changed. `on_events` is called when events have been committed. `leases` is
+    the pool for the leases of nodes, `holder` names whoever has one in them; without it there is
+    no other process that stores what they say.
     """
 
     _log = Logger()
@@ -80,7 +80,8 @@ class Intake(Service):
         on_call: Callable[[Call], None] = lambda _call: None,
         on_events: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        writer: Writer | None = None,
+        leases: Pool | None = None,
+        holder: str = "",
     ) -> None:
         self.live = live
         self._clock = clock
@@ -91,12 +92,44 @@ class Intake(Service):
         self._gateway_owner = gateway_owner
         self._places = places
         self._on_call = on_call
-        self.writer = writer or Writer(
-            clock, database, key_value, on_deliveries, self._was_shed, on_events=on_events
+        self._became_active: dict[str, Callable[[], None]] = {}
+        hands = Hands(
+            write=self._write,
+            tell=self.node_event,
+            durable=self._durable,
+            waiting=lambda node: self.normaliser(node).waiting,
+            leave=self._leave,
+            became_active=self._now_active,
+        )
+        self._instance = str(new_id())
+        name = f"{holder} {self._instance}".strip()
+        self.nodes = NodeIntakes(
+            lambda node: NodeIntake(clock, node, hands, key_value, now, leases, name)
+        )
+        self.writer = Writer(
+            clock,
+            database,
+            key_value,
+            on_deliveries,
+            self._was_shed,
+            on_events=on_events,
+            leases=None if leases is None else self.nodes,
+        )
+        self.cdrs = CdrIntake(
+            clock,
+            channel_index,
+            self.normaliser,
+            self._write,
+            self.take,
+        )
+        self.gateways = GatewaysShown(
+            live,
+            gateway_owner,
+            now,
+            lambda node, name, up: self.normaliser(node).gateway_changed(name, up),
+            self.node_event,
         )
         self._normalisers: dict[str, Normaliser] = {}
-        self._early_cdrs: OrderedDict[UUID, Leg] = OrderedDict()
-        self._instance = str(new_id())
         self._sequence = itertools.count(1)
         self._missing = Missing()
         self.phones = Phones(live, now)
@@ -121,9 +154,48 @@ class Intake(Service):
             self._ticking.stop()
         for normaliser in self._normalisers.values():
             self.take(normaliser.flush(), normaliser.node)
-        return Deferred.fromCoroutine(self.writer.stop())
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self.writer.stop()
+        await self.nodes.stop()
+
+    def _write(self, batch: Batch) -> None:
+        self.writer.add(batch)
+
+    async def _durable(self) -> None:
+        await self.writer.settled()
+
+    async def _leave(self, document: bytes) -> None:
+        await self.writer.leave(document)
 
     # -- from the links -------------------------------------------------------------------
+
+    def listen(self, node: str, became_active: Callable[[], None]) -> None:
+        """The node is one of ours. `became_active` is called whenever what it says has become this
+        process's to store."""
+        self._became_active[node] = became_active
+        self.nodes.of_node(node)
+
+    def link_up(self, node: str) -> None:
+        """All that the node says is heard from now on."""
+        self.nodes.of_node(node).link_up()
+
+    def link_down(self, node: str, reason: str, *, stops: bool = False) -> None:
+        """The connection is over; with `stops` because this process wants it so."""
+        self.nodes.of_node(node).link_down(reason, stops)
+
+    def stands_by(self, node: str) -> bool:
+        """Whether another process is known to do what one alone does for the node."""
+        found = self.nodes.get(node)
+        return found is not None and found.stands_by
+
+    def heard(self, node: str, event: SwitchEvent, fired: datetime) -> None:
+        """The node has said something, of which nothing need follow."""
+        found = self.nodes.get(node)
+        if found is not None:
+            place = (event.get("Core-UUID") or "", event.get("Event-Sequence") or "")
+            found.heard(place, fired)
 
     def normaliser(self, node: str) -> Normaliser:
         """The one that knows the calls of this node."""
@@ -164,9 +236,17 @@ class Intake(Service):
             events += self._show(event, node)
         output.events = events
         for leg in output.legs:
-            self._early_cdrs.pop(leg.leg_id, None)
+            self.cdrs.heard(leg.leg_id)
         if output:
-            self.writer.add(Batch(output.events, output.legs))
+            self._store(node, Batch(output.events, output.legs))
+
+    def _store(self, node: str, batch: Batch) -> None:
+        """Store what a node said, if that is for this process to do, or keep it."""
+        found = self.nodes.get(node)
+        if found is None:
+            self.writer.add(batch)
+        else:
+            found.take(batch)
 
     def show_all(self, node: str) -> None:
         """Show exactly the calls that are known of the node: reconciliation is through."""
@@ -200,11 +280,15 @@ class Intake(Service):
             tenant_id=tenant_id,
             data=dict(data),
         )
-        self.writer.add(Batch([event]))
+        self._store(node, Batch([event]))
 
-    def tell(self, events: Sequence[Event]) -> None:
-        """Store events that follow from decisions."""
-        self.writer.add(Batch(list(events)))
+    def tell(self, events: Sequence[Event], node: str | None = None) -> None:
+        """Store events that follow from decisions, or that a node was found to have missed to
+        say."""
+        if node is None:
+            self.writer.add(Batch(list(events)))
+        else:
+            self._store(node, Batch(list(events)))
 
     def served(self, it: Served) -> None:
         """Keep how a call was routed, for whoever asks later why."""
@@ -223,83 +307,21 @@ class Intake(Service):
         )
         self.writer.add(Batch(decisions=[kept]))
 
-    async def durable_until(self, node: str, heard_until: datetime) -> datetime:
-        """Wait until what the node has said so far is in PostgreSQL or Redis; the moment until
-        which that is all of it, at most `heard_until`: what waits for its tenant is in memory.
-
-        Raises DatabaseUnavailable when something had to be dropped meanwhile.
-        """
-        waiting = self.normaliser(node).waiting
-        moments = [event.occurred_at for call in waiting for event in call.waiting[:1]]
-        await self.writer.settled()
-        return min([heard_until, *moments])
-
     def forget_node(self, node: str) -> None:
         """The node is no longer one of ours."""
         normaliser = self._normalisers.pop(node, None)
         if normaliser is not None:
             self.take(normaliser.flush(), node)
+        self._became_active.pop(node, None)
+        self.nodes.forget(node)
         self.live.forget_node(node)
 
-    def early_cdr(self, leg_id: UUID) -> Leg | None:
-        """The CDR of a leg whose hang-up was not heard, if it has come."""
-        return self._early_cdrs.get(leg_id)
-
-    # -- from mod_json_cdr --------------------------------------------------------------------
-
-    async def accept_cdr(
-        self, node: str, uuid: str, record: Mapping[str, Any] | bytes | str
-    ) -> None:
-        """Store a record of mod_json_cdr; returns when it is stored or safe in Redis.
-
-        `uuid` is what the request's address says. Raises MalformedJson or ValidationFailed for
-        what is no CDR, DatabaseUnavailable when it is not safe yet: the same record may come
-        again, any number of times.
-        """
-        if not isinstance(record, Mapping):
-            try:
-                record = orjson.loads(record)
-            except orjson.JSONDecodeError as error:
-                raise MalformedJson(f"the CDR of {uuid} is not JSON: {error}") from None
-            if not isinstance(record, Mapping):
-                raise MalformedJson(f"the CDR of {uuid} is not a JSON object")
-        leg = self._placed(leg_from_json_cdr(record, node), node)
-        waiter: Deferred[None] = Deferred()
-        self.writer.add(Batch([], [leg], [waiter]))
-
-        def give_up() -> None:
-            if not waiter.called:
-                waiter.errback(DatabaseUnavailable("the CDR is not stored yet"))
-
-        timer = self._clock.callLater(CDR_SECONDS, give_up)
-        try:
-            await waiter
-        finally:
-            if timer.active():
-                timer.cancel()
-
-    def _placed(self, leg: Leg, node: str) -> Leg:
-        """The leg with its call and tenant, as far as memory knows better than the record."""
-        calls = self.normaliser(node).calls
-        call = calls.of_leg(leg.leg_id)
-        if call is None and leg.originator_id is not None:
-            call = calls.of_leg(leg.originator_id)
-        call_id = call.told_id if call else leg.call_id
-        if call_id is None and leg.direction == "inbound" and leg.originator_id is None:
-            call_id = leg.leg_id
-        tenant_id = leg.tenant_id or (call.tenant_id if call else None)
-        if tenant_id is None:
-            found = self._index.lookup(str(call_id or leg.leg_id))
-            tenant_id = found[0] if found else None
-        leg = attrs.evolve(leg, call_id=call_id, tenant_id=tenant_id)
-        channel = call.channels.get(leg.leg_id) if call else None
-        if channel is None or not channel.ended:
-            self._early_cdrs[leg.leg_id] = leg
-            if len(self._early_cdrs) > EARLY_CDRS:
-                self._early_cdrs.popitem(last=False)
-        if call is not None and call.tenant_id is None and tenant_id is not None:
-            self.take(self.normaliser(node).learn(call.call_id, tenant_id), node)
-        return leg
+    def _now_active(self, node: str) -> None:
+        """What others have left is for this process to store, with what the node says."""
+        self.writer.look_for_left()
+        became_active = self._became_active.get(node)
+        if became_active is not None:
+            became_active()
 
     # -- the clock ----------------------------------------------------------------------------
 
@@ -326,9 +348,10 @@ class Intake(Service):
                 )
         if now >= self._expire_at:
             self._expire_at = now + EXPIRE_SECONDS
-            expired = self.phones.expire()
-            if expired:
-                self.tell(expired)
+            for event in self.phones.expire():
+                self.tell([event], event.node)
+        if self.nodes.tick(now):
+            self.writer.look_for_left()
         self._count()
 
     async def _find(self, waiting: Mapping[str, tuple[Normaliser, UUID]]) -> None:
@@ -370,7 +393,7 @@ class Intake(Service):
         if event.type.startswith("registration."):
             return self.phones.told(event, node)
         if event.type in ("gateway.up", "gateway.down"):
-            self.show_gateway(node, event.data, event.tenant_id, event.type == "gateway.up")
+            self.gateways.show(node, event.data, event.tenant_id, event.type == "gateway.up")
         return [event]
 
     def _node_lost(self, node: str, first: bool) -> None:
@@ -378,46 +401,3 @@ class Intake(Service):
         lost = self.phones.node_lost(node)
         if first and lost:
             self.tell(lost)
-
-    def gateways_seen(
-        self, node: str, seen: Iterable[tuple[Mapping[str, Any], bool | None]]
-    ) -> None:
-        """Reconciliation has seen these gateways and no others; a change since we last knew is an
-        event too. One that is between two states stays as it was known."""
-        shown: dict[str, Document] = {}
-        for data, up in seen:
-            name = str(data["gateway"])
-            known = self.live.get("gateways", node, name)
-            if up is None:
-                shown |= {name: known} if known else {}
-                continue
-            owner = self._gateway_owner(name)
-            shown[name] = self._gateway(node, data, owner, up)
-            if self.normaliser(node).gateway_changed(name, up):
-                self.node_event("gateway.up" if up else "gateway.down", node, data, owner)
-        gone = self.live.shown("gateways", node).keys() - shown.keys()
-        self.live.replace("gateways", node, shown)
-        for name in gone - {it["gateway"] for it in self.live.gateways()}:
-            # Of a gateway that was removed nobody is to be told that it is down.
-            metrics.GATEWAY_UP.remove(name)
-
-    def show_gateway(
-        self, node: str, data: Mapping[str, Any], tenant_id: UUID | None, up: bool
-    ) -> None:
-        """Show the state of a gateway."""
-        document = self._gateway(node, data, tenant_id, up)
-        self.live.put("gateways", node, str(data["gateway"]), document)
-
-    def _gateway(
-        self, node: str, data: Mapping[str, Any], tenant_id: UUID | None, up: bool
-    ) -> Document:
-        name = str(data["gateway"])
-        metrics.GATEWAY_UP.labels(name).set(up)
-        known = self.live.get("gateways", node, name)
-        same = known is not None and known["up"] == up
-        return dict(data) | {
-            "tenant_id": str(tenant_id) if tenant_id else None,
-            "node": node,
-            "up": up,
-            "changed_at": known["changed_at"] if known and same else timestamp(self._now()),
-        }

@@ -34,7 +34,7 @@ class Missing:
 
     def note(self, dropped: Batch) -> None:
         """This was dropped. What is of no node leaves no window in what a node says."""
-        for node, at in _moments(dropped):
+        for node, at in moments(dropped):
             known = self._windows.get(node)
             self._windows[node] = known.with_moment(at) if known else Window(at, at, 1)
 
@@ -45,7 +45,8 @@ class Missing:
         return found
 
 
-def _moments(dropped: Batch) -> Iterator[tuple[str, datetime]]:
+def moments(dropped: Batch) -> Iterator[tuple[str, datetime]]:
+    """The node and the time of each event and leg that has a node."""
     for event in dropped.events:
         if event.node:
             yield event.node, event.occurred_at

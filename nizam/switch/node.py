@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.endpoints import HostnameEndpoint
@@ -17,14 +16,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nizam import metrics
-from nizam.errors import DatabaseUnavailable, KeyValueUnavailable, NizamError
+from nizam.errors import NizamError
 from nizam.esl.event import SwitchEvent
 from nizam.esl.interface import ISwitchLink
 from nizam.esl.link import EslLink
 from nizam.esl.session import Refusal
 from nizam.esl.subscription import CALL_CONTROL, CALL_EVENTS
 from nizam.events.fields import moment
-from nizam.kv.interface import IKeyValue
 from nizam.model.events import timestamp
 from nizam.switch.intake import Intake
 from nizam.switch.node_specs import NodeSpec
@@ -38,8 +36,8 @@ RECONCILE_RETRY_SECONDS: Final = 1.0
 NOT_READY_SECONDS: Final = 0.1
 SHOW_SECONDS: Final = 1.0
 COMMAND_SECONDS: Final = 5.0
-REORDERED: Final = timedelta(milliseconds=100)
-"""FreeSWITCH's threads hand events over in another order than they were fired in, by moments."""
+RECENT_SECONDS: Final = 20.0
+"""How old a change is that whoever was active until now has surely made the switch take over."""
 
 
 class Node(Service):
@@ -57,7 +55,6 @@ class Node(Service):
         reactor: Any,
         spec: NodeSpec,
         intake: Intake,
-        key_value: IKeyValue | None = None,
         *,
         gateways: Callable[[], Iterable[UUID]] = tuple,
         marks: Callable[[], Mapping[str, str]] = dict,
@@ -68,7 +65,6 @@ class Node(Service):
         self.last_reconciled: Reconciled | None = None
         self._reactor = reactor
         self._intake = intake
-        self._key_value = key_value
         self._ready = ready
         self._now = now
         endpoint = HostnameEndpoint(reactor, spec.host, spec.port)
@@ -94,14 +90,12 @@ class Node(Service):
         )
         self._profiles = SipProfiles(reactor, self._commands, spec.name, gateways, marks)
         self._aligning: Deferred[Any] | None = None
+        self._changes: list[tuple[float, UUID | None]] = []
         self._ever_up = False
         self._behind = False
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
-        self._heard_until: datetime | None = None
-        self._remembering: Deferred[None] | None = None
         self._lag_seconds: float | None = None
-        self._down_since: datetime | None = None
         self._reconcile_due = False
         self._reconciling: Deferred[None] | None = None
         self._timers: dict[str, IDelayedCall] = {}
@@ -124,6 +118,7 @@ class Node(Service):
     def startService(self) -> None:  # noqa: N802
         """Begin to connect."""
         super().startService()  # type: ignore[no-untyped-call]
+        self._intake.listen(self.spec.name, self._became_active)
         self._show()
         self._events.startService()
         self._commands.startService()
@@ -170,16 +165,40 @@ class Node(Service):
 
     def profile_changed(self) -> None:
         """The settings of a SIP profile have changed: make FreeSWITCH take that over."""
-        self._profiles.settings_changed()
-        self._align()
+        self._change(None)
 
     def gateway_changed(self, identifier: UUID) -> None:
         """A gateway is new, different or gone: make FreeSWITCH take that over."""
-        self._profiles.changed(identifier)
+        self._change(identifier)
+
+    def _change(self, gateway: UUID | None) -> None:
+        """Make FreeSWITCH take over a gateway, or settings of a profile, or be ready to: while
+        another instance does so, it may end before it has done it."""
+        now = self._reactor.seconds()
+        self._changes = [it for it in self._changes if now - it[0] < RECENT_SECONDS]
+        self._changes.append((now, gateway))
+        if not self._intake.stands_by(self.spec.name):
+            self._take_over_changes()
+
+    def _take_over_changes(self) -> None:
+        now = self._reactor.seconds()
+        changes, self._changes = self._changes, []
+        for at, gateway in changes:
+            if now - at >= RECENT_SECONDS:
+                continue
+            if gateway is None:
+                self._profiles.settings_changed()
+            else:
+                self._profiles.changed(gateway)
         self._align()
 
+    def _became_active(self) -> None:
+        """What one instance alone does for the node is for this one to do now."""
+        self._take_over_changes()
+        self._reconcile_again()
+
     def _align(self) -> None:
-        if not self.running:
+        if not self.running or self._intake.stands_by(self.spec.name):
             return
         aligning = Deferred.fromCoroutine(self._profiles.align())
         if self._aligning is None:
@@ -203,8 +222,7 @@ class Node(Service):
         now = self._now()
         self._last_event_at = now
         fired = moment(event.get("Event-Date-Timestamp"))
-        # By the clock of the switch: what it fired since then may still be on its way to us.
-        self._heard_until = now if fired is None else min(fired, now)
+        self._intake.heard(self.spec.name, event, now if fired is None else min(fired, now))
         if fired is not None:
             lag = (now - fired).total_seconds()
             self._lag_seconds = lag
@@ -215,12 +233,9 @@ class Node(Service):
     def _events_up(self) -> None:
         name, now = self.spec.name, self._now()
         metrics.ESL_CONNECTED.labels(name).set(1)
-        self._intake.node_event("node.up", name, {})
+        self._intake.link_up(name)
         if self._ever_up:
             metrics.ESL_RECONNECTS_TOTAL.labels(name).inc()
-            self._gap(self._down_since, now)
-        else:
-            Deferred.fromCoroutine(self._gap_before_start(now)).addErrback(self._failed)
         self._ever_up = True
         self._since = now
         self._show()
@@ -230,10 +245,8 @@ class Node(Service):
     def _events_down(self, reason: str) -> None:
         name = self.spec.name
         metrics.ESL_CONNECTED.labels(name).set(0)
-        # What was on its way when the connection ended is lost too.
-        self._down_since = (self._heard_until or self._now()) - REORDERED
         self._since = self._now()
-        self._intake.node_event("node.down", name, {"reason": reason})
+        self._intake.link_down(name, reason, stops=not self.running)
         self._show()
 
     def _commands_up(self) -> None:
@@ -248,28 +261,6 @@ class Node(Service):
             refusal=refusal.value,
             detail=detail,
         )
-
-    def _gap(self, begin: datetime | None, end: datetime) -> None:
-        data = {"from": timestamp(begin) if begin else None, "to": timestamp(end)}
-        self._intake.node_event("node.gap", self.spec.name, data | {"reason": "link"})
-
-    async def _gap_before_start(self, now: datetime) -> None:
-        """Events since the last process stopped listening were missed, if there was one. If this
-        is the first, and dies before it has heard anything, the next one knows of it."""
-        if self._key_value is None:
-            return
-        try:
-            stored = await self._key_value.get(self._heard_key)
-            if not stored:
-                await self._key_value.set(self._heard_key, orjson.dumps(now))
-        except KeyValueUnavailable:
-            return
-        if stored:
-            self._gap(datetime.fromisoformat(orjson.loads(stored)), now)
-
-    @property
-    def _heard_key(self) -> str:
-        return f"nizam:heard:{self.spec.name}"
 
     # -- keeping honest -----------------------------------------------------------------------
 
@@ -328,25 +319,6 @@ class Node(Service):
         }
         self._intake.live.put("links", self.spec.name, "link", document)
         self._later("show", SHOW_SECONDS, self._show)
-        heard, idle = self._heard_until, self._remembering is None
-        if self._key_value is not None and heard and idle and self._events.connected:
-            self._remembering = Deferred.fromCoroutine(
-                self._remember(self._key_value, heard - REORDERED)
-            )
-            self._remembering.addBoth(self._remembered)
-
-    async def _remember(self, key_value: IKeyValue, heard_until: datetime) -> None:
-        """Note for the next process until when nothing is missing, should this one die."""
-        try:
-            until = await self._intake.durable_until(self.spec.name, heard_until)
-            await key_value.set(self._heard_key, orjson.dumps(until))
-        except (DatabaseUnavailable, KeyValueUnavailable):
-            return
-
-    def _remembered(self, result: object) -> None:
-        self._remembering = None
-        if isinstance(result, Failure):
-            self._failed(result)
 
     def _later(self, what: str, delay: float, work: Callable[[], None]) -> None:
         timer = self._timers.pop(what, None)

@@ -15,7 +15,6 @@ from nizam.errors import SwitchUnavailable
 from nizam.esl.interface import ISwitchLink
 from nizam.fsxml.profiles import served_gateways, sip_profile, start_marks
 from nizam.fsxml.sofia import gateway_mark
-from nizam.kv.interface import IKeyValue
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.routing.snapshot import Snapshot
@@ -45,7 +44,6 @@ class SwitchNodes(Service):
         intake: Intake,
         snapshot: Snapshot,
         secret_box: Decrypts,
-        key_value: IKeyValue | None = None,
         static: Sequence[NodeSettings] = (),
         *,
         sip: SipSettings,
@@ -57,7 +55,6 @@ class SwitchNodes(Service):
         self._intake = intake
         self._snapshot = snapshot
         self._secret_box = secret_box
-        self._key_value = key_value
         self._static = tuple(static)
         self._sip = sip
         self._now = now
@@ -116,7 +113,6 @@ class SwitchNodes(Service):
                     self._reactor,
                     spec,
                     self._intake,
-                    self._key_value,
                     gateways=self._gateways,
                     marks=lambda: start_marks(self._snapshot, self._sip),
                     ready=self._ready,

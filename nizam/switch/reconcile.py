@@ -147,7 +147,7 @@ def close(
             ended_at=now,
             gateway=channel.gateway,
         )
-        told = intake.early_cdr(channel.leg_id)
+        told = intake.cdrs.early(channel.leg_id)
         leg = merge(assumed, told) if told else assumed
         closed += 1
         intake.take(normaliser.end_leg(leg, leg.ended_at or now, 0, clock.seconds()), node)
@@ -191,7 +191,7 @@ async def _registrations(
         await deferLater(clock, SETTLE_SECONDS)
     lost = intake.phones.listed(node, rows, before, str(identifier(core_id) or "") or None)
     if lost:
-        intake.tell(lost)
+        intake.tell(lost, node)
     return len(rows)
 
 
@@ -228,7 +228,7 @@ def _registration(
 async def _gateways(link: ISwitchLink, intake: Intake, node: str, status: str) -> int:
     names = [name for _, name in _GATEWAY_LINE.findall(status)]
     seen = await side_by_side(names, lambda name: _gateway(link, name))
-    intake.gateways_seen(node, filter(None, seen))
+    intake.gateways.seen(node, filter(None, seen))
     return len(names)
 
 

@@ -35,8 +35,8 @@ class _Copy:
 class Spill:
     """The list in `key_value`, oldest first; copies take `most_bytes` at most.
 
-    A document is removed by its content after it was stored: two instances at the same list store
-    one twice at worst, which changes nothing, and lose none.
+    A document is removed by its content after it was stored: two instances at the same list, each
+    with the leases of other nodes, store one twice at worst, which changes nothing, and lose none.
     """
 
     def __init__(self, key_value: IKeyValue, most_bytes: int = COPIED_BYTES) -> None:
@@ -73,6 +73,16 @@ class Spill:
         while self._bytes > self._most_bytes:
             self._forget_first()
             self._older = True
+
+    async def leave(self, document: bytes) -> None:
+        """Add one that others are to store. Raises KeyValueUnavailable."""
+        await self._key_value.rpush(SPILL_KEY, document)
+
+    def leave_to_others(self) -> None:
+        """What is in the list is stored by another process: it need not be known here."""
+        while self._copies:
+            self._forget_first()
+        self._older, self.left = True, False
 
     async def first(self, most: int = 1, most_bytes: int = FIRST_BYTES) -> list[bytes]:
         """The next ones to store, none when there are none; of more than one no more than

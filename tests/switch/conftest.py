@@ -30,7 +30,7 @@ async def site(database: str, redis_url: str) -> AsyncIterator[Site]:
     plants: list[Plant] = []
 
     async def accept(node: str, uuid: str, body: bytes) -> None:
-        await plants[0].intake.accept_cdr(node, uuid, body)
+        await plants[0].intake.cdrs.accept(node, uuid, body)
 
     cdrs = CdrEndpoint(accept)
     port = listen(reactor, cdrs)

@@ -133,7 +133,6 @@ async def build_plant(
         intake,
         Snapshot(),
         SecretBox([SecretKey("k1", bytes(32))]),
-        key_value,
         static,
         sip=SIP,
     )

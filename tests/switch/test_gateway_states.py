@@ -61,7 +61,7 @@ class Told:
     def look(self, **up: bool | None) -> None:
         names = {"carrier": CARRIER, "other": OTHER}
         seen = [({"gateway": names[it]}, state) for it, state in up.items()]
-        self.intake.gateways_seen("fs1", seen)
+        self.intake.gateways.seen("fs1", seen)
 
     @property
     def shown(self) -> dict[str, tuple[bool, int]]:

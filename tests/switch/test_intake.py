@@ -201,7 +201,7 @@ async def test_a_cdr_is_acknowledged_when_it_is_stored_and_may_come_again(site: 
         it for it in http_requests("calls2") if it["path"].startswith("/freeswitch/cdr/json")
     ]
     for _ in range(2):
-        await site.plant.intake.accept_cdr("fs1", "any", request["body"].encode())
+        await site.plant.intake.cdrs.accept("fs1", "any", request["body"].encode())
         assert await site.plant.count("select count(*) from cdr_legs") == 1
 
 
@@ -217,7 +217,7 @@ async def test_a_cdr_is_acknowledged_when_it_is_stored_and_may_come_again(site: 
 )
 async def test_what_is_no_cdr_is_refused(site: Site, body: bytes, error: type[NizamError]) -> None:
     with pytest.raises(error):
-        await site.plant.intake.accept_cdr("fs1", "any", body)
+        await site.plant.intake.cdrs.accept("fs1", "any", body)
 
 
 async def test_a_new_tenant_of_a_waiting_call_comes_from_another_instances_lookup(

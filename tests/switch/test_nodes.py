@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import AsyncMock, Mock, patch
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
-import orjson
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from nizam.errors import InternalError
-from nizam.esl.event import SwitchEvent
-from nizam.model.events import timestamp
 from nizam.settings import NodeSettings
 from nizam.settings.values import Secret
 from nizam.switch.channel_index import ChannelIndex
 from nizam.switch.intake import Intake
 from nizam.switch.live import LiveState
-from nizam.switch.node import NOT_READY_SECONDS, REORDERED, Node
+from nizam.switch.node import NOT_READY_SECONDS, Node
 from nizam.switch.node_specs import NodeSpec
 from nizam.switch.nodes import SwitchNodes
 from tests.routing.tenants import SIP, Tenants, identifier, recorded_tenants, reveal
@@ -56,7 +51,7 @@ def intake_of(reactor: Any) -> Intake:
 
 def nodes_of(tenants: Tenants, static: list[NodeSettings]) -> SwitchNodes:
     reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
-    return SwitchNodes(reactor, intake_of(reactor), tenants.snapshot, Box(), None, static, sip=SIP)
+    return SwitchNodes(reactor, intake_of(reactor), tenants.snapshot, Box(), static, sip=SIP)
 
 
 def test_a_node_whose_password_no_key_opens_costs_no_other_its_link() -> None:
@@ -197,40 +192,3 @@ def test_a_node_is_compared_once_it_is_known_whose_its_phones_are() -> None:
     ready.append(True)
     reactor.advance(NOT_READY_SECONDS)
     assert node.last_reconciled is not None
-
-
-async def test_the_next_process_is_told_until_when_everything_is_durable() -> None:
-    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
-    key_value, now = AsyncMock(), datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
-    intake, stored = intake_of(reactor), Deferred[None]()
-    intake.writer = Mock(settled=lambda: stored)
-    node = Node(
-        reactor, NodeSpec("fs1", "10.0.0.4", 8021, "ClueCon"), intake, key_value, now=lambda: now
-    )
-    node.running = 1
-    node._events = Mock(connected=True)
-    # Fired four seconds before it was heard: those behind it may not have come yet.
-    fired = now - timedelta(seconds=4)
-    stamp = str(int(fired.timestamp() * 1_000_000))
-    node._event(SwitchEvent("HEARTBEAT", {"Event-Date-Timestamp": stamp}), 0.0)
-    node._show()
-    key_value.set.assert_not_called()
-    stored.callback(None)
-    (_, told), _ = key_value.set.call_args
-    assert datetime.fromisoformat(orjson.loads(told)) == fired - REORDERED
-
-
-async def test_the_next_process_knows_since_when_one_listened_that_heard_nothing() -> None:
-    reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
-    key_value, now = AsyncMock(), datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
-    key_value.get.return_value = None
-    spec = NodeSpec("fs1", "10.0.0.4", 8021, "ClueCon")
-    Node(reactor, spec, intake_of(reactor), key_value, now=lambda: now)._events_up()
-    (_, told), _ = key_value.set.call_args
-    key_value.get.return_value = told
-    intake, told_of = intake_of(reactor), Mock()
-    later = now + timedelta(seconds=9)
-    with patch.object(intake, "node_event", told_of):
-        Node(reactor, spec, intake, key_value, now=lambda: later)._events_up()
-    ((_, _, gap),) = [it.args for it in told_of.call_args_list if it.args[0] == "node.gap"]
-    assert (gap["from"], gap["to"]) == (timestamp(now), timestamp(later))

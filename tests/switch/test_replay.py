@@ -39,7 +39,7 @@ async def test_a_recorded_run_gives_the_expected_rows(database: str, redis_url: 
     }
     # The CDR of every other leg comes before its events, the others after them.
     for uuid in list(bodies)[::2]:
-        await plant.intake.accept_cdr("fs1", uuid, bodies[uuid])
+        await plant.intake.cdrs.accept("fs1", uuid, bodies[uuid])
     ended = len(expected.ended())
 
     async def stored() -> bool:
@@ -48,7 +48,7 @@ async def test_a_recorded_run_gives_the_expected_rows(database: str, redis_url: 
 
     await plant.until(stored, 30.0)
     for uuid in list(bodies)[1::2]:
-        await plant.intake.accept_cdr("fs1", uuid, orjson.loads(bodies[uuid]))
+        await plant.intake.cdrs.accept("fs1", uuid, orjson.loads(bodies[uuid]))
     # A call to an unknown DID has no tenant: its events are stored once their wait is over.
     await stop(plant)
     plant = await build_plant(reactor, database, redis_url, lambda: port.getHost().port)

@@ -25,7 +25,8 @@ from nizam.model.webhook import Webhook
 from nizam.store.pool import Pool, Transaction
 from nizam.switch.batch import Batch, encode
 from nizam.switch.spill import REJECTED_KEY, SPILL_KEY, Spill
-from nizam.switch.writer import Transactions, Writer
+from nizam.switch.storing import Transactions
+from nizam.switch.writer import Writer
 
 T = TypeVar("T")
 
@@ -347,7 +348,7 @@ async def test_deliveries_of_a_commit_that_nobody_was_told_of_are_handed_on_at_o
     async def take(deliveries: Any) -> None:
         handed_on.extend(deliveries)
 
-    writer._on_deliveries = take
+    writer.storing.on_deliveries = take
     writer.start()
     batch = events(0, 2)
     writer.add(Batch([attrs.evolve(it, tenant_id=tenant) for it in batch.events]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from nizam.store.tables import METADATA
 
@@ -13,5 +14,7 @@ LEASES = Table(
     Column("holder", Text, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("note", JSONB),
 )
-"""`token` rises with every change of the holder: what is done under an older one has no effect."""
+"""`token` rises with every change of the holder: what is done under an older one has no effect.
+`note` is what the holder tells the others, and the next holder."""
