@@ -39,6 +39,9 @@ class Checks:
             "schema": self.schema.finding,
             "snapshot": self.snapshot,
         }
+        if self.nodes is not None:
+            nodes = self.nodes
+            checks["intake"] = lambda: self.intake(nodes)
         if self.scheduler is not None:
             checks["scheduler"] = self.scheduler.finding
         return checks
@@ -52,6 +55,12 @@ class Checks:
         connected = bool(links) and all(links.values())
         state = State.OK if connected or not links else State.DEGRADED
         return Finding(state, {"connected": connected})
+
+    def intake(self, nodes: SwitchNodes) -> Finding:
+        """Degraded while nobody is known to store what a node says that is listened to here."""
+        states, connected = nodes.intake_states, nodes.connected
+        unstored = any(connected.get(it) for it, state in states.items() if state == "nobody")
+        return Finding(State.DEGRADED if unstored else State.OK, {"nodes": dict(states)})
 
     def gateways(self) -> Finding:
         """Degraded while a gateway is down."""

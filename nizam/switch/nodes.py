@@ -73,6 +73,12 @@ class SwitchNodes(Service):
         """Of each node, whether its events come in."""
         return {name: node.connected for name, node in self._nodes.items()}
 
+    @property
+    def intake_states(self) -> Mapping[str, str]:
+        """Of each node, whether this instance is `active` for what it says, on `standby` for
+        another one, or `nobody` is known to be active."""
+        return self._intake.nodes.states
+
     def command_link(self, name: str | None = None) -> ISwitchLink:
         """The command link of this node, or of any that is connected.
 

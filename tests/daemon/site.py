@@ -166,11 +166,13 @@ async def build_site(
     folder: Path,
     scenery: Scenery,
     more_settings: Mapping[str, str] | None = None,
+    *,
+    listens: bool = True,
 ) -> Site:
     """Start everything: the daemon with the demo tenant, its webhook, and a switch with phones.
 
-    No calls are placed yet. CDRs that no daemon took are in `folder`/refused, its log is
-    `folder`/nizam.log.
+    No calls are placed yet. The daemon `listens` to the switch, unless its settings say otherwise.
+    CDRs that no daemon took are in `folder`/refused, its log is `folder`/nizam.log.
     """
     receiver = WebhookReceiver(reactor, WEBHOOK_SECRET)
     receiver.start()
@@ -195,7 +197,8 @@ async def build_site(
     tenant_id = await prepare_demo(api, receiver.url, WEBHOOK_SECRET)
     site = Site(reactor, database, daemon, receiver, switch, api, tenant_id)
     await switch.start()
-    await connected(site)
+    if listens:
+        await connected(site)
     return site
 
 

@@ -76,10 +76,7 @@ class Process:
     def hear(self, *numbers: int) -> None:
         for number in numbers:
             self.node.heard(("core", str(number)), self.now())
-            event = Event(
-                type="call.held", occurred_at=self.now(), core_id="core", sequence=number, node="fs1"
-            )
-            self.node.take(Batch([event]))
+            self.node.take(Batch([event_of(self, number)]))
 
     async def pass_time(self, seconds: float = LOOK_SECONDS) -> None:
         """Let time pass, and what PostgreSQL is asked meanwhile be answered."""
@@ -309,7 +306,7 @@ async def test_a_fence_holds_the_lease_up_only_until_the_commit_that_it_goes_wit
 
 
 async def test_while_nobody_is_known_to_be_active_what_is_heard_goes_to_redis(
-    processes: Make, pool: Pool
+    processes: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with PostgreSQL away since before the process started."""
     one = await processes("one", listens=False)
@@ -319,7 +316,7 @@ async def test_while_nobody_is_known_to_be_active_what_is_heard_goes_to_redis(
     async def away() -> None:
         one.node._look()
 
-    keeper._turn = away  # type: ignore[method-assign]
+    monkeypatch.setattr(keeper, "_turn", away)
     one.node.link_up()
     one.hear(1, 2)
     await one.pass_time(UNKNOWN_SECONDS + 2 * TICK_SECONDS)
