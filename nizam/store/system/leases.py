@@ -33,7 +33,7 @@ update leases set expires_at = now(), note = coalesce(%s, note) where name = %s 
 # The lock keeps the lease from changing hands before this transaction has ended.
 _HOLD = "select from leases where name = %s and token = %s for share"
 _FENCE: Final = "select hold_leases(%s, %s)"
-_LOST: Final = "NZ001"
+_LOST: Final = "NZ002"
 HOLDER: Final = "select holder from leases where name = %s and expires_at > now()"
 
 Note = Mapping[str, Any]

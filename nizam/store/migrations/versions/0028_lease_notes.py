@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0026_lease_notes"
-down_revision = "0025_voicemail_sweeps"
+revision = "0028_lease_notes"
+down_revision = "0027_backups"
 branch_labels = None
 depends_on = None
 
@@ -23,7 +23,7 @@ begin
         for share of l;
     get diagnostics held = row_count;
     if held < cardinality(names) then
-        raise exception 'a lease is held by somebody else' using errcode = 'NZ001', detail = (
+        raise exception 'a lease is held by somebody else' using errcode = 'NZ002', detail = (
             select string_agg(given.name, ' ') from unnest(names, tokens) as given(name, token)
             where not exists (
                 select from leases l where l.name = given.name and l.token = given.token));
