@@ -49,7 +49,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     receiver = WebhookReceiver(reactor, WEBHOOK_SECRET)
     receiver.start()
     esl_port = free_port()
-    switch = balancer = None
+    switch = running = None
     try:
         composition.start_servers()
         balancer = composition.balancer()
@@ -102,7 +102,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             await switch.stop()
         await receiver.stop()
         await composition.stop()
-        if balancer is not None:
+        if running is not None:
             end(running)
 
 
