@@ -39,9 +39,10 @@ SIP = _check(
 )
 AUTHORITIES = _check(
     "authorities",
-    "the file of DB_SSLROOTCERT: there, and for more than some days",
-    "No connection to PostgreSQL can be made without it.",
-    "Put the certificate of the authority there that signed the server's.",
+    f"the files of DB_SSLROOTCERT, REDIS_TLS_CA and REDIS_TLS_CERT: there, and for more than "
+    f"{SOON.days} days",
+    "No connection to PostgreSQL or Redis can be made without them.",
+    "Put the certificate of the authority there that signed the server's, or a new one of ours.",
 )
 CHECKS = (API, SIP, AUTHORITIES)
 
@@ -56,11 +57,10 @@ def probes(context: Context, nodes: Sequence[KnownNode]) -> list[Probe]:
     if url.scheme == "https" and url.hostname:
         address = (url.hostname, url.port or 443)
         found.append(Probe(API, settings.app_url, partial(_api, settings.app_url, address)))
-    authorities = settings.database.sslrootcert
-    if authorities and authorities != "system":
-        found.append(
-            Probe(AUTHORITIES, authorities, partial(_file, AUTHORITIES, Path(authorities)))
-        )
+    redis, database = settings.redis, settings.database
+    for path in (database.sslrootcert, redis.tls_ca, redis.tls_certificate):
+        if path and path != "system":
+            found.append(Probe(AUTHORITIES, str(path), partial(_file, AUTHORITIES, Path(path))))
     return found
 
 

@@ -12,7 +12,8 @@ from nizam.ops.doctor.event_socket import event_socket
 from nizam.ops.doctor.finding import Area, Declaring, Finding, Severity
 from nizam.ops.doctor.known_nodes import KnownNode
 from nizam.ops.doctor.postgres import asked
-from nizam.ops.doctor.redis_server import redis_asked
+from nizam.ops.doctor.redis import named
+from nizam.ops.doctor.redis_server import Place, redis_asked
 from nizam.ops.doctor.running import Context, Probe, ProbeError
 from nizam.settings import Settings
 
@@ -45,7 +46,7 @@ def probes(context: Context, nodes: Sequence[KnownNode]) -> list[Probe]:
     settings = context.settings
     ways: dict[str, Callable[[], float]] = {
         primary_of(settings): partial(_database_time, settings),
-        f"redis {settings.redis.host}:{settings.redis.port}": partial(_redis_time, settings),
+        **{named(it): partial(_redis_time, settings, it) for it in settings.redis.places},
         **{it.subject: partial(_node_time, it) for it in nodes},
     }
     found = [Probe(SKEW, subject, partial(_compare, subject, ask)) for subject, ask in ways.items()]
@@ -81,8 +82,9 @@ def _database_time(settings: Settings) -> float:
         return offset_of(lambda: float(server.value(sql)))
 
 
-def _redis_time(settings: Settings) -> float:
-    with redis_asked(settings.redis) as server:
+def _redis_time(settings: Settings, place: Place) -> float:
+    sentinel = settings.redis.kind == "sentinel"
+    with redis_asked(settings.redis, place, sentinel=sentinel) as server:
 
         def ask() -> float:
             seconds, microseconds = server.ask("TIME")

@@ -101,6 +101,13 @@ DATABASE_TLS = _check(
     "docs/security.md.",
     Severity.WARNING,
 )
+REDIS_TLS = _check(
+    "redis-tls",
+    "whether the way to Redis on another machine is encrypted",
+    "Its password, queued webhooks and sessions cross the network in clear.",
+    "Set REDIS_TLS=true and REDIS_TLS_CA, or lead it through WireGuard: docs/security.md.",
+    Severity.WARNING,
+)
 CLEAR_TEXT = _check(
     "clear-text",
     "whether the storage of recordings and the Pusher service are reached by https",
@@ -112,7 +119,7 @@ CLEAR_TEXT = _check(
 CHECKS = (
     *(SETTINGS_VALID, NOTES, DEBUG, APP_URL),
     *(LISTENING, METRICS, XML_NETWORKS, TRUSTED_PROXIES, WEBHOOK_NETWORKS, CORS, MAIL),
-    *(DATABASE_TLS, CLEAR_TEXT),
+    *(DATABASE_TLS, REDIS_TLS, CLEAR_TEXT),
 )
 
 _DANGEROUS = tuple(
@@ -247,6 +254,13 @@ def _outwards(context: Context) -> Iterator[Finding]:
         if remote and database.sslmode not in ("verify-ca", "verify-full")
         else None,
         database.sslmode if remote else "on this machine",
+    )
+    redis = settings.redis
+    remote = [host for host, _ in redis.places if not is_loopback(host)]
+    yield REDIS_TLS.judge(
+        "REDIS_TLS",
+        f"false, to {', '.join(remote)}" if remote and not redis.tls else None,
+        "true" if redis.tls else "on this machine",
     )
     yield from _clear_text(context)
 

@@ -44,7 +44,7 @@ def hosts_of(settings: Settings, nodes: Sequence[KnownNode]) -> Mapping[str, str
     found: dict[str, str] = {}
     given = {
         "DB_HOST": tuple(host for host, _ in settings.database.every_host),
-        "REDIS_HOST": (settings.redis.host,),
+        "REDIS_HOST": tuple(host for host, _ in settings.redis.places),
         "MAIL_HOST": (settings.mail.host or "",),
         "APP_URL": (urlsplit(settings.app_url).hostname or "",),
         **{f"the node {it.name}": (it.host,) for it in nodes},

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+from nizam.kv.slots import SLOTS
 from nizam.ops.doctor.addresses import is_loopback, is_public
 from nizam.ops.doctor.finding import Area, Declaring, Finding, Severity
-from nizam.ops.doctor.redis_server import RedisAsked, RefusedError, redis_asked
-from nizam.ops.doctor.running import ANSWER_SECONDS, Context, Probe
+from nizam.ops.doctor.redis_server import (
+    Place,
+    RedisAsked,
+    RefusedError,
+    redis_asked,
+    redis_connected,
+)
+from nizam.ops.doctor.running import Context, Probe, ProbeError
 from nizam.settings import RedisSettings
 
 MINIMUM = 7
@@ -78,22 +84,104 @@ REPLICAS = _check(
     Severity.WARNING,
 )
 
-CHECKS = (*(REACHABLE, VERSION, PRIMARY, PERSISTENCE, POLICY, MEMORY, CLIENTS, EXPOSURE, REPLICAS),)
+AGREEMENT = _check(
+    "agreement",
+    "whether the Sentinels name one master and are enough to replace it, or the cluster serves "
+    "every slot",
+    "Nobody takes over when the master ends, or a part of all keys cannot be used.",
+    "Start the ones that are away; `SENTINEL CKQUORUM` and `redis-cli --cluster check` say more.",
+)
+
+CHECKS = (
+    *(REACHABLE, VERSION, PRIMARY, PERSISTENCE, POLICY, MEMORY, CLIENTS, EXPOSURE, REPLICAS),
+    AGREEMENT,
+)
 
 
 def probes(context: Context) -> list[Probe]:
     """The server."""
     settings = context.settings.redis
-    subject = f"redis {settings.host}:{settings.port}"
-    return [Probe(REACHABLE, subject, partial(_look, subject, settings))]
+    if settings.kind == "single":
+        place = (settings.host, settings.port)
+        return [Probe(REACHABLE, named(place), partial(_look, settings, place))]
+    shown = ", ".join(f"{host}:{port}" for host, port in settings.places)
+    subject = f"redis {settings.kind} {shown}"
+    look = _sentinels if settings.kind == "sentinel" else _cluster
+    return [Probe(REACHABLE, subject, partial(look, subject, settings))]
 
 
-def _look(subject: str, settings: RedisSettings) -> Iterator[Finding]:
-    with redis_asked(settings) as server:
+def named(place: Place) -> str:
+    """What a server is called in findings."""
+    return f"redis {place[0]}:{place[1]}"
+
+
+def _sentinels(subject: str, settings: RedisSettings) -> Iterator[Finding]:
+    masters: dict[Place, list[str]] = {}
+    for place in settings.sentinels:
+        name = f"sentinel {place[0]}:{place[1]}"
+        try:
+            with redis_asked(settings, place, sentinel=True) as sentinel:
+                service = settings.sentinel_service
+                found = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+                if found is None:
+                    yield AGREEMENT.wrong(name, f"it knows no {service}")
+                    continue
+                masters.setdefault((found[0], int(found[1])), []).append(name)
+                sentinel.ask("SENTINEL", "CKQUORUM", service)
+        except (ProbeError, OSError) as error:
+            yield AGREEMENT.wrong(name, str(error), Severity.WARNING)
+        else:
+            yield AGREEMENT.ok(name, f"the master of {service} is {found[0]}:{found[1]}")
+    if len(masters) > 1:
+        shown = ", ".join(f"{host}:{port}" for host, port in masters)
+        yield AGREEMENT.wrong(subject, f"they name {len(masters)} masters: {shown}")
+    if not masters:
+        raise ProbeError("no Sentinel names a master")
+    for place in masters:
+        yield from _look(settings, place)
+
+
+def _cluster(subject: str, settings: RedisSettings) -> Iterator[Finding]:
+    problems, masters = [], set[Place]()
+    for place in settings.cluster_seeds:
+        try:
+            with redis_asked(settings, place) as server:
+                lines = (it.partition(":") for it in str(server.ask("CLUSTER", "INFO")).split())
+                yield judge_cluster(named(place), {name: value for name, _, value in lines})
+                for _, _, (host, port, *_), *_ in server.ask("CLUSTER", "SLOTS"):
+                    # One without an address means the one that it was asked at.
+                    masters.add((host or place[0], int(port)))
+        except (ProbeError, OSError) as error:
+            problems.append(AGREEMENT.wrong(named(place), str(error), Severity.WARNING))
+    yield from problems
+    if not masters:
+        raise ProbeError("no server of the cluster answers")
+    for place in sorted(masters):
+        try:
+            yield from _look(settings, place)
+        except (ProbeError, OSError) as error:
+            yield REACHABLE.wrong(named(place), str(error))
+
+
+def judge_cluster(subject: str, info: Mapping[str, str]) -> Finding:
+    """Judges what CLUSTER INFO says."""
+    state, covered = info.get("cluster_state"), info.get("cluster_slots_ok", "0")
+    return AGREEMENT.judge(
+        subject,
+        f"the cluster is {state}: {covered} of {SLOTS} slots are served"
+        if state != "ok" or covered != str(SLOTS)
+        else None,
+        f"all slots are served, by {info.get('cluster_size')} masters",
+    )
+
+
+def _look(settings: RedisSettings, place: Place) -> Iterator[Finding]:
+    subject = named(place)
+    with redis_asked(settings, place) as server:
         info = server.info()
         yield REACHABLE.ok(subject, f"as {settings.username or 'default'}")
         yield from judge_state(subject, info, server.configured("appendfsync"))
-        yield _exposure(subject, settings, server)
+        yield _exposure(subject, settings, place, server)
 
 
 def judge_state(subject: str, info: Mapping[str, str], synced: str | None) -> Iterator[Finding]:
@@ -157,26 +245,25 @@ def _replicas(subject: str, info: Mapping[str, str]) -> Iterator[Finding]:
         yield REPLICAS.ok(subject, f"{len(found)} follow")
 
 
-def _exposure(subject: str, settings: RedisSettings, server: RedisAsked) -> Finding:
-    local = is_loopback(settings.host)
-    open_door = _lets_in_without_password(settings)
+def _exposure(subject: str, settings: RedisSettings, place: Place, server: RedisAsked) -> Finding:
+    local = is_loopback(place[0])
+    open_door = _lets_in_without_password(settings, place)
     bound = (server.configured("bind") or "").split()
     public = [it for it in bound if is_public(it.lstrip("-"))]
-    if is_public(settings.host):
-        public.append(settings.host)
+    if is_public(place[0]):
+        public.append(place[0])
     if open_door:
         severity = Severity.WARNING if local and not public else Severity.FAILURE
         return EXPOSURE.wrong(subject, "it takes commands without a password", severity)
     if public:
         return EXPOSURE.wrong(subject, f"it listens on {', '.join(public)}, a public address")
-    return EXPOSURE.ok(subject, f"a password, on {' '.join(bound) or settings.host}")
+    return EXPOSURE.ok(subject, f"a password, on {' '.join(bound) or place[0]}")
 
 
-def _lets_in_without_password(settings: RedisSettings) -> bool:
-    address = (settings.host, settings.port)
-    with socket.create_connection(address, ANSWER_SECONDS) as connection:
+def _lets_in_without_password(settings: RedisSettings, place: Place) -> bool:
+    with redis_connected(settings, place) as server:
         try:
-            RedisAsked(connection).ask("PING")
+            server.ask("PING")
         except RefusedError:
             return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -53,15 +54,37 @@ class RedisAsked:
         return str(answer[1]) if len(answer) > 1 else None
 
 
+Place = tuple[str, int]
+
+
 @contextmanager
-def redis_asked(settings: RedisSettings) -> Iterator[RedisAsked]:
-    """A connection for the time of the block, signed in. ProbeError or OSError without one."""
-    with socket.create_connection((settings.host, settings.port), ANSWER_SECONDS) as connection:
-        server = RedisAsked(connection)
-        if settings.password is not None:
-            name = [settings.username] if settings.username else []
+def redis_connected(settings: RedisSettings, place: Place) -> Iterator[RedisAsked]:
+    """A connection for the time of the block, with TLS if the settings say so, not signed in."""
+    with socket.create_connection(place, ANSWER_SECONDS) as connection:
+        if not settings.tls:
+            yield RedisAsked(connection)
+            return
+        context = ssl.create_default_context(cafile=settings.tls_ca)
+        if settings.tls_certificate is not None:
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        with context.wrap_socket(connection, server_hostname=place[0]) as secured:
+            yield RedisAsked(secured)
+
+
+@contextmanager
+def redis_asked(
+    settings: RedisSettings, place: Place, *, sentinel: bool = False
+) -> Iterator[RedisAsked]:
+    """A connection for the time of the block, signed in as to a server or to a Sentinel. ProbeError
+    or OSError without one."""
+    username, password = settings.username, settings.password
+    if sentinel:
+        username, password = settings.sentinel_username, settings.sentinel_password
+    with redis_connected(settings, place) as server:
+        if password is not None:
+            name = [username] if username else []
             try:
-                server.ask("AUTH", *name, settings.password.reveal())
+                server.ask("AUTH", *name, password.reveal())
             except RefusedError as error:
                 # Everybody is let in, which is found by another check.
                 if "without any password configured" not in str(error):

@@ -40,7 +40,12 @@ def test_wise_settings_are_well() -> None:
         *("configuration.secret-keys", "configuration.secret-files", "configuration.app-url"),
         *("configuration.listening", "configuration.metrics", "configuration.xml-networks"),
         *("configuration.trusted-proxies", "configuration.webhook-networks"),
-        *("configuration.cors", "configuration.mail", "configuration.database-tls"),
+        *(
+            "configuration.cors",
+            "configuration.mail",
+            "configuration.database-tls",
+            "configuration.redis-tls",
+        ),
         "configuration.clear-text",
     )
 
@@ -106,6 +111,7 @@ def test_wise_settings_are_well() -> None:
         Wrong(
             "configuration.database-tls", WARNING, "prefer, to 10.1.1.1", {"DB_HOST": "10.1.1.1"}
         ),
+        Wrong("configuration.redis-tls", WARNING, "false, to 10.1.1.1", {"REDIS_HOST": "10.1.1.1"}),
         Wrong(
             "configuration.clear-text",
             WARNING,

@@ -9,7 +9,7 @@ import pytest
 
 from nizam.embedded.redis import PrivateRedis
 from nizam.ops.doctor import Area
-from nizam.ops.doctor.redis import judge_state
+from nizam.ops.doctor.redis import judge_cluster, judge_state
 from tests.ops.doctor.findings import (
     FAILURE,
     NOTE,
@@ -119,5 +119,9 @@ def test_what_is_rare_is_judged_by_what_info_says() -> None:
     is_wrong(failed, "redis.persistence", FAILURE, "its disk may be full")
     evicting = judge_state("r", usual | {"evicted_keys": "7"}, None)
     is_wrong(evicting, "redis.memory-policy", FAILURE, "7 keys")
+    cluster = {"cluster_state": "ok", "cluster_slots_ok": "16384", "cluster_size": "3"}
+    is_right([judge_cluster("r", cluster)], "redis.agreement")
+    broken = judge_cluster("r", cluster | {"cluster_slots_ok": "10922"})
+    is_wrong([broken], "redis.agreement", FAILURE, "10922 of 16384")
     away = {"slave0": "ip=10.0.0.2,port=6379,state=wait_bgsave,offset=0,lag=0"}
     is_wrong(judge_state("r", usual | away, None), "redis.replicas", WARNING, "wait_bgsave")
