@@ -102,6 +102,9 @@ class _Root(Resource):
             path: it for path, it in self._mounted.items() if isinstance(it, DirectResource)
         }
         self._front = front
+        self._security_headers = [
+            (name.encode(), value.encode()) for name, value in front.security_headers
+        ]
         self._body_limits = [
             (re.compile(_PARAMETER.sub("[^/]+", path).encode()), limit)
             for path, limit in body_limits.items()
@@ -116,6 +119,9 @@ class _Root(Resource):
         """Dispatch by the whole path; what is not mounted is Klein's."""
         there = self._mounted.get(request.path)
         if there is not None:
+            if not isinstance(there, DirectResource):
+                for name, value in self._security_headers:
+                    request.setHeader(name, value)
             return there.render(request)
         if request.method == b"OPTIONS":
             self._front.options(request)

@@ -48,18 +48,13 @@ from nizam.http.requests import (
     request_id_of,
 )
 from nizam.http.route import REQUEST_SECONDS, Call, Route, as_uuid
+from nizam.http.security_headers import security_headers
 from nizam.http.stream import Stream, send
 from nizam.metrics import HTTP_REQUEST_SECONDS
 from nizam.model.registry import resource
 from nizam.store.positions import Asking, asked_by_somebody
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ALWAYS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-)
 
 
 @attrs.define
@@ -81,6 +76,7 @@ class Front:
         self._api = api
         self._reactor = reactor
         self._cors = Cors(api.settings.cors_origins)
+        self.security_headers = security_headers(api.settings.app_url)
         self._trusted_proxies = api.settings.http.trusted_proxies
         self._cookie_name = cookie_name(secure=api.settings.production)
         self.find_methods: Callable[[str], frozenset[str]] = lambda path: frozenset()
@@ -322,7 +318,7 @@ class Front:
         payload = reply.payload()
         request.setResponseCode(reply.status)
         headers = [
-            *_ALWAYS,
+            *self.security_headers,
             *progress.headers,
             *self._cors.simple(header(request, "origin")),
             ("X-Request-Id", request_id),

@@ -288,7 +288,9 @@ def vanilla(subject: str, root: Any, variables: Mapping[str, str]) -> Iterator[F
 def _ports(subject: str, switch: EventSocket, sip: SipSettings) -> Finding:
     values = dict(params(configuration(switch, "switch.conf")))
     values |= params(configuration(switch, "post_load_switch.conf"))
-    used = tuple(first(values, it) for it in ("rtp-start-port", "rtp-end-port"))
+    # Those that FreeSWITCH takes without being told (switch_rtp.h).
+    usual = {"rtp-start-port": "16384", "rtp-end-port": "32768"}
+    used = tuple(first(values, name, port) for name, port in usual.items())
     wanted = (str(sip.rtp_port_first), str(sip.rtp_port_last))
     return PORTS.judge(
         subject,

@@ -50,6 +50,7 @@ _SECRETS = (
     "autoload_configs/xml_curl.conf.xml",
     "autoload_configs/json_cdr.conf.xml",
 )
+_SECRET = re.compile(r'name="(?:password|gateway-credentials|cred)"\s+value="(?!\$\$)[^"]+"')
 _MOST_BYTES = 1 << 20
 
 
@@ -95,7 +96,7 @@ def _event_socket(folder: Path) -> Iterator[tuple[str, str, Severity | None]]:
 def _modes(folder: Path) -> Iterator[Finding]:
     there = [folder / it for it in _SECRETS if (folder / it).is_file()]
     # Those that take them from vars.xml hold none.
-    holding = [it for it in there if it.name == "vars.xml" or "$${" not in _read(it)]
+    holding = [it for it in there if it.name == "vars.xml" or _SECRET.search(_read(it))]
     open_ones = [it for it in holding if it.stat().st_mode & 0o004]
     for it in open_ones:
         yield MODES.wrong(str(it), "every user of this machine may read it")
