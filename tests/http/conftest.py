@@ -37,6 +37,7 @@ from nizam.store.system.api_keys import create_platform_key
 from nizam.switch.live import LiveState
 from nizam.webhooks.queue import DeliveryQueue
 from tests.http.contract import broken_promises
+from tests.http.safe_headers import unsafe_headers
 
 reactor: Any = installed_reactor
 PLENTY = 1_000_000
@@ -103,6 +104,7 @@ class Server:
             for name, values in response.headers.getAllRawHeaders()
         }
         wrong = broken_promises(method, path, response.code, found, content)
+        wrong += unsafe_headers(found)
         assert not wrong, f"{method} {path} {response.code}: {wrong} {content[:500]!r}"
         return Answer(response.code, found, content)
 

@@ -21,6 +21,17 @@ from nizam.settings.render import example_file, page, render_effective
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
+COMPANIONS = {
+    "ESL_HOST": "fs1",
+    "ESL_PASSWORD": "event socket",
+    "NIZAM_XML_USERNAME": "fs1",
+    "NIZAM_XML_PASSWORD": "questions",
+    "NIZAM_S3_ACCESS_KEY_ID": "id",
+    "NIZAM_S3_SECRET_ACCESS_KEY": "signs",
+    "REDIS_SENTINEL_1": "s1:26379",
+}
+"""What some secrets are refused without."""
+
 GUIDE = {
     "APP_ENV": "production",
     "APP_DEBUG": "false",
@@ -273,6 +284,30 @@ def test_secrets_come_from_files_and_credentials(tmp_path: Path) -> None:
     assert found.database.password == Secret("from a file")
     assert found.redis.password == Secret("from systemd")
     assert found.nodes[0].esl_password == Secret("from the file's file")
+
+
+def test_every_secret_can_come_from_a_file_and_from_a_credential(tmp_path: Path) -> None:
+    secret = [it for it in SETTINGS if it.secret]
+    assert len(secret) >= 10
+    for it in secret:
+        key = f"k1:{base64.b64encode(bytes(32)).decode()}"
+        text = key if it.name == "NIZAM_SECRET_KEYS" else f"secret of {it.name}"
+        kept = tmp_path / it.name
+        kept.write_text(f"{text}\n")
+        expected = it.parse(text)
+        beside = {name: value for name, value in COMPANIONS.items() if name != it.name}
+        ways = {f"{it.name}_FILE": str(kept)}, {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+        for environment in ways:
+            loaded = load(None, beside | environment)
+            assert loaded.values[it.name] == expected, it.name
+            assert loaded.origins[it.name] == str(kept)
+            assert text not in repr(loaded)
+        table, _, field = (it.key or "").rpartition(".")
+        lines = f"[{table}]\n" if table else ""
+        config = tmp_path / "nizam.toml"
+        config.write_text(f"{lines}{field}_file = '{kept}'\n")
+        assert load(config, beside).values[it.name] == expected, it.name
+        kept.unlink()
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:

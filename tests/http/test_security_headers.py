@@ -1,0 +1,60 @@
+"""Every route's answers tell browsers what they must not do: refused, passed, and none at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest_twisted
+
+from nizam.http.security_headers import ALWAYS, security_headers
+from tests.http.conftest import Server, serving
+from tests.http.plain_client import plainly
+from tests.http.safe_headers import PUBLIC, unsafe_headers
+
+OPEN_TO_CACHES = {
+    *("docs", "docs_page", "docs_style", "docs_script", "docs_index", "openapi"),
+    *("list_event_schemas", "get_event_schema"),
+}
+NOWHERE = "01937a5e-0000-7000-8000-00000000000f"
+
+
+@pytest_twisted.async_yield_fixture
+async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
+    there = {"APP_URL": "https://pbx.example.com", "API_RATE_LIMIT": "1000000"}
+    async with serving(database, redis_url, there) as running, plainly(running) as plain:
+        yield plain
+
+
+async def test_every_route_says_so_also_to_whoever_is_refused(server: Server) -> None:
+    # What other tests get is looked at too, by `Server.request`.
+    wrong, public = [], set()
+    for route in server.api.routes():
+        path = re.sub(r"\{\w+\}", NOWHERE, route.path)
+        answer = await server.request(route.method, path, key=None)
+        if answer.headers.get("strict-transport-security") != "max-age=31536000":
+            wrong.append(f"{route.operation}: transport")
+        wrong += [f"{route.operation}: {it}" for it in unsafe_headers(answer.headers)]
+        if answer.headers["cache-control"] in PUBLIC:
+            public.add(route.operation)
+    assert not wrong
+    assert {it for it in public if it not in OPEN_TO_CACHES} == set()
+
+
+async def test_what_is_no_route_says_so_too(server: Server) -> None:
+    for method, path in (
+        ("GET", "/nothing"),
+        ("DELETE", "/api/v1/me"),
+        ("OPTIONS", "/api/v1/me"),
+        ("GET", "/%C3%A4"),
+    ):
+        answer = await server.request(method, path, key=None)
+        assert "strict-transport-security" in answer.headers, path
+        assert unsafe_headers(answer.headers) == []
+
+
+def test_without_tls_there_is_nothing_to_insist_on() -> None:
+    assert security_headers("http://127.0.0.1:8080") == ALWAYS
+    lax = {name.lower(): value for name, value in ALWAYS} | {"cache-control": "public"}
+    assert unsafe_headers(lax) == ["cache-control is public"]
+    assert len(unsafe_headers({})) == 5
