@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+import attrs
 import pytest_twisted
 
+from nizam.http.app import build_root
 from nizam.http.security_headers import ALWAYS, security_headers
-from tests.http.conftest import Server, serving
-from tests.http.plain_client import plainly
+from nizam.http.server import BoundedSite
+from nizam.ops.prometheus import MetricsResource
+from tests.http.conftest import reactor, serving
+from tests.http.plain_client import PlainServer, plainly
 from tests.http.safe_headers import PUBLIC, unsafe_headers
 
 OPEN_TO_CACHES = {
@@ -20,13 +24,13 @@ NOWHERE = "01937a5e-0000-7000-8000-00000000000f"
 
 
 @pytest_twisted.async_yield_fixture
-async def server(database: str, redis_url: str) -> AsyncIterator[Server]:
+async def server(database: str, redis_url: str) -> AsyncIterator[PlainServer]:
     there = {"APP_URL": "https://pbx.example.com", "API_RATE_LIMIT": "1000000"}
     async with serving(database, redis_url, there) as running, plainly(running) as plain:
         yield plain
 
 
-async def test_every_route_says_so_also_to_whoever_is_refused(server: Server) -> None:
+async def test_every_route_says_so_also_to_whoever_is_refused(server: PlainServer) -> None:
     # What other tests get is looked at too, by `Server.request`.
     wrong, public = [], set()
     for route in server.api.routes():
@@ -41,7 +45,7 @@ async def test_every_route_says_so_also_to_whoever_is_refused(server: Server) ->
     assert {it for it in public if it not in OPEN_TO_CACHES} == set()
 
 
-async def test_what_is_no_route_says_so_too(server: Server) -> None:
+async def test_what_is_no_route_says_so_too(server: PlainServer) -> None:
     for method, path in (
         ("GET", "/nothing"),
         ("DELETE", "/api/v1/me"),
@@ -51,6 +55,22 @@ async def test_what_is_no_route_says_so_too(server: Server) -> None:
         answer = await server.request(method, path, key=None)
         assert "strict-transport-security" in answer.headers, path
         assert unsafe_headers(answer.headers) == []
+
+
+async def test_what_is_mounted_beside_the_api_says_so_too(server: PlainServer) -> None:
+    root = build_root(server.api, reactor, {"/metrics": MetricsResource("token")})
+    port = reactor.listenTCP(0, BoundedSite(root, reactor), interface="127.0.0.1")
+    beside = attrs.evolve(server, base=f"http://127.0.0.1:{port.getHost().port}")
+    try:
+        for key, status in ((None, 401), ("token", 200)):
+            answer = await beside.request("GET", "/metrics", key=key)
+            assert answer.status == status
+            assert unsafe_headers(answer.headers) == []
+            assert "strict-transport-security" in answer.headers
+    finally:
+        for it in server.connections.values():
+            it.close()
+        await port.stopListening()
 
 
 def test_without_tls_there_is_nothing_to_insist_on() -> None:

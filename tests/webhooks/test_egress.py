@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -13,10 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, PrivateCertificate, trustRootFromCertificates
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Client
+from twisted.internet.threads import deferToThread
 
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.interface import EgressError
@@ -250,6 +253,70 @@ async def test_the_certificate_is_verified(
                 await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 5.0)
     finally:
         await agent.close()
+
+
+class _UpTo:
+    """A server's side of TLS that speaks no newer version than this."""
+
+    def __init__(self, certificate: PrivateCertificate, version: int) -> None:
+        self._certificate, self._version = certificate, version
+        self._context: Any = None
+
+    def options(self) -> Any:
+        context = self._context = SSL.Context(SSL.TLS_METHOD)
+        context.use_certificate(self._certificate.original)
+        context.use_privatekey(self._certificate.privateKey.original)
+        context.set_cipher_list(b"ALL:@SECLEVEL=0")
+        context.set_min_proto_version(SSL.TLS1_VERSION)
+        context.set_max_proto_version(self._version)
+        return self
+
+    def getContext(self) -> Any:  # noqa: N802 - Twisted's name
+        return self._context
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"),
+    [(SSL.TLS1_1_VERSION, False), (SSL.TLS1_2_VERSION, True), (SSL.TLS1_3_VERSION, True)],
+    ids=["TLS 1.1", "TLS 1.2", "TLS 1.3"],
+)
+async def test_tls_is_of_version_1_2_or_newer(
+    servers: Servers, version: int, accepted: bool
+) -> None:
+    certificate = _certificate("127.0.0.1", days=30)
+    pem: Callable[[], bytes] = certificate.dumpPEM
+    trust: Callable[[list[Certificate]], Any] = trustRootFromCertificates
+    port = servers.listen(OK, tls=_UpTo(certificate, version))
+    # That the server speaks it is shown by a client that takes everything.
+    assert await deferToThread(_greets, port, version)
+    root = trust([Certificate.loadPEM(pem())])
+    agent = EgressAgent(servers.reactor, LOOPBACK, trust_root=root)
+    try:
+        if accepted:
+            reply = await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 5.0)
+            assert reply.status == 200
+        else:
+            with pytest.raises(EgressError, match="TLS is not possible"):
+                await agent.post(f"https://127.0.0.1:{port}/", {}, b"{}", 5.0)
+    finally:
+        await agent.close()
+
+
+def _greets(port: int, version: int) -> bool:
+    """Whether a server agrees to this version of TLS."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_cipher_list(b"ALL:@SECLEVEL=0")
+    context.set_min_proto_version(version)
+    context.set_max_proto_version(version)
+    with socket.create_connection(("127.0.0.1", port), 5) as raw:
+        raw.settimeout(None)
+        connection = SSL.Connection(context, raw)
+        connection.set_connect_state()
+        try:
+            connection.do_handshake()
+        except SSL.Error:
+            return False
+        return True
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
