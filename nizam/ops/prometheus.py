@@ -16,6 +16,7 @@ from twisted.web.resource import Resource
 from nizam.metrics import REACTOR_STALL_SECONDS, REGISTRY
 
 STALL_INTERVAL_SECONDS = 0.1
+_BY_PROXIES = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-forwarded-host", b"via")
 
 
 class MetricsResource(Resource):
@@ -44,7 +45,7 @@ class MetricsResource(Resource):
         given = request.getHeader(b"authorization") or b""
         if self._token is not None and hmac.compare_digest(given, self._token):
             return True
-        if self._token is not None or request.getHeader(b"x-forwarded-for") is not None:
+        if self._token is not None or any(map(request.getHeader, _BY_PROXIES)):
             # A proxy on this machine makes everybody look local.
             return False
         try:

@@ -114,6 +114,7 @@ def nginx_before(folder: Path, instances: str) -> Balancer:
         "listen 443 ssl http2;": f"listen 127.0.0.1:{https} ssl http2;",
         _CERTIFICATE: str(folder / "fullchain.pem"),
         _KEY: str(folder / "privkey.pem"),
+        "/var/log/nginx/": f"{folder}/",
     }
     (folder / "nizam.conf").write_text(_changed(shipped, changes))
     (folder / "instances.conf").write_text(instances)

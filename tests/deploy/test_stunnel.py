@@ -104,8 +104,10 @@ async def event_socket_port() -> AsyncIterator[int]:
 
 @pytest.mark.time_limit(60)
 async def test_nizam_reaches_the_switch_and_strangers_do_not(
-    tmp_path: Path, event_socket_port: int
+    tmp_path: Path, event_socket_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of a greeting that never comes.
+    monkeypatch.setattr("nizam.ops.doctor.event_socket.ANSWER_SECONDS", 1.0)
     ours = Authority(tmp_path / "ours")
     outside, inside = free_port(), free_port()
     there = machine(tmp_path / "switch", ours, SWITCH)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import attrs
+import pytest
 import pytest_twisted
 
 from nizam.http.app import build_root
@@ -67,6 +69,25 @@ async def test_what_is_mounted_beside_the_api_says_so_too(server: PlainServer) -
             assert answer.status == status
             assert unsafe_headers(answer.headers) == []
             assert "strict-transport-security" in answer.headers
+    finally:
+        for it in server.connections.values():
+            it.close()
+        await port.stopListening()
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["X_Forwarded_For", "Forwarded", "X_Real_Ip", "X_Forwarded_Host", "Via"]
+)
+async def test_a_proxy_of_this_machine_does_not_open_the_metrics(
+    server: PlainServer, forwarded: str
+) -> None:
+    root = build_root(server.api, reactor, {"/metrics": MetricsResource(None)})
+    port = reactor.listenTCP(0, BoundedSite(root, reactor), interface="127.0.0.1")
+    beside = attrs.evolve(server, base=f"http://127.0.0.1:{port.getHost().port}")
+    try:
+        assert (await beside.request("GET", "/metrics", key=None)).status == 200
+        header: dict[str, Any] = {forwarded: "203.0.113.9"}
+        assert (await beside.request("GET", "/metrics", key=None, **header)).status == 401
     finally:
         for it in server.connections.values():
             it.close()

@@ -155,7 +155,9 @@ def judge_bindings(subject: str, found: Sequence[Binding]) -> Iterator[Finding]:
     for it in found:
         url = urlsplit(it.url)
         if url.path != XML_PATH or url.scheme not in ("http", "https"):
-            wrong.append((f"{it.name} asks {it.url or 'nobody'}, not {XML_PATH} of NIZAM", None))
+            wrong.append(
+                (f"{it.name} asks {shown(it.url) or 'nobody'}, not {XML_PATH} of NIZAM", None)
+            )
         elif url.scheme == "http" and is_public(url.hostname or ""):
             wrong.append((f"{it.name} asks {url.hostname}, a public address, in clear", None))
         elif url.scheme == "https" and not it.verified:
@@ -174,8 +176,14 @@ def judge_bindings(subject: str, found: Sequence[Binding]) -> Iterator[Finding]:
         wrong.append(("one URL alone: nobody is asked when it does not answer", Severity.NOTE))
     yield from (XML_CURL.wrong(subject, detail, severity) for detail, severity in wrong)
     if not wrong:
-        hosts = ", ".join(urlsplit(it.url).netloc for it in found)
+        hosts = ", ".join(urlsplit(shown(it.url)).netloc for it in found)
         yield XML_CURL.ok(subject, f"asks {hosts}, {found[0].timeout} s each")
+
+
+def shown(url: str) -> str:
+    """A URL without the user and password that may be in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _credentials(subject: str, node: KnownNode, asking: set[str], posting: set[str]) -> Finding:
@@ -210,7 +218,7 @@ def _answers(subject: str, found: Sequence[Binding], *, here: bool) -> Iterator[
             continue
         asked.add((it.url, it.credentials))
         if is_loopback(host) and not here:
-            yield XML_ANSWERS.note(subject, f"{it.url} is on the node itself: ask it there")
+            yield XML_ANSWERS.note(subject, f"{shown(it.url)} is on the node itself: ask it there")
             continue
         user, _, password = it.credentials.partition(":")
         form = {"section": "directory", "tag_name": "domain", "key_name": "name"}
@@ -220,14 +228,14 @@ def _answers(subject: str, found: Sequence[Binding], *, here: bool) -> Iterator[
                 it.url, data=form, auth=(user, password), timeout=ANSWER_SECONDS, trust_env=False
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            detail = f"{it.url}: {error or type(error).__name__}"
+            detail = f"{shown(it.url)}: {error or type(error).__name__}"
             yield XML_ANSWERS.wrong(subject, detail)
             continue
         fine = answer.status_code == 200 and "freeswitch/xml" in answer.text
         yield XML_ANSWERS.judge(
             subject,
-            None if fine else f"{it.url} answers {answer.status_code}",
-            f"{it.url} in {answer.elapsed.total_seconds() * 1000:.0f} ms",
+            None if fine else f"{shown(it.url)} answers {answer.status_code}",
+            f"{shown(it.url)} in {answer.elapsed.total_seconds() * 1000:.0f} ms",
         )
 
 
@@ -240,7 +248,7 @@ def judge_records(subject: str, values: Mapping[str, list[str]]) -> Iterator[Fin
     for url in urls:
         parts = urlsplit(url)
         if parts.path != CDR_PATH or parts.scheme not in ("http", "https"):
-            wrong.append((f"records go to {url}, not {CDR_PATH} of NIZAM", None))
+            wrong.append((f"records go to {shown(url)}, not {CDR_PATH} of NIZAM", None))
         elif parts.scheme == "http" and is_public(parts.hostname or ""):
             wrong.append((f"records go to {parts.hostname}, a public address, in clear", None))
     if urls and int(first(values, "retries", "0") or 0) + 1 < MINIMUM_TRIES:
@@ -251,7 +259,7 @@ def judge_records(subject: str, values: Mapping[str, list[str]]) -> Iterator[Fin
         wrong.append(("legs to the called are not recorded: log-b-leg", Severity.WARNING))
     yield from (CDR.wrong(subject, detail, severity) for detail, severity in wrong)
     if not wrong:
-        yield CDR.ok(subject, f"posted to {', '.join(urlsplit(it).netloc for it in urls)}")
+        yield CDR.ok(subject, f"posted to {', '.join(urlsplit(shown(it)).netloc for it in urls)}")
 
 
 def variables_of(text: str) -> Mapping[str, str]:

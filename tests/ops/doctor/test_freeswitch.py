@@ -102,6 +102,14 @@ async def test_what_is_configured_otherwise_is_told_of(
     is_wrong(await node.found(FREESWITCH), f"freeswitch.{check}", severity, text)
 
 
+async def test_a_password_in_a_url_is_not_shown(node: Node) -> None:
+    node.write("vars.xml", "nizam_url_1=http://127", "nizam_url_1=http://u:h1dden@127")
+    node.write(JSON_CDR, "/freeswitch/cdr", "/cdr.php")
+    found = await node.found(FREESWITCH)
+    is_wrong(found, "freeswitch.cdr", FAILURE, "http://127.0.0.1:8080/cdr.php, not")
+    assert "h1dden" not in repr(found)
+
+
 async def test_a_certificate_that_is_not_looked_at_is_told_of(node: Node) -> None:
     node.write("vars.xml", "nizam_url_1=http://127.0.0.1:8080", "nizam_url_1=https://192.0.2.7")
     node.write(XML_CURL, 'verifyhost" value="true"', 'verifyhost" value="false"')
