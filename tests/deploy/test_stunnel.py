@@ -22,6 +22,7 @@ from nizam.ops.doctor.event_socket import event_socket
 from nizam.ops.doctor.running import ProbeError
 from nizam.sim.switch import SimulatedSwitch
 from tests.certificates import Authority
+from tests.cli.pages import commands
 from tests.deploy.files import DEPLOY, tool
 from tests.kv.servers import wait_for
 from tests.ops.doctor.findings import found_with, is_right
@@ -178,3 +179,23 @@ def greeted(
             return secured.recv(100).startswith(b"Content-Type: auth/request")
     except OSError:
         return False
+
+
+def test_the_commands_of_the_page_make_certificates_that_the_authority_vouches_for(
+    tmp_path: Path,
+) -> None:
+    openssl = tool("openssl", "openssl")
+    lines = [it for it in commands("security.md") if it.startswith("openssl ")]
+    assert len(lines) == 3
+    check = f"{openssl} verify -CAfile ca.crt -verify_hostname {SWITCH} server.crt"
+    for line in [*lines, check]:
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "server.crt: OK\n"

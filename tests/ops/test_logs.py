@@ -25,6 +25,11 @@ class Lines:
         )
 
     @property
+    def text(self) -> str:
+        """As it was written."""
+        return self._file.getvalue()
+
+    @property
     def all(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._file.getvalue().splitlines()]
 
@@ -46,6 +51,19 @@ def test_a_line_has_time_level_logger_text_and_fields() -> None:
         "node": "fs1",
         "lag": 1.5,
     }
+
+
+@pytest.mark.parametrize(
+    "hostile", ["a\nb", "a\r\nb", 'a"}\n{"event": "forged', "a\x1b[2Kb", "a\0b"]
+)
+def test_nothing_that_is_logged_makes_a_line_of_its_own(hostile: str) -> None:
+    lines = Lines()
+    lines.log.info("seen {text}", text=hostile)
+    written = lines.text
+    assert written.count("\n") == 1
+    assert not {it for it in written[:-1] if ord(it) < 32}
+    assert lines.only["text"] == hostile
+    assert lines.only["event"] == f"seen {hostile}"
 
 
 def test_a_failure_brings_its_traceback() -> None:

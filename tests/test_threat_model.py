@@ -1,0 +1,47 @@
+"""docs/threat-model.md names tests that there are, and every boundary of its picture."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+PAGE = (REPOSITORY / "docs/threat-model.md").read_text()
+NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)
+
+
+def functions(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
+    return {
+        it.name
+        for it in ast.walk(tree)
+        if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef) and it.name.startswith("test_")
+    }
+
+
+def test_every_test_that_is_named_exists() -> None:
+    assert len(NAMED) > 50
+    missing = [
+        f"{file}::{name}"
+        for file, name in NAMED
+        if not (REPOSITORY / file).is_file() or (name and name not in functions(REPOSITORY / file))
+    ]
+    assert not missing
+
+
+def test_every_boundary_of_the_picture_has_its_table_and_every_row_its_test() -> None:
+    picture = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)[0]
+    chapters = re.findall(r"^### (\d)\. .*?\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"(?<=[─│])\d(?=[─│])", picture)) == {number for number, _ in chapters}
+    for number, text in chapters:
+        rows = [it for it in text.splitlines() if re.match(r"\| [STRIDE] \|", it)]
+        assert rows, number
+        assert [it for it in rows if "`tests/" not in it] == []
+
+
+def test_the_chapters_of_security_name_what_is_shipped() -> None:
+    text = (REPOSITORY / "docs/security.md").read_text()
+    named = set(re.findall(r"(?:deploy|etc/freeswitch)/[\w./-]+\w", text))
+    assert "deploy/stunnel/switch.conf" in named
+    assert [it for it in sorted(named) if not (REPOSITORY / it).exists()] == []
