@@ -28,19 +28,17 @@ def program(folder: Path, name: str) -> Path:
 
 class Primary(PrivatePostgres):
     """A server with the shipped settings. With an `authority` it takes TLS only, as the shipped
-    pg_hba.conf has it; `more` are further shipped files to load."""
+    pg_hba.conf has it."""
 
     def __init__(
         self,
         folder: Path,
         *,
         authority: Authority | None = None,
-        more: Sequence[str] = (),
         options: Sequence[str] = (),
     ) -> None:
         super().__init__(folder, durable=False, options=[*_SMALL, *options])
         self._authority = authority
-        self._files = ("postgresql.conf", *more)
 
     def _run(self, programs: PostgresPrograms, prefix: list[str]) -> None:
         shipped = self._data / "shipped"
@@ -51,13 +49,7 @@ class Primary(PrivatePostgres):
 
     def _configure(self, shipped: Path) -> None:
         account = account_for(self._data)
-        with (self._data / "postgresql.conf").open("a") as main:
-            for name in self._files:
-                text = (DEPLOY / name).read_text().replace(_TLS, str(shipped))
-                if self._authority is None:
-                    text = text.replace("ssl = on", "ssl = off")
-                (shipped / name).write_text(text)
-                main.write(f"include = '{shipped / name}'\n")
+        self._include("postgresql.conf")
         if self._authority is not None:
             rules = (DEPLOY / "pg_hba.conf").read_text().replace("10.0.0.0/8", "127.0.0.1/32")
             (self._data / "pg_hba.conf").write_text(rules)
@@ -66,6 +58,21 @@ class Primary(PrivatePostgres):
         for path in shipped.iterdir():
             account.own(path)
             path.chmod(0o600)
+
+    def _include(self, name: str) -> None:
+        text = (DEPLOY / name).read_text().replace(_TLS, str(self._data / "shipped"))
+        if self._authority is None:
+            text = text.replace("ssl = on", "ssl = off")
+        (self._data / "shipped" / name).write_text(text)
+        account_for(self._data).own(self._data / "shipped" / name)
+        with (self._data / "postgresql.conf").open("a") as main:
+            # Relative, so that a replica loads its own copy.
+            main.write(f"include = 'shipped/{name}'\n")
+
+    def load(self, name: str) -> None:
+        """Have one more of the shipped files in force."""
+        self._include(name)
+        self.ask("select pg_reload_conf()")
 
     def ask(self, sql: str) -> Any:
         """The first value of the answer to a statement, which is committed."""
@@ -106,6 +113,17 @@ class Replica(Primary):
             copy += ["-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "--no-sync"]
             subprocess.run([*prefix, *copy], check=True, timeout=60, cwd="/", capture_output=True)
         super().start()
+
+    def follow(self, primary: Primary) -> None:
+        """Follow another primary, as after a promotion."""
+        where = primary.dsn("postgres").replace("'", "''")
+        self.ask(f"alter system set primary_conninfo = '{where}'")
+        self.ask("select pg_reload_conf()")
+
+    @property
+    def received(self) -> int:
+        """How much of the write-ahead log it has."""
+        return int(self.ask("select (pg_last_wal_receive_lsn() - '0/0')::bigint"))
 
     def promote(self) -> None:
         """Make it a primary."""

@@ -122,8 +122,8 @@ async def list_gateway_states(
 
 async def list_registration_events(pool: TenantQueries, tenant_id: UUID, listing: Listing) -> Page:
     """Which phones of a tenant signed in and out, failed to, or were lost, as the events."""
-    # Written out, as it is in the index.
-    kind = literal_column("type like 'registration.%%'", Boolean)
+    # Written out, as it is in the index; the percent sign is doubled when it is compiled.
+    kind = literal_column("type like 'registration.%'", Boolean)
     return await _events(pool, tenant_id, listing, REGISTRATION_EVENT_FIELDS, kind)
 
 

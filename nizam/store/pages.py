@@ -24,10 +24,11 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.dialects.postgresql import array
-from sqlalchemy.sql import Select
+from sqlalchemy.sql import CompoundSelect, Select
 
 from nizam.errors import NotFound
 from nizam.store.listing import Field, Listing, Page, page_of
@@ -95,7 +96,7 @@ def page_statement(
     listing: Listing,
     *where: ColumnElement[bool],
     search: Sequence[ColumnElement[Any]] = (),
-) -> Select[Any]:
+) -> Select[Any] | CompoundSelect[Any]:
     """The statement for one row more than a page; its last two columns make the cursor."""
     statement = _statement(columns, fields, identifier, listing, where, search)
     return statement.params(_arguments(listing))
@@ -174,7 +175,7 @@ def _statement(
     listing: Listing,
     where: Sequence[ColumnElement[bool]],
     search: Sequence[ColumnElement[Any]],
-) -> Select[Any]:
+) -> Select[Any] | CompoundSelect[Any]:
     field = fields[listing.sort]
     by = field.column
     conditions = [
@@ -184,18 +185,24 @@ def _statement(
     if listing.q is not None:
         wanted = bindparam("search", type_=Text())
         conditions.append(or_(*(it.ilike(wanted, escape="/") for it in search)))
-    if listing.after is not None:
-        conditions.append(_following(field, identifier, listing))
-    order = by.desc() if listing.descending else by.asc()
-    return (
-        select(*columns, by.label("cursor_value"), cast(identifier, Text).label("cursor_id"))
-        .where(and_(true(), *conditions))
-        .order_by(
-            order.nulls_last() if field.can_be_null else order,
-            (identifier.desc() if listing.descending else identifier.asc()),
-        )
-        .limit(bindparam("page_limit", type_=Integer()))
-    )
+    all_rows = select(*columns, by.label("cursor_value"), cast(identifier, Text).label("cursor_id"))
+    order = [by, identifier]
+    limit = bindparam("page_limit", type_=Integer())
+
+    def page(order: Sequence[ColumnElement[Any]], *more: ColumnElement[bool]) -> Select[Any]:
+        found = all_rows.where(and_(true(), *conditions, *more))
+        directed = [it.desc() if listing.descending else it.asc() for it in order]
+        return found.order_by(*directed).limit(limit)
+
+    if not field.can_be_null:
+        return page(order, *_following(field, identifier, listing))
+    # Those without a value come last, in either direction, and no index has them there in both. So
+    # they are a list of their own, which is read when the other one has not filled the page.
+    without = page([identifier], by.is_(None), *_following_without(identifier, listing))
+    if listing.after is not None and listing.after[0] is None:
+        return without
+    having = page(order, by.is_not(None), *_following(field, identifier, listing))
+    return union_all(having, without).limit(limit)
 
 
 def conditions(fields: Mapping[str, Field], listing: Listing) -> list[ColumnElement[bool]]:
@@ -209,20 +216,23 @@ def conditions(fields: Mapping[str, Field], listing: Listing) -> list[ColumnElem
 
 def _following(
     field: Field, identifier: ColumnElement[Any], listing: Listing
-) -> ColumnElement[bool]:
-    """Rows after the last one seen; those without a value come last, in either direction.
-
-    Of a column that always has a value nothing is said about those that have none: PostgreSQL
-    would not see then that an index has the order, and would sort the whole list for each page.
-    """
-    assert listing.after is not None  # noqa: S101 - the caller has looked
+) -> list[ColumnElement[bool]]:
+    """Rows after the last one seen, which had a value to be sorted by."""
+    if listing.after is None:
+        return []
     by, last = field.column, bindparam("after_id", type_=identifier.type)
-    beyond = identifier < last if listing.descending else identifier > last
-    if listing.after[0] is None:
-        return and_(by.is_(None), beyond)
     pair, place = tuple_(by, identifier), tuple_(bindparam("after_value", type_=by.type), last)
-    following: ColumnElement[bool] = pair < place if listing.descending else pair > place
-    return or_(following, by.is_(None)) if field.can_be_null else following
+    return [pair < place if listing.descending else pair > place]
+
+
+def _following_without(
+    identifier: ColumnElement[Any], listing: Listing
+) -> list[ColumnElement[bool]]:
+    """Rows without a value after the last one seen: all of them if that one had one."""
+    if listing.after is None or listing.after[0] is not None:
+        return []
+    last = bindparam("after_id", type_=identifier.type)
+    return [identifier < last if listing.descending else identifier > last]
 
 
 def _condition(field: Field, operator: str, number: int) -> ColumnElement[bool]:

@@ -55,7 +55,9 @@ async def make_partitions(
     for table, key in PARTITIONED.items():
         place = {"table": table, "key": key, "first": first, "months": months}
         rows = await database.query(_MAKE, place)
-        made += int(rows[0][0])
+        if rows[0][0]:
+            made += int(rows[0][0])
+            await database.query("select settle_partitions(%s)", (table,))
     return made
 
 

@@ -93,6 +93,8 @@ CDRS = Table(
 Index(None, CDRS.c.tenant_id, CDRS.c.started_at, CDRS.c.call_id)
 Index(None, CDRS.c.tenant_id, CDRS.c.from_number, CDRS.c.started_at)
 Index(None, CDRS.c.tenant_id, CDRS.c.to_number, CDRS.c.started_at)
+for _sorted in ("answered_at", "ended_at", "duration_ms", "billable_ms"):
+    Index(f"ix_cdrs_tenant_id_{_sorted}", *CDRS.c["tenant_id", _sorted, "call_id"])
 Index(None, CDRS.c.extension_ids, postgresql_using="gin")
 Index(
     "ix_cdrs_tenant_id_did",

@@ -91,7 +91,14 @@ Index(
     RECORDINGS.c.started_at,
     RECORDINGS.c.id,
 )
+for _sorted in ("completed_at", "duration_ms", "bytes", "from_number", "to_number"):
+    Index(f"ix_recordings_tenant_id_{_sorted}", *RECORDINGS.c["tenant_id", _sorted, "id"])
 Index("ix_recordings_call_id", RECORDINGS.c.call_id)
+Index(
+    "ix_recordings_held",
+    *RECORDINGS.c["tenant_id", "started_at", "id"],
+    postgresql_where=text("legal_hold"),
+)
 
 RECORDING_RECEIPTS = Table(
     "recording_receipts",
@@ -116,3 +123,7 @@ Index(
     RECORDING_RECEIPTS.c.id,
 )
 Index("uq_recording_receipts_recording_id", RECORDING_RECEIPTS.c.recording_id, unique=True)
+Index(
+    "ix_recording_receipts_tenant_id_started_at",
+    *RECORDING_RECEIPTS.c["tenant_id", "started_at", "id"],
+)

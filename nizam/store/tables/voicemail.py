@@ -73,11 +73,11 @@ Index(
     VOICEMAIL_MESSAGES.c.received_at,
     VOICEMAIL_MESSAGES.c.id,
 )
-Index(
-    "ix_voicemail_messages_tenant_id_mailbox",
-    VOICEMAIL_MESSAGES.c.tenant_id,
-    VOICEMAIL_MESSAGES.c.mailbox,
-)
+for _sorted in ("mailbox", "duration_ms", "from_number", "from_name"):
+    Index(
+        f"ix_voicemail_messages_tenant_id_{_sorted}",
+        *VOICEMAIL_MESSAGES.c["tenant_id", _sorted, "id"],
+    )
 
 VOICEMAIL_RECEIPTS = Table(
     "voicemail_receipts",
@@ -101,6 +101,10 @@ Index(
     VOICEMAIL_RECEIPTS.c.tenant_id,
     VOICEMAIL_RECEIPTS.c.deleted_at,
     VOICEMAIL_RECEIPTS.c.id,
+)
+Index(
+    "ix_voicemail_receipts_tenant_id_received_at",
+    *VOICEMAIL_RECEIPTS.c["tenant_id", "received_at", "id"],
 )
 Index("uq_voicemail_receipts_message_id", VOICEMAIL_RECEIPTS.c.message_id, unique=True)
 

@@ -62,7 +62,7 @@ def test_an_older_backup_comes_back_whole_and_is_migrated(
     tmp_path: Path,
 ) -> None:
     with migrate._connection(database) as connection:
-        command.downgrade(migrate._config(connection), "-1")
+        command.downgrade(migrate._config(connection), "0026_replicas")
         connection.commit()
     before = ask(database, "select id, number, secrets::text from extensions")
     redis.ask("RPUSH", "nizam:intake:spill", "waits")
