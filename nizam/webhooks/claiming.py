@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ class Claimer:
         self._most_waiting = most_waiting
         self._random = random
         self._doubtful: set[Item] = set()
+        self._unsure: set[int] = set()
         self._left: dict[int, frozenset[UUID]] = {}
 
     @property
@@ -67,11 +69,16 @@ class Claimer:
         low = len(lane.waiting) <= lane.limit and lane.allowance(self._clock.seconds()) > 0
         return partition if wanted and low and self._room else None
 
+    def doubt(self, partition: int) -> None:
+        """The queue may say of other items than is true that this worker holds them."""
+        self._unsure.add(partition)
+
     async def claim(self, partitions: set[int]) -> set[int]:
         """Claim what the lanes can use; the partitions that have more. Raises DatabaseUnavailable
         and KeyValueUnavailable: what was claimed of one partition is kept although another
         failed."""
         await self._settle_doubtful()
+        await self._return_unsure(partitions)
         now = self._clock.seconds()
         # Shares of the room, so that a partition with a backlog cannot keep the others out.
         share = min(AT_ONCE, -(-self._room // max(1, len(partitions))))
@@ -88,6 +95,8 @@ class Claimer:
         for partition, (success, claim) in zip(order, results, strict=True):
             if not success:
                 failure = claim
+                # Items may have been claimed, with nobody told which.
+                self.doubt(partition)
                 continue
             claimed += claim.items
             self._left[partition] = claim.left
@@ -100,6 +109,13 @@ class Claimer:
         if failure is not None:
             failure.raiseException()
         return more
+
+    async def _return_unsure(self, partitions: set[int]) -> None:
+        """Return to the queue all that it says this worker holds. A copy of what it does hold is
+        dropped by whoever claims it."""
+        for partition in self._unsure & partitions:
+            await self._queue.reap(partition, self._worker, math.inf)
+            self._unsure.discard(partition)
 
     async def _admit(self, claimed: list[Item]) -> None:
         self._doubtful.update(claimed)

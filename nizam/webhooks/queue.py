@@ -17,6 +17,9 @@ PostgreSQL is the truth about deliveries; this queue only says whose turn it is.
 - **Loss is noticed.** Each partition has an epoch key. When Redis lost its data, the key is gone,
   the next claim (at most half a second later) says so, and the partition is rebuilt from
   PostgreSQL. The epoch is set after the items, so that a rebuild which breaks off is done again.
+- **A partition is whole again** after another Redis server has taken it over, which may lack what
+  was written last: it is rebuilt as well, and a worker returns what the queue says it holds. The
+  same is done after a claim whose answer was lost.
 - **Partitions.** There are 16; a webhook belongs to one by its id. All keys of a partition carry
   the same hash tag, `{q0}` to `{q15}`, so that each script runs in one slot of a Redis Cluster.
 - **Dead** deliveries are listed (the latest 10,000 of each partition) for whoever watches the
@@ -32,7 +35,7 @@ n: `nizam:webhooks:{qn}:ring` (list of the webhooks whose ready list is not empt
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -57,6 +60,9 @@ class Scripts(Protocol):
 
     async def script(self, name: str, keys: Any, args: Any) -> Any:
         """The result of the Lua script of that name."""
+
+    def on_takeover(self, key: Any, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when another server holds `key`; what is returned ends it."""
 
 
 @attrs.frozen
@@ -100,13 +106,25 @@ class DeliveryQueue:
     def __init__(self, key_value: Scripts) -> None:
         self._key_value = key_value
 
-    async def push(self, items: Iterable[Item], due: Mapping[UUID, float] | None = None) -> None:
-        """Hand in items, ready at once or at the moment that `due` has for the delivery."""
+    def on_takeover(self, partition: int, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when another server holds the partition: it may lack what was written
+        last. What is returned ends it."""
+        return self._key_value.on_takeover(_key(partition, "ring"), listener)
+
+    async def push(
+        self,
+        items: Iterable[Item],
+        due: Mapping[UUID, float] | None = None,
+        *,
+        mend: bool = False,
+    ) -> None:
+        """Hand in items, ready at once or at the moment that `due` has for the delivery; with
+        `mend` make good a webhook's turn that was lost, too."""
         by_partition: dict[int, list[Item]] = defaultdict(list)
         for item in items:
             by_partition[partition_of(item[1])].append(item)
         for partition, some in by_partition.items():
-            await self._push(partition, some, due or {}, "")
+            await self._push(partition, some, due or {}, "", mend=mend)
 
     async def restore(
         self, partition: int, items: Iterable[Item], due: Mapping[UUID, float], epoch: str
@@ -115,16 +133,23 @@ class DeliveryQueue:
         await self._push(partition, list(items), due, epoch)
 
     async def _push(
-        self, partition: int, items: list[Item], due: Mapping[UUID, float], epoch: str
+        self,
+        partition: int,
+        items: list[Item],
+        due: Mapping[UUID, float],
+        epoch: str,
+        *,
+        mend: bool = False,
     ) -> None:
         keys = [_key(partition, name) for name in ("ring", "delayed", "dead", "epoch")]
         for start in range(0, max(len(items), 1), _CHUNK):
             chunk = items[start : start + _CHUNK]
             last = start + _CHUNK >= len(items)
-            args = [epoch if last else "", _key(partition, "ready:")]
+            args = [epoch if last else "", _key(partition, "ready:"), str(int(mend))]
+            lists = [_key(partition, f"ready:{it}") for it in {it[1] for it in chunk}]
             for item in chunk:
                 args += [_text(item), f"{due[item[0]]:.3f}" if item[0] in due else ""]
-            await self._key_value.script("webhook_push", keys, args)
+            await self._key_value.script("webhook_push", [*keys, *lists], args)
 
     async def claim(
         self,

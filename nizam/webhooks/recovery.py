@@ -127,7 +127,7 @@ class Recovery:
                 for row in rows
                 if row[2] is not None and row[2].timestamp() > now
             }
-            await self._queue.push([(row[0], row[1]) for row in rows], due)
+            await self._queue.push([(row[0], row[1]) for row in rows], due, mend=True)
             total += len(rows)
             if len(rows) < _PAGE:
                 return total
@@ -189,6 +189,8 @@ class Recovery:
             returned = 0
             for partition in partitions:
                 returned += await self._queue.reap(partition, worker, spared_since)
+            if returned < len(released):
+                await self._queue.push(released)
             self._log.warn(
                 "webhook worker {worker} is dead; {count} of its deliveries go on",
                 worker=worker,

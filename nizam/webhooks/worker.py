@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random as random_module
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -91,6 +92,7 @@ class WebhookWorker(Service):
         self._pushing: Deferred[None] | None = None
         self._woken: set[int] = set(range(PARTITIONS))
         self._nap = Nap(clock)
+        self._watching: list[Callable[[], None]] = []
         self._postponing: set[Deferred[None]] = set()
         self._running: Deferred[None] | None = None
         self._stopping = False
@@ -105,6 +107,9 @@ class WebhookWorker(Service):
         self._running = Deferred.fromCoroutine(self._run())
         self._recovery.start()
         self._replayer.start()
+        self._watching = [
+            self._queue.on_takeover(it, partial(self._taken_over, it)) for it in range(PARTITIONS)
+        ]
 
     def stopService(self) -> Deferred[None]:  # noqa: N802 - Twisted's name
         """Claim no more, give back what waits, let what is under way end, record it."""
@@ -113,6 +118,8 @@ class WebhookWorker(Service):
 
     async def _stop(self) -> None:
         self._stopping = True
+        for end in self._watching:
+            end()
         self._nap.wake()
         await self._replayer.stop()
         await self._recovery.stop()
@@ -185,6 +192,11 @@ class WebhookWorker(Service):
             self._recorder.soon()
             if not self._woken and not self._stopping:
                 await self._nap.sleep(next_poll - self._clock.seconds())
+
+    def _taken_over(self, partition: int) -> None:
+        """Another server holds it, which may lack what was handed in or settled last."""
+        self._claimer.doubt(partition)
+        self._recovery.rebuild_soon({partition})
 
     def _turned_away(self, held: Sequence[Delivery]) -> None:
         postponing = Deferred.fromCoroutine(self._claimer.postpone(held))

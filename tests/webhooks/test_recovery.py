@@ -9,7 +9,7 @@ import pytest
 from nizam.errors import KeyValueUnavailable
 from nizam.webhooks import recovery
 from nizam.webhooks.lanes import FIRST_WINDOW
-from nizam.webhooks.queue import PARTITIONS, DeliveryQueue
+from nizam.webhooks.queue import PARTITIONS, DeliveryQueue, partition_of
 from nizam.webhooks.worker import WebhookWorker
 from tests.webhooks.conftest import Bench
 from tests.webhooks.receiver import Answer
@@ -146,3 +146,54 @@ async def test_deliveries_handed_in_while_redis_is_away_are_sent_when_it_is_back
     assert bench.receiver.received == []
     away.clear()
     await bench.until_statuses(webhook, "succeeded")
+
+
+async def test_what_was_claimed_by_an_answer_that_never_came_is_sent_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection ended after the script had run: nobody else may have it while we live."""
+    lost: list[bytes] = []
+    script = bench.key_value.script
+
+    async def unlucky(name: str, *args: Any) -> Any:
+        answer = await script(name, *args)
+        if name == "webhook_claim" and answer[1] and not lost:
+            lost.extend(answer[1])
+            raise KeyValueUnavailable("the connection to Redis ended")
+        return answer
+
+    webhook = await bench.add_webhook("a")
+    worker = bench.start()
+    # Else it would be handed in again because nothing is there yet.
+    await bench.until(lambda: bench.key_value.get("nizam:webhooks:{q15}:epoch"))
+    monkeypatch.setattr(bench.key_value, "script", unlucky)
+    worker.enqueue((await bench.write(*(bench.event() for _ in range(3)))).deliveries)
+    await bench.until_statuses(webhook, *["succeeded"] * 3)
+    assert len(lost) > 0
+    assert len(bench.receiver.received) == 3
+
+
+async def test_when_another_server_takes_over_what_it_lacks_is_handed_in_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lacks items, and the turn of a webhook whose other items it has."""
+    told: list[Any] = []
+    monkeypatch.setattr(
+        bench.key_value, "on_takeover", lambda key, it: told.append(it) or (lambda: None)
+    )
+    answering: list[bool] = []
+    bench.receiver.behave["a"] = lambda _: Answer(seconds=0.0 if answering else None)
+    webhook = await bench.add_webhook("a", max_in_flight=1)
+    worker = bench.start()
+    worker.enqueue((await bench.write(*(bench.event() for _ in range(50)))).deliveries)
+    await bench.until(lambda: bench.receiver.open["a"] == 1)
+    partition = partition_of(webhook)
+    ready = f"nizam:webhooks:{{q{partition}}}:ready:{webhook}"
+    await bench.until(lambda: bench.key_value.llen(ready))
+    await bench.key_value.ltrim(ready, 0, 0)
+    await bench.key_value.delete(f"nizam:webhooks:{{q{partition}}}:ring")
+    assert len(told) == PARTITIONS
+    answering.append(True)
+    told[partition]()
+    bench.receiver.hang_up()
+    await bench.until_statuses(webhook, *["succeeded"] * 50)

@@ -23,17 +23,17 @@ local room, turn, usual = tonumber(ARGV[2]), tonumber(ARGV[5]), tonumber(ARGV[6]
 local items, idle = {}, 0
 local turns = redis.call('LLEN', KEYS[1])
 while room > 0 and idle < turns do
-    local webhook = redis.call('LPOP', KEYS[1])
+    local webhook = redis.call('LINDEX', KEYS[1], 0)
     local may = allowed[webhook] or usual
-    local taken = 0
-    while taken < math.min(may, turn, room) do
-        local item = redis.call('LMOVE', ready .. webhook, KEYS[2], 'LEFT', 'RIGHT')
-        if not item then break end
-        items[#items + 1] = item
-        taken = taken + 1
+    -- Before anything is changed: in a cluster this list may be on its way to another server.
+    local there = redis.call('LLEN', ready .. webhook)
+    local taken = math.min(may, turn, room, there)
+    for _ = 1, taken do
+        items[#items + 1] = redis.call('LMOVE', ready .. webhook, KEYS[2], 'LEFT', 'RIGHT')
     end
+    redis.call('LPOP', KEYS[1])
     allowed[webhook], room = may - taken, room - taken
-    if redis.call('EXISTS', ready .. webhook) == 1 then
+    if there > taken then
         redis.call('RPUSH', KEYS[1], webhook)
     else
         turns = turns - 1
