@@ -80,11 +80,13 @@ class Speaker:
                 if is_credentials(error):
                     raise RefusedError(f"Redis refuses our credentials: {error}") from None
                 raise
-            except KeyValueUnavailable:
-                why = tls_module.refused(protocol.lost_because, _address(protocol))
-                if why is not None:
-                    raise why from None
-                raise
+            except KeyValueUnavailable as error:
+                where = _address(protocol)
+                why = tls_module.refused(protocol.lost_because, where)
+                hint = "speak" if self._tls else "want"
+                raise why or KeyValueUnavailable(
+                    f"{where} lets nobody in: {error.detail} (REDIS_TLS: does it {hint} TLS?)"
+                ) from None
 
     async def answer(
         self, connection: Any, command: tuple[Value, ...], seconds: float, *, asking: bool = False

@@ -80,8 +80,8 @@ def refused(error: BaseException | None, where: str) -> RefusedError | None:
 
     if isinstance(error, VerificationError):
         return RefusedError(
-            f"the certificate of {where} is for another name: the settings have to call the "
-            "server as its certificate does, or it needs one for that name"
+            f"REDIS_HOST: the certificate of {where} is for another name: the server has to be "
+            "called as its certificate does"
         )
     if not isinstance(error, TlsError):
         return None

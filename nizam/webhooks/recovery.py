@@ -101,13 +101,17 @@ class Recovery:
     # -- rebuild --------------------------------------------------------------------------------
 
     async def _rebuild_now(self) -> None:
-        partitions = set(self._rebuild)
+        # What is asked for meanwhile is done afterwards: the server may be another one by then.
+        partitions, self._rebuild = self._rebuild, set()
         self._log.info("rebuilding webhook partitions {which}", which=sorted(partitions))
-        await self._hand_in(partitions, age_seconds=0.0)
-        epoch = str(new_id())
-        for partition in partitions:
-            await self._queue.restore(partition, (), {}, epoch)
-        self._rebuild -= partitions
+        try:
+            await self._hand_in(partitions, age_seconds=0.0)
+            epoch = str(new_id())
+            for partition in partitions:
+                await self._queue.restore(partition, (), {}, epoch)
+        except BaseException:
+            self._rebuild |= partitions
+            raise
         self._wake(partitions)
 
     async def _hand_in(self, partitions: set[int], age_seconds: float) -> int:

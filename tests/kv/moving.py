@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from nizam.embedded.process import LOOPBACK
-from tests.kv.servers import PASSWORD, RedisProcess, name_of
+from tests.kv.servers import RedisProcess, name_of
 
 
 @attrs.frozen
@@ -31,8 +31,9 @@ class Move:
         """Move these keys."""
         place = (LOOPBACK, str(self.target.port))
         if keys:
+            credentials = ("AUTH2", self.target.username or "default", self.target.password)
             self.source.ask(
-                "MIGRATE", *place, "", "0", "5000", "REPLACE", "AUTH", PASSWORD, "KEYS", *keys
+                "MIGRATE", *place, "", "0", "5000", "REPLACE", *credentials, "KEYS", *keys
             )
 
     def end(self) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import hiredis
 from nizam.embedded.binaries import find_redis
 from nizam.embedded.process import LOOPBACK, ServerProcess, free_port
 from nizam.kv.slots import SLOTS
+from tests.kv.deployed import PASSWORDS, Deployed
 
 PASSWORD = "s3cret"
 SENTINEL_PASSWORD = "w4tch"
@@ -34,17 +36,23 @@ class RedisProcess:
         sentinel: bool = False,
         program: Path | None = None,
         password: str = PASSWORD,
-        port: int = 0,
+        username: str = "",
         lines: str = "",
+        authorities: Path | None = None,
     ) -> None:
-        self.port = port or free_port()
+        self.port = free_port()
         self.password = password
+        self.username = username
+        self._authorities = authorities
         self._bus = settings.get("cluster-port", "")
         self._folder = folder
         self._program = program
         self._sentinel = sentinel
-        own = {"port": str(self.port), "bind": LOOPBACK, "dir": f'"{folder}"', **settings}
-        self._text = "".join(f"{name} {value}\n" for name, value in own.items()) + lines
+        port = {"port": str(self.port)}
+        if authorities is not None:
+            port = {"port": "0", "tls-port": str(self.port)}
+        own = {**port, "bind": LOOPBACK, "dir": f'"{folder}"', **settings}
+        self._text = lines + "".join(f"{name} {value}\n" for name, value in own.items())
         self._process = ServerProcess("Redis", folder / "log", ((signal.SIGTERM, 5.0),))
 
     @property
@@ -93,9 +101,10 @@ class RedisProcess:
 
     def ask(self, *command: str) -> Any:
         """The answer to one command, with text for bytes; an error is raised."""
-        with socket.create_connection((LOOPBACK, self.port), 5.0) as connection:
+        with self._connected() as connection:
             reader = hiredis.Reader(encoding="utf-8", errors="replace")
-            for words in (("AUTH", self.password), command):
+            name = (self.username,) if self.username else ()
+            for words in (("AUTH", *name, self.password), command):
                 connection.sendall(hiredis.pack_command(cast(Any, words)))
                 answer = reader.gets()
                 while answer is False:
@@ -107,6 +116,13 @@ class RedisProcess:
                 if isinstance(answer, hiredis.ReplyError):
                     raise answer
         return answer
+
+    def _connected(self) -> socket.socket:
+        plain = socket.create_connection((LOOPBACK, self.port), 5.0)
+        if self._authorities is None:
+            return plain
+        context = ssl.create_default_context(cafile=self._authorities)
+        return context.wrap_socket(plain, server_hostname=LOOPBACK)
 
     def information(self, section: str) -> dict[str, str]:
         """What INFO says of a section."""
@@ -157,37 +173,53 @@ class Servers:
             it.stop()
 
 
+REPLICATED = {
+    "requirepass": PASSWORD,
+    "masterauth": PASSWORD,
+    "save": '""',
+    "appendonly": "yes",
+    "appendfsync": "no",
+    "repl-diskless-sync-delay": "0",
+}
+
+
+def _as_deployed(deployed: Deployed | None, file: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What servers, and Sentinels, are made with that have the shipped files."""
+    if deployed is None:
+        return {}, {}
+    both = {"program": deployed.program, "authorities": deployed.authorities}
+    operator = {"username": "operator", "password": PASSWORDS["operator"]}
+    return (
+        both | operator | {"lines": deployed.included(file)},
+        both | {"password": PASSWORDS["sentinel"]},
+    )
+
+
 class Watched(Servers):
     """A master, a replica, and three Sentinels that watch them."""
 
-    def __init__(self, folder: Path, *, down_after_ms: int = 1000) -> None:
-        own = {
-            "requirepass": PASSWORD,
-            "masterauth": PASSWORD,
-            "save": '""',
-            "appendonly": "yes",
-            "appendfsync": "no",
-            "repl-diskless-sync-delay": "0",
-        }
-        self.first = RedisProcess(folder / "first", own)
+    def __init__(
+        self, folder: Path, *, down_after_ms: int = 1000, deployed: Deployed | None = None
+    ) -> None:
+        server, watcher = _as_deployed(deployed, "replicated.conf")
+        own = {} if deployed else REPLICATED
+        self.first = RedisProcess(folder / "first", own, **server)
         follows = {"replicaof": f"{LOOPBACK} {self.first.port}"}
-        self.second = RedisProcess(folder / "second", own | follows)
+        self.second = RedisProcess(folder / "second", own | follows, **server)
         lines = (
+            f"requirepass {SENTINEL_PASSWORD}\n"
             f"sentinel monitor {SERVICE} {LOOPBACK} {self.first.port} 2\n"
             f"sentinel auth-pass {SERVICE} {PASSWORD}\n"
             f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}\n"
             f"sentinel failover-timeout {SERVICE} 5000\n"
             f"sentinel sentinel-pass {SENTINEL_PASSWORD}\n"
         )
+        if deployed is not None:
+            lines = deployed.sentinel(self.first.port)
+        watcher = {"password": SENTINEL_PASSWORD, **watcher}
         self.sentinels = [
-            RedisProcess(
-                folder / f"sentinel-{number}",
-                {"requirepass": SENTINEL_PASSWORD},
-                sentinel=True,
-                password=SENTINEL_PASSWORD,
-                lines=lines,
-            )
-            for number in range(3)
+            RedisProcess(folder / f"sentinel-{it}", {}, sentinel=True, lines=lines, **watcher)
+            for it in range(3)
         ]
         super().__init__([self.first, self.second, *self.sentinels])
 
@@ -221,21 +253,16 @@ class Cluster(Servers):
         *,
         replicas: bool = False,
         node_timeout_ms: int = 2000,
-        settings: Mapping[str, str] | None = None,
-        **more: Any,
+        deployed: Deployed | None = None,
     ) -> None:
+        self._more, _ = _as_deployed(deployed, "cluster.conf")
         own = {
-            "requirepass": PASSWORD,
-            "masterauth": PASSWORD,
-            "save": '""',
-            "appendonly": "yes",
-            "appendfsync": "no",
-            "repl-diskless-sync-delay": "0",
+            **REPLICATED,
             "cluster-enabled": "yes",
             "cluster-node-timeout": str(node_timeout_ms),
-            **(settings or {}),
+            "cluster-require-full-coverage": "no",
         }
-        self._folder, self._settings, self._more = folder, own, more
+        self._folder, self._settings = folder, {} if deployed else own
         members = [self._node(it) for it in range(6 if replicas else 3)]
         self.masters, self.replicas = members[:3], members[3:]
         super().__init__(members)
@@ -286,3 +313,23 @@ def is_well(node: RedisProcess) -> bool:
 
 def _follows(replica: RedisProcess) -> bool:
     return bool(replica.information("replication").get("master_link_status") == "up")
+
+
+def settings_of(servers: RedisProcess | Watched | Cluster, deployed: Deployed) -> dict[str, str]:
+    """With which a daemon finds servers that have the shipped files, as their user `nizam`."""
+    own = {
+        "REDIS_USERNAME": "nizam",
+        "REDIS_PASSWORD": PASSWORDS["nizam"],
+        "REDIS_TLS": "true",
+        "REDIS_TLS_CA": str(deployed.authorities),
+    }
+    if isinstance(servers, RedisProcess):
+        return own | {"REDIS_HOST": LOOPBACK, "REDIS_PORT": str(servers.port)}
+    prefix = "REDIS_SENTINEL_" if isinstance(servers, Watched) else "REDIS_CLUSTER_SEED_"
+    if isinstance(servers, Watched):
+        own |= {
+            "REDIS_SENTINEL_SERVICE": SERVICE,
+            "REDIS_SENTINEL_PASSWORD": PASSWORDS["sentinel"],
+        }
+    named = enumerate(servers.addresses, 1)
+    return own | {f"{prefix}{number}": f"{host}:{port}" for number, (host, port) in named}

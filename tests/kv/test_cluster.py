@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from nizam.embedded.process import free_port
+from nizam.embedded.process import LOOPBACK, free_port
 from nizam.errors import InternalError, KeyValueUnavailable
 from nizam.kv.cluster import ClusterRedis
 from nizam.kv.slot_map import SlotMap, redirection
@@ -21,7 +21,7 @@ from nizam.kv.slots import slot_of
 from nizam.kv.speaker import Speaker
 from tests.kv.conftest import cluster
 from tests.kv.moving import Move, owner_of
-from tests.kv.servers import LOOPBACK, Cluster
+from tests.kv.servers import Cluster
 
 
 async def pause(seconds: float = 0.02) -> None:

@@ -14,12 +14,12 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from nizam.embedded.process import free_port
+from nizam.embedded.process import LOOPBACK, free_port
 from nizam.errors import KeyValueUnavailable
 from nizam.kv.sentinel import SentinelRedis
 from nizam.kv.speaker import Speaker
 from tests.kv.conftest import sentinel
-from tests.kv.servers import LOOPBACK, PASSWORD, SENTINEL_PASSWORD, SERVICE, Watched, wait_for
+from tests.kv.servers import PASSWORD, SENTINEL_PASSWORD, SERVICE, Watched, wait_for
 
 
 async def pause(seconds: float = 0.02) -> None:

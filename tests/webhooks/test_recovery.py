@@ -178,9 +178,12 @@ async def test_when_another_server_takes_over_what_it_lacks_is_handed_in_again(
 ) -> None:
     """It lacks items, and the turn of a webhook whose other items it has."""
     told: list[Any] = []
-    monkeypatch.setattr(
-        bench.key_value, "on_takeover", lambda key, it: told.append(it) or (lambda: None)
-    )
+
+    def remember(_: str, tell: Any) -> Any:
+        told.append(tell)
+        return lambda: None
+
+    monkeypatch.setattr(bench.key_value, "on_takeover", remember)
     answering: list[bool] = []
     bench.receiver.behave["a"] = lambda _: Answer(seconds=0.0 if answering else None)
     webhook = await bench.add_webhook("a", max_in_flight=1)
