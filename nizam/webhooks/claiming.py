@@ -101,7 +101,7 @@ class Claimer:
             claimed += claim.items
             self._left[partition] = claim.left
             if not claim.epoch:
-                self._recovery.rebuild_soon({partition})
+                self._recovery.is_empty(partition)
             if claim.more and share:
                 more.add(partition)
         if claimed:

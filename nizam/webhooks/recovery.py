@@ -56,6 +56,7 @@ class Recovery:
         self._wake = wake
         self._unknown: set[str] = set()
         self._rebuild: set[int] = set()
+        self._rebuilding: set[int] = set()
         self._running: Deferred[None] | None = None
         self._nap = Nap(clock)
         self._stopping = False
@@ -78,6 +79,11 @@ class Recovery:
         """Fill these partitions from PostgreSQL, now or as soon as that is possible."""
         self._rebuild.update(partitions)
         self._nap.wake()
+
+    def is_empty(self, partition: int) -> None:
+        """Redis has nothing of this partition: fill it, unless that is under way."""
+        if partition not in self._rebuilding:
+            self.rebuild_soon((partition,))
 
     async def _run(self) -> None:
         next_check = 0.0
@@ -103,6 +109,7 @@ class Recovery:
     async def _rebuild_now(self) -> None:
         # What is asked for meanwhile is done afterwards: the server may be another one by then.
         partitions, self._rebuild = self._rebuild, set()
+        self._rebuilding = partitions
         self._log.info("rebuilding webhook partitions {which}", which=sorted(partitions))
         try:
             await self._hand_in(partitions, age_seconds=0.0)
@@ -112,6 +119,8 @@ class Recovery:
         except BaseException:
             self._rebuild |= partitions
             raise
+        finally:
+            self._rebuilding = set()
         self._wake(partitions)
 
     async def _hand_in(self, partitions: set[int], age_seconds: float) -> int:
