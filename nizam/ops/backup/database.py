@@ -31,7 +31,7 @@ from nizam.store.system.secret_keys import STORED_KEY_ID
 APPLICATION: Final = "nizam backup"
 CONNECT_SECONDS: Final = 10
 LOCK_SECONDS: Final = 60
-"""How long the dump waits for a table that a migration holds."""
+"""How long is waited for a table that a migration holds."""
 _BATCH: Final = 1000
 
 _TABLES = """
@@ -75,6 +75,10 @@ def connected(dsn: str, application: str = APPLICATION) -> Iterator[Any]:
         ) as connection:
             connection.autocommit = True
             yield connection
+    except psycopg2.errors.LockNotAvailable:
+        raise BackupError(
+            f"a table was locked for more than {LOCK_SECONDS} s, as by a migration: try again"
+        ) from None
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise PeerUnreachable(f"PostgreSQL: {' '.join(str(error).split())}") from None
     except psycopg2.errors.InsufficientPrivilege as error:
@@ -111,6 +115,7 @@ class Snapshot:
             )
             with connection.cursor() as cursor:
                 cursor.execute("set statement_timeout = 0")
+                cursor.execute(f"set lock_timeout = '{LOCK_SECONDS}s'")
                 cursor.execute("set idle_in_transaction_session_timeout = 0")
                 cursor.execute("select pg_export_snapshot()")
                 identifier = cursor.fetchone()[0]

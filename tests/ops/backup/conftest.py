@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -51,16 +51,16 @@ class Installation:
     def backup(self, wanted: Wanted | None = None) -> Made:
         return make_backup(self.settings, self.folder, wanted or Wanted(), quiet)
 
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command as a process."""
-        with self.start(*arguments, **more) as child:
+        with self.start(*arguments) as child:
             output, errors = child.communicate(timeout=100)
         return subprocess.CompletedProcess(arguments, child.returncode, output, errors)
 
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "nizam.cli", *arguments],
-            env=os.environ | self.environment | more,
+            [*prefix, sys.executable, "-m", "nizam.cli", *arguments],
+            env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
