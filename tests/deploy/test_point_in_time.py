@@ -45,6 +45,11 @@ def wait(condition: Any, seconds: float = 20.0) -> None:
         time.sleep(0.1)
 
 
+def _recovering(cursor: Any) -> bool:
+    cursor.execute("select pg_is_in_recovery()")
+    return bool(cursor.fetchone()[0])
+
+
 def page(word: str) -> list[str]:
     """The lines of the block of docs/backup.md that has this word."""
     (block,) = [it for it in blocks("backup.md", "sh") if word in it]
@@ -115,6 +120,8 @@ def test_the_moment_before_an_accident_comes_back(tmp_path: Path) -> None:
     run([it.replace("2026-11-29/base", f"{base.name}/base") for it in lines])
     with PrivatePostgres(folder, options=options) as server:
         with asking(server) as cursor:
+            # It can be read from while it still runs through the log.
+            wait(lambda: not _recovering(cursor))
             cursor.execute("select array_agg(number order by number) from made")
             assert cursor.fetchone() == ([1, 2],)
             cursor.execute("insert into made values (4)")

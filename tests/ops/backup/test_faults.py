@@ -19,7 +19,7 @@ from nizam.ops.backup.verify import verify_backup
 from tests.daemon.process import descendants
 from tests.ops.backup.conftest import Installation, quiet
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.time_limit(120)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.time_limit(300)]
 
 
 @contextlib.contextmanager
