@@ -52,12 +52,16 @@ def kill_the_dump(child: subprocess.Popen[str], dsn: str) -> None:
 def lose_the_server(child: subprocess.Popen[str], dsn: str) -> None:
     dumping(child)
     with contextlib.closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        # Within one transaction the activity would stay what it was at first.
+        connection.autocommit = True
         end = time.monotonic() + 20
-        while not cursor.rowcount > 0 and time.monotonic() < end:
+        while not cursor.rowcount > 0:
+            assert time.monotonic() < end, "pg_dump never waited for the table"
             cursor.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where application_name = 'nizam backup' and wait_event_type = 'Lock'"
             )
+            time.sleep(0.05)
 
 
 def stop(child: subprocess.Popen[str], dsn: str) -> None:
