@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ class Bench:
             ChannelIndex(self.reactor, self.key_value),
             tenant_of_domain=lambda _domain: None,
             on_deliveries=no_deliveries,
+            leases=self.pool,
         )
         store = self.intake.writer.storing.store
 
@@ -90,7 +92,12 @@ class Bench:
 
         def take(event: Any, _received_at: float) -> None:
             self.received += 1
+            self.intake.heard("fs1", event, datetime.now(UTC))
             self.intake.switch_event("fs1", event)
+
+        def came_up() -> None:
+            self.intake.link_up("fs1")
+            up.callback(None)
 
         endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port)
         up: Deferred[None] = Deferred()
@@ -100,12 +107,15 @@ class Bench:
             "any",
             subscription=CALL_EVENTS,
             on_event=take,
-            on_up=lambda: up.callback(None),
+            on_up=came_up,
         )
         self.live.startService()
         self.intake.startService()
+        self.intake.listen("fs1", lambda: None)
         self.link.startService()
         await up
+        while self.intake.nodes.states["fs1"] != "active":
+            await deferLater(self.reactor, 0.01)
 
     async def stop(self) -> None:
         """Leave nothing running."""

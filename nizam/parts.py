@@ -320,9 +320,11 @@ class Parts:
         snapshots.on_change(forget_people)
         if roles & {Role.API, Role.SCHEDULER}:
             snapshots.on_change(RecordingFolders(media, snapshot).changed)
-        routes = api.routes() if roles & {Role.API, Role.REALTIME} else []
-        if Role.API not in roles:
-            routes = [it for it in routes if it.tag == "realtime"]
+        routes = [
+            it
+            for it in (api.routes() if roles & {Role.API, Role.REALTIME} else ())
+            if (Role.REALTIME if it.tag == "realtime" else Role.API) in roles
+        ]
         return build_root(api, reactor, mounted, routes)
 
     def _publish(self, bell: Bell) -> None:

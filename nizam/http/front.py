@@ -26,6 +26,7 @@ from nizam.http.auth import SAFE_METHODS, Credentials
 from nizam.http.changes import check_idempotency_key
 from nizam.http.cookies import cookie_name
 from nizam.http.cors import Cors
+from nizam.http.elsewhere import served_elsewhere
 from nizam.http.limits import Meter, Usages
 from nizam.http.principal import (
     NOBODY,
@@ -55,6 +56,7 @@ from nizam.model.registry import resource
 from nizam.store.positions import Asking, asked_by_somebody
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NO_PATH = "there is no such path"
 
 
 @attrs.define
@@ -306,7 +308,8 @@ class Front:
             return MethodNotAllowed(f"allowed: {allowed}", headers=(("Allow", allowed),))
         if hasattr(error, "get_response"):
             # All else that Klein raises by itself: no such path, or one with a slash too many.
-            return NotFound("there is no such path")
+            path = request.path.decode("latin-1")
+            return NotFound(served_elsewhere(path, self._api.settings.roles) or _NO_PATH)
         return error
 
     async def _write(

@@ -20,7 +20,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from nizam import metrics
 from nizam.esl.event import SwitchEvent
 from nizam.events.channels import Call, TenantOfDomain
 from nizam.events.fields import identifier
@@ -33,6 +32,7 @@ from nizam.model.call_decision import CallDecision
 from nizam.model.events import Event, timestamp
 from nizam.model.identifiers import new_id
 from nizam.store.pool import Pool
+from nizam.switch.active_calls import count_calls
 from nizam.switch.batch import Batch
 from nizam.switch.calls_shown import call_document
 from nizam.switch.cdr_intake import CdrIntake
@@ -210,6 +210,11 @@ class Intake(Service):
             )
         return found
 
+    def has_heard(self, node: str, until: datetime) -> bool:
+        """Whether all was heard that the node had fired by this moment, as far as can be told."""
+        found = self.nodes.get(node)
+        return found is None or found.has_heard(until)
+
     def switch_event(self, node: str, event: SwitchEvent) -> None:
         """An event of a node has come."""
         if event.subclass == "sofia::gateway_delete":
@@ -352,7 +357,7 @@ class Intake(Service):
                 self.tell([event], event.node)
         if self.nodes.tick(now):
             self.writer.look_for_left()
-        self._count()
+        count_calls(self._normalisers.values())
 
     async def _find(self, waiting: Mapping[str, tuple[Normaliser, UUID]]) -> None:
         """Ask Redis about calls whose dialplan lookup another instance may have answered."""
@@ -370,21 +375,6 @@ class Intake(Service):
     def _was_shed(self, dropped: Batch) -> None:
         self._missing.note(dropped)
         self._log.error("{n} events dropped: no buffer has room", n=len(dropped))
-
-    def _count(self) -> None:
-        """Active calls by tenant; only so many tenants get a line of their own."""
-        counts: dict[str, int] = {}
-        for normaliser in self._normalisers.values():
-            for call in normaliser.calls:
-                if call.part_of is not None:
-                    continue
-                tenant = str(call.tenant_id or "")
-                if tenant not in counts and len(counts) >= 50:
-                    tenant = "other"
-                counts[tenant] = counts.get(tenant, 0) + 1
-        metrics.ACTIVE_CALLS.clear()
-        for tenant, count in counts.items():
-            metrics.ACTIVE_CALLS.labels(tenant).set(count)
 
     # -- registrations and gateways -----------------------------------------------------------
 

@@ -55,7 +55,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import attrs
-import orjson
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.task import deferLater
@@ -65,12 +64,11 @@ from nizam import metrics
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.events.channels import Call
 from nizam.kv.interface import IKeyValue
-from nizam.model.events import timestamp
 from nizam.store.lease_keeper import LeaseKeeper
 from nizam.store.pool import Pool
 from nizam.store.system.leases import Lease, Note
+from nizam.switch.announcing import Announcing
 from nizam.switch.batch import Batch
-from nizam.switch.coverage import Coverage
 from nizam.switch.kept import Kept
 from nizam.switch.watermark import Mark, Marks, Place, Watermark
 
@@ -87,6 +85,8 @@ GIVE_UP_SECONDS: Final = 2.0
 """How long a process that does not hear the node waits until all is stored that it heard before."""
 GIVEN_BACK_SECONDS: Final = 1.0
 """Within which what was refused has come back from the writer."""
+QUIET_SECONDS: Final = 0.3
+"""After so long without an event there is none left to be read."""
 KEPT_BYTES: Final = 64 * 1024 * 1024
 """What all nodes together may take in memory while this process stands by."""
 AT_ONCE: Final = 4
@@ -132,17 +132,16 @@ class NodeIntake:
         self.kept = Kept()
         self._clock = clock
         self._hands = hands
-        self._key_value = key_value
         self._now = now
         self._holder = holder
         self._up = False
         self._place: Place | None = None
         self._heard_until: datetime | None = None
-        self._coverage = Coverage()
+        self._heard_at = 0.0
+        self._announcing = Announcing(node, key_value, now, hands.tell)
         self._marks = Marks()
         self._watermark = Watermark()
         self._active = self._direct = pool is None
-        self._announced = False
         self._token: int | None = None
         self._ended_at: float | None = None
         self._leave_until: float | None = None
@@ -207,7 +206,7 @@ class NodeIntake:
 
     def link_up(self) -> None:
         """From now on all that the node says is heard."""
-        self._coverage.begin(self._now())
+        self._announcing.coverage.begin(self._now())
         self._up = True
         if self._active:
             self._announce(None)
@@ -217,20 +216,26 @@ class NodeIntake:
     def link_down(self, reason: str, stops: bool = False) -> None:
         """The connection is over; with `stops` because this process wants it so."""
         # What was on its way when the connection ended is lost too.
-        self._coverage.end((self._heard_until or self._now()) - REORDERED)
+        self._announcing.coverage.end((self._heard_until or self._now()) - REORDERED)
         if stops:
             return
         self._up = False
         if self._active:
-            self._hands.tell("node.down", self.node, {"reason": reason})
+            self._announcing.down(reason)
             if self._keeper is not None:
                 self._work("give up", self._give_up)
 
     def heard(self, place: Place, fired: datetime) -> None:
         """The node has said what stands at this place, at a moment by its clock."""
         self._place, self._heard_until = place, fired
+        self._heard_at = self._clock.seconds()
         if not self._direct:
             self.kept.hear(place)
+
+    def has_heard(self, until: datetime) -> bool:
+        """Whether something was heard that was fired at this moment or later, or nothing comes."""
+        quiet = self._clock.seconds() - self._heard_at >= QUIET_SECONDS
+        return self._heard_until is None or self._heard_until >= until or quiet
 
     def take(self, batch: Batch) -> None:
         """Store what followed from something, or keep it for whoever does."""
@@ -260,7 +265,7 @@ class NodeIntake:
             return False
         seen = None if self._keeper is None else self._keeper.seen
         told = Watermark.of(seen.note) if seen is not None else None
-        if self._active or told is None or self._coverage.is_whole(told.until):
+        if self._active or told is None or self._announcing.coverage.is_whole(told.until):
             return True
         # Others may have heard it.
         ended = self._ended_at
@@ -295,7 +300,7 @@ class NodeIntake:
         told = Watermark.of(seen.note)
         if told is not None and self._leave_until is None:
             self.kept.trim(told.place)
-            self._coverage.fill(told.until)
+            self._announcing.coverage.fill(told.until)
 
     def _become_active(self, keeper: LeaseKeeper) -> None:
         lease, seen = keeper.last, keeper.seen
@@ -307,7 +312,7 @@ class NodeIntake:
         self._log.info("this instance stores what {node} says", node=self.node)
         if told is not None:
             self._watermark = told
-            self._announced = told.up
+            self._announcing.up = told.up
             self.kept.trim(told.place)
         self._work("hand on", lambda: self._hand_on(told))
         self._hands.became_active(self.node)
@@ -336,38 +341,9 @@ class NodeIntake:
             await self._keeper.release()
             self._look()
 
-    # -- telling ------------------------------------------------------------------------------
-
     def _announce(self, told: Watermark | None) -> None:
-        if not self._announced:
-            self._hands.tell("node.up", self.node, {})
-        # Until it is told that the node is not heard.
-        self._announced = self._up
-        self._work("gaps", lambda: self._tell_gaps(told))
-
-    async def _tell_gaps(self, told: Watermark | None) -> None:
-        until = None if told is None else told.until
-        if self._key_value is not None and self._coverage.is_open:
-            try:
-                stored = await self._key_value.get(self._key)
-                if stored:
-                    remembered = datetime.fromisoformat(orjson.loads(stored))
-                    until = max(remembered, until or remembered)
-                else:
-                    # If this is the first process, and dies before it has heard anything, the next
-                    # one knows of it.
-                    await self._key_value.set(self._key, orjson.dumps(self._now()))
-            except KeyValueUnavailable:
-                pass
-        for hole in self._coverage.missing(until):
-            data: dict[str, Any] = {
-                "from": timestamp(hole.begin) if hole.begin else None,
-                "to": timestamp(hole.end),
-                "reason": hole.reason,
-            }
-            if hole.dropped is not None:
-                data["dropped"] = hole.dropped
-            self._hands.tell("node.gap", self.node, data)
+        self._announcing.announce(self._up)
+        self._work("tell of gaps", lambda: self._announcing.tell_gaps(told))
 
     # -- how far it is durable ----------------------------------------------------------------
 
@@ -387,15 +363,7 @@ class NodeIntake:
         if mark is None or not self._direct:
             return
         self._watermark = Watermark(mark.place, mark.until, self._up)
-        if self._key_value is not None:
-            try:
-                await self._key_value.set(self._key, orjson.dumps(mark.until))
-            except KeyValueUnavailable:
-                return
-
-    @property
-    def _key(self) -> str:
-        return f"nizam:heard:{self.node}"
+        await self._announcing.remember(mark.until)
 
     async def _leave(self, most_bytes: int) -> None:
         """Put into Redis what may not wait in memory alone."""
@@ -417,7 +385,7 @@ class NodeIntake:
             except KeyValueUnavailable:
                 if self.kept.bytes <= most_bytes:
                     return
-                self._coverage.lose(portion.begin, portion.end, portion.items)
+                self._announcing.coverage.lose(portion.begin, portion.end, portion.items)
             self.kept.drop(portion)
 
     async def _leave_all(self) -> None:

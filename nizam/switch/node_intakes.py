@@ -16,7 +16,7 @@ LOOK_SECONDS = 5.0
 
 
 class NodeIntakes:
-    """The nodes by their names; `make` makes one. See `nizam.switch.writer.Leases`."""
+    """The nodes by their names; `make` makes one. See `nizam.switch.leases.Leases`."""
 
     def __init__(self, make: Callable[[str], NodeIntake]) -> None:
         self._make = make

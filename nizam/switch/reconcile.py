@@ -42,6 +42,10 @@ AT_ONCE: Final = 100
 SETTLE_SECONDS: Final = 0.5
 """What the new link has already sent but we have not read when the switch answers: legs that
 end in that moment are heard of, and need no reconciliation."""
+CATCH_UP_SECONDS: Final = 10.0
+"""How long at most the events are waited for that had been fired when the switch was asked: a
+process that stood still, or has much to read, is behind by seconds."""
+LOOK_SECONDS: Final = 0.1
 
 _log = Logger()
 _GATEWAY_LINE: Final = re.compile(r"^\s*(\S+)::(\S+)\s+gateway\s", re.MULTILINE)
@@ -78,7 +82,7 @@ async def reconcile(
     before = {
         channel.leg_id: channel for call in intake.normaliser(node).calls for channel in call.live
     }
-    listed_at = clock.seconds()
+    listed_at, listed = clock.seconds(), now()
     there = {channel_id(row["uuid"]): row["uuid"] for row in await _rows(link, "channels")}
     # An event of a call can come before the switch is asked; it does not tell how the call began.
     unbegun = {call.call_id for call in intake.normaliser(node).calls if not call.begun}
@@ -95,6 +99,10 @@ async def reconcile(
     gone = [channel for leg_id, channel in before.items() if leg_id not in there]
     if gone:
         await deferLater(clock, max(0.0, listed_at + SETTLE_SECONDS - clock.seconds()))
+        while not intake.has_heard(node, listed):
+            if clock.seconds() - listed_at > CATCH_UP_SECONDS:
+                break
+            await deferLater(clock, LOOK_SECONDS)
     closed = 0
     # The first leg of a call last: it is what the others are part of.
     for legs in _portions(sorted(gone, key=lambda it: it.leg_id == it.call_id)):

@@ -13,8 +13,8 @@ that has a lease, under all that it has, or by any while none is known to have o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,6 +26,7 @@ from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
 from nizam.kv.interface import IKeyValue
 from nizam.store.system.leases import Lease, LeaseLostError
 from nizam.switch.batch import Batch, decode, encode, joined
+from nizam.switch.leases import Leases, NoLeases
 from nizam.switch.pending import Pending
 from nizam.switch.spill import Spill
 from nizam.switch.storing import Deliveries, Storing, Transactions
@@ -45,53 +46,6 @@ MOST_AT_ONCE: Final = 64
 many next time when that took too long."""
 LEFT_SECONDS: Final = 2.0
 """Between looks at what was left in Redis while Redis is away and PostgreSQL is not."""
-
-
-class Leases(Protocol):
-    """Which nodes this process stores for."""
-
-    @property
-    def drains(self) -> bool:
-        """Whether this process stores what is in Redis."""
-
-    def held(self) -> Sequence[Lease]:
-        """All leases that this process has, as far as it knows."""
-
-    def of(self, nodes: Collection[str]) -> Sequence[Lease]:
-        """Those of these nodes."""
-
-    def is_anothers(self, node: str) -> bool:
-        """Whether another process stores what this node says, or may soon."""
-
-    def give_back(self, batch: Batch) -> None:
-        """Keep for the other one what a node of that said."""
-
-    def lost(self, names: Sequence[str]) -> None:
-        """PostgreSQL says that the leases with these names are another's."""
-
-
-class NoLeases:
-    """There is one process only."""
-
-    drains = True
-
-    def held(self) -> Sequence[Lease]:
-        """None."""
-        return ()
-
-    def of(self, nodes: Collection[str]) -> Sequence[Lease]:
-        """None."""
-        return ()
-
-    def is_anothers(self, node: str) -> bool:
-        """Never."""
-        return False
-
-    def give_back(self, batch: Batch) -> None:
-        """Never called."""
-
-    def lost(self, names: Sequence[str]) -> None:
-        """Never called."""
 
 
 class Writer:

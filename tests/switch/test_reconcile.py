@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4, uuid5
 
 import attrs
 import orjson
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from nizam.errors import SwitchError
@@ -155,3 +158,30 @@ async def test_a_call_is_told_from_its_beginning_though_an_event_of_it_came_firs
         return len(await site.plant.pool.query(sql, (uuid,))) == 1
 
     await site.plant.until(stored)
+
+
+async def test_who_is_behind_with_the_events_takes_no_call_for_ended(site: Site) -> None:
+    """A process that stood still, or has much to read, is told of the end of a call only after the
+    switch has said that the call is not there."""
+    uuid, headers = channel()
+    intake, reactor = site.plant.intake, site.plant.reactor
+    intake.listen("fs2", lambda: None)
+    await reconcile(reactor, FullSwitch({uuid: headers}), intake, "fs2")
+    began, old = reactor.seconds(), datetime.now(UTC) - timedelta(seconds=5)
+    ended = next(
+        it for it in recorded("calls/esl/events-json-all") if it.name == "CHANNEL_HANGUP_COMPLETE"
+    )
+    hangup = SwitchEvent(ended.name, dict(ended.headers) | {"Unique-ID": uuid})
+
+    async def read_on() -> None:
+        while reactor.seconds() - began < 1.0:
+            intake.heard("fs2", SwitchEvent("HEARTBEAT", {}), old)
+            await deferLater(reactor, 0.05)
+        intake.switch_event("fs2", hangup)
+        intake.heard("fs2", hangup, datetime.now(UTC))
+
+    reading = Deferred.fromCoroutine(read_on())
+    found = await reconcile(reactor, FullSwitch({}), intake, "fs2")
+    await reading
+    assert found.closed == 0
+    assert site.plant.live.calls() == []
