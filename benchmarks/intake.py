@@ -90,9 +90,12 @@ class Bench:
 
         self.intake.writer.storing.store = timed  # type: ignore[method-assign]
 
-        def take(event: Any, _received_at: float) -> None:
+        hearing = self.intake.listen("fs1", lambda: None)
+        begun = datetime.now(UTC)
+
+        def take(event: Any, received_at: float) -> None:
             self.received += 1
-            self.intake.heard("fs1", event, datetime.now(UTC))
+            hearing.heard(event, begun, received_at)
             self.intake.switch_event("fs1", event)
 
         def came_up() -> None:
@@ -111,7 +114,6 @@ class Bench:
         )
         self.live.startService()
         self.intake.startService()
-        self.intake.listen("fs1", lambda: None)
         self.link.startService()
         await up
         while self.intake.nodes.states["fs1"] != "active":

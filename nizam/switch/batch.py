@@ -76,8 +76,11 @@ class Batch:
 def joined(batches: Iterable[Batch]) -> Batch:
     """The items of all of them as one batch."""
     whole = Batch()
+    events, legs, decisions = whole.events, whole.legs, whole.decisions
     for batch in batches:
-        whole.extend(batch)
+        events += batch.events
+        legs += batch.legs
+        decisions += batch.decisions
     return whole
 
 

@@ -171,11 +171,12 @@ class Intake(Service):
 
     # -- from the links -------------------------------------------------------------------
 
-    def listen(self, node: str, became_active: Callable[[], None]) -> None:
-        """The node is one of ours. `became_active` is called whenever what it says has become this
-        process's to store."""
+    def listen(self, node: str, became_active: Callable[[], None]) -> NodeIntake:
+        """The node is one of ours: what is to be told of each event that comes, also where
+        nothing follows from it. `became_active` is called whenever what the node says has become
+        this process's to store."""
         self._became_active[node] = became_active
-        self.nodes.of_node(node)
+        return self.nodes.of_node(node)
 
     def link_up(self, node: str) -> None:
         """All that the node says is heard from now on."""
@@ -189,13 +190,6 @@ class Intake(Service):
         """Whether another process is known to do what one alone does for the node."""
         found = self.nodes.get(node)
         return found is not None and found.stands_by
-
-    def heard(self, node: str, event: SwitchEvent, fired: datetime) -> None:
-        """The node has said something, of which nothing need follow."""
-        found = self.nodes.get(node)
-        if found is not None:
-            place = (event.get("Core-UUID") or "", event.get("Event-Sequence") or "")
-            found.heard(place, fired)
 
     def normaliser(self, node: str) -> Normaliser:
         """The one that knows the calls of this node."""

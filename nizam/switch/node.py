@@ -25,6 +25,7 @@ from nizam.esl.subscription import CALL_CONTROL, CALL_EVENTS
 from nizam.events.fields import moment
 from nizam.model.events import timestamp
 from nizam.switch.intake import Intake
+from nizam.switch.node_intake import NodeIntake
 from nizam.switch.node_specs import NodeSpec
 from nizam.switch.profiles import BETWEEN_LOOKS_SECONDS, SipProfiles
 from nizam.switch.reconcile import Reconciled, reconcile
@@ -93,6 +94,7 @@ class Node(Service):
         self._changes: list[tuple[float, UUID | None]] = []
         self._ever_up = False
         self._behind = False
+        self._hearing: NodeIntake | None = None
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
         self._lag_seconds: float | None = None
@@ -118,7 +120,7 @@ class Node(Service):
     def startService(self) -> None:  # noqa: N802
         """Begin to connect."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._intake.listen(self.spec.name, self._became_active)
+        self._hearing = self._intake.listen(self.spec.name, self._became_active)
         self._show()
         self._events.startService()
         self._commands.startService()
@@ -218,11 +220,12 @@ class Node(Service):
 
     # -- the links ----------------------------------------------------------------------------
 
-    def _event(self, event: SwitchEvent, _received_at: float) -> None:
+    def _event(self, event: SwitchEvent, received_at: float) -> None:
         now = self._now()
         self._last_event_at = now
         fired = moment(event.get("Event-Date-Timestamp"))
-        self._intake.heard(self.spec.name, event, now if fired is None else min(fired, now))
+        if self._hearing is not None:
+            self._hearing.heard(event, now if fired is None else min(fired, now), received_at)
         if fired is not None:
             lag = (now - fired).total_seconds()
             self._lag_seconds = lag

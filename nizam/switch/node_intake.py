@@ -62,6 +62,7 @@ from twisted.logger import Logger
 
 from nizam import metrics
 from nizam.errors import DatabaseUnavailable, KeyValueUnavailable
+from nizam.esl.event import SwitchEvent
 from nizam.events.channels import Call
 from nizam.kv.interface import IKeyValue
 from nizam.store.lease_keeper import LeaseKeeper
@@ -70,7 +71,7 @@ from nizam.store.system.leases import Lease, Note
 from nizam.switch.announcing import Announcing
 from nizam.switch.batch import Batch
 from nizam.switch.kept import Kept
-from nizam.switch.watermark import Mark, Marks, Place, Watermark
+from nizam.switch.watermark import Mark, Marks, Place, Watermark, place_of
 
 LEASE_SECONDS: Final = 3.0
 RENEW_SECONDS: Final = 1.0
@@ -135,7 +136,7 @@ class NodeIntake:
         self._now = now
         self._holder = holder
         self._up = False
-        self._place: Place | None = None
+        self._event: SwitchEvent | None = None
         self._heard_until: datetime | None = None
         self._heard_at = 0.0
         self._announcing = Announcing(node, key_value, now, hands.tell)
@@ -225,12 +226,15 @@ class NodeIntake:
             if self._keeper is not None:
                 self._work("give up", self._give_up)
 
-    def heard(self, place: Place, fired: datetime) -> None:
-        """The node has said what stands at this place, at a moment by its clock."""
-        self._place, self._heard_until = place, fired
-        self._heard_at = self._clock.seconds()
+    def heard(self, event: SwitchEvent, fired: datetime, at: float) -> None:
+        """The node has said this, at a moment by its clock and at one by this process's."""
+        self._event, self._heard_until, self._heard_at = event, fired, at
         if not self._direct:
-            self.kept.hear(place)
+            self.kept.hear(place_of(event))
+
+    @property
+    def _place(self) -> Place | None:
+        return None if self._event is None else place_of(self._event)
 
     def has_heard(self, until: datetime) -> bool:
         """Whether something was heard that was fired at this moment or later, or nothing comes."""

@@ -33,16 +33,19 @@ class Pending:
     def take(self, most: int) -> list[Batch]:
         """The first ones, of `most` items in all: the last of them may be the beginning of one.
         Those that have waiters alone come with what was before them."""
-        taken = []
-        room = most
-        while self._batches and (room > 0 or not len(self._batches[0])):
-            first = self._batches[0]
-            if len(first) > room:
-                taken.append(first.take(room))
+        taken: list[Batch] = []
+        batches, room = self._batches, most
+        while batches:
+            first = batches[0]
+            items = len(first)
+            if items > room:
+                if room:
+                    taken.append(first.take(room))
+                    room = 0
                 break
-            room -= len(first)
-            taken.append(self._batches.popleft())
-        self._items -= sum(map(len, taken))
+            room -= items
+            taken.append(batches.popleft())
+        self._items -= most - room
         return taken
 
     def put_back(self, batches: Sequence[Batch]) -> None:

@@ -29,12 +29,18 @@ from typing import Any, Final, Self
 
 import attrs
 
+from nizam.esl.event import SwitchEvent
 from nizam.model.events import timestamp
 from nizam.store.system.leases import Note
 
 Place = tuple[str, str]
 """The Core-UUID and the Event-Sequence of an event, as the switch writes them."""
 KEPT_MARKS: Final = 64
+
+
+def place_of(event: SwitchEvent) -> Place:
+    """Where an event stands."""
+    return (event.get("Core-UUID") or "", event.get("Event-Sequence") or "")
 
 
 @attrs.frozen

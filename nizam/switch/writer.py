@@ -265,13 +265,12 @@ class Writer:
 
     def _ours(self, batches: Sequence[Batch]) -> list[Batch]:
         """Those that are for this process to store; the others are kept for whoever does."""
-        ours = []
-        for batch in batches:
-            if batch.node is not None and self._leases.is_anothers(batch.node):
+        nodes = {it.node for it in batches if it.node is not None}
+        others = {it for it in nodes if self._leases.is_anothers(it)}
+        for batch in batches if others else ():
+            if batch.node in others:
                 self._leases.give_back(batch)
-            else:
-                ours.append(batch)
-        return ours
+        return [it for it in batches if it.node not in others]
 
     async def _store_while(
         self, work: Callable[[], Coroutine[Any, Any, None]], batch: Batch, leases: Sequence[Lease]
@@ -380,4 +379,5 @@ class Writer:
 
 def _safe(batches: Sequence[Batch]) -> None:
     for batch in batches:
-        batch.safe()
+        if batch.waiters:
+            batch.safe()

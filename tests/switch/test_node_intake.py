@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from nizam.errors import KeyValueUnavailable
+from nizam.esl.event import SwitchEvent
 from nizam.model.events import Event
 from nizam.store.pool import Pool
 from nizam.store.system.leases import Lease, fence, lost, take_lease
@@ -75,7 +76,8 @@ class Process:
 
     def hear(self, *numbers: int) -> None:
         for number in numbers:
-            self.node.heard(("core", str(number)), self.now())
+            names = {"Core-UUID": "core", "Event-Sequence": str(number)}
+            self.node.heard(SwitchEvent("CHANNEL_HOLD", names), self.now(), self.clock.seconds())
             self.node.take(Batch([event_of(self, number)]))
 
     async def pass_time(self, seconds: float = LOOK_SECONDS) -> None:

@@ -165,7 +165,7 @@ async def test_who_is_behind_with_the_events_takes_no_call_for_ended(site: Site)
     switch has said that the call is not there."""
     uuid, headers = channel()
     intake, reactor = site.plant.intake, site.plant.reactor
-    intake.listen("fs2", lambda: None)
+    hearing = intake.listen("fs2", lambda: None)
     await reconcile(reactor, FullSwitch({uuid: headers}), intake, "fs2")
     began, old = reactor.seconds(), datetime.now(UTC) - timedelta(seconds=5)
     ended = next(
@@ -175,10 +175,10 @@ async def test_who_is_behind_with_the_events_takes_no_call_for_ended(site: Site)
 
     async def read_on() -> None:
         while reactor.seconds() - began < 1.0:
-            intake.heard("fs2", SwitchEvent("HEARTBEAT", {}), old)
+            hearing.heard(SwitchEvent("HEARTBEAT", {}), old, reactor.seconds())
             await deferLater(reactor, 0.05)
         intake.switch_event("fs2", hangup)
-        intake.heard("fs2", hangup, datetime.now(UTC))
+        hearing.heard(hangup, datetime.now(UTC), reactor.seconds())
 
     reading = Deferred.fromCoroutine(read_on())
     found = await reconcile(reactor, FullSwitch({}), intake, "fs2")
