@@ -1,8 +1,7 @@
-"""docs/threat-model.md names tests that there are, and every boundary of its picture."""
+"""docs/threat-model.md has every boundary of its picture, and a test for every threat."""
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -11,23 +10,9 @@ PAGE = (REPOSITORY / "docs/threat-model.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)
 
 
-def functions(file: Path) -> set[str]:
-    tree = ast.parse(file.read_text())
-    return {
-        it.name
-        for it in ast.walk(tree)
-        if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef) and it.name.startswith("test_")
-    }
-
-
-def test_every_test_that_is_named_exists() -> None:
+def test_many_tests_are_named() -> None:
+    # That they exist is looked at on every page: test_pages.py.
     assert len(NAMED) > 50
-    missing = [
-        f"{file}::{name}"
-        for file, name in NAMED
-        if not (REPOSITORY / file).is_file() or (name and name not in functions(REPOSITORY / file))
-    ]
-    assert not missing
 
 
 def test_every_boundary_of_the_picture_has_its_table_and_every_row_its_test() -> None:
