@@ -110,6 +110,7 @@ class Parts:
         self._services: list[Service] = []
         self._flow_requests: FlowRequests | None = None
         self._bell: Bell | None = None
+        self._intake: Intake | None = None
         self._box: SecretBox | None = None
         self._peer_keys: tuple[bytes, ...] = ()
         self._objects: ObjectStore | None = None
@@ -172,7 +173,7 @@ class Parts:
             counted=lambda tenant_id, number: is_counted(snapshot, tenant_id, number),
             deadline=settings.redis.limits_timeout_ms / 1000,
         )
-        intake = Intake(
+        intake = self._intake = Intake(
             reactor,
             self.primary,
             self.key_value,
@@ -367,6 +368,11 @@ class Parts:
         )
         self._services.append(streams)
         return streams
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing here has come to a standstill that only a new process can end."""
+        return self._intake is None or self._intake.well
 
     def start(self) -> None:
         """Start every service."""

@@ -80,7 +80,7 @@ class Daemon(Service):
         self._ports: list[IListeningPort] = []
         self._parts: Parts | None = None
         self._starting: Deferred[None] | None = None
-        self._notifier = SystemdNotifier(reactor, os.environ)
+        self._notifier = SystemdNotifier(reactor, os.environ, self._well)
         self._stalls = StallMeter(reactor)
 
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
@@ -136,6 +136,9 @@ class Daemon(Service):
         if self._parts is not None:
             await self._parts.stop()
         self._stalls.stopService()
+
+    def _well(self) -> bool:
+        return self._parts is None or self._parts.well
 
     def _failed(self, failure: Any) -> None:
         self._log.failure("the daemon could not start", failure)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 
 class SystemdNotifier(Service):
-    """Says READY when told, WATCHDOG at half of systemd's interval, STOPPING when it stops.
+    """Says READY when told, WATCHDOG at half of systemd's interval while `well` says so, STOPPING
+    when it stops. A process that is not well for so long is killed by systemd and started again.
 
     Make it the last child of the top service: `stopService` of the children before it is then
     already under way, and the watchdog goes on until the process ends.
@@ -25,8 +26,14 @@ class SystemdNotifier(Service):
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        environment: Mapping[str, str],
+        well: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._reactor = reactor
+        self._well = well
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._watchdog_seconds = _watchdog_seconds(environment)
         self._beat: LoopingCall | None = None
@@ -35,7 +42,7 @@ class SystemdNotifier(Service):
         """The process serves: every listener is open and the first snapshot is loaded."""
         self._send("READY=1")
         if self._watchdog_seconds and self._beat is None:
-            self._beat = LoopingCall(self._send, "WATCHDOG=1")
+            self._beat = LoopingCall(self._feed)
             self._beat.clock = self._reactor
             self._beat.start(self._watchdog_seconds / 2)
 
@@ -51,6 +58,12 @@ class SystemdNotifier(Service):
             self._beat.stop()
             self._beat = None
         return None
+
+    def _feed(self) -> None:
+        if self._well():
+            self._send("WATCHDOG=1")
+        else:
+            self._log.critical("a part of the process stands still: systemd will start it again")
 
     def _send(self, message: str) -> None:
         if not self._address:

@@ -169,6 +169,11 @@ class Intake(Service):
     async def _leave(self, document: bytes) -> None:
         await self.writer.leave(document)
 
+    @property
+    def well(self) -> bool:
+        """False once its clock has stopped although it runs: what waits would wait for ever."""
+        return bool(self._ticking.running) or not self.running
+
     # -- from the links -------------------------------------------------------------------
 
     def listen(self, node: str, became_active: Callable[[], None]) -> NodeIntake:

@@ -62,6 +62,20 @@ def test_the_watchdog_is_fed_at_half_its_interval_until_the_stop(systemd: System
     assert systemd.heard() == ["STOPPING=1"]
 
 
+def test_the_watchdog_is_not_fed_while_a_part_stands_still(systemd: Systemd) -> None:
+    clock, well = Clock(), [True]
+    environment = systemd.environment | {"WATCHDOG_USEC": "10000000"}
+    notifier = SystemdNotifier(clock, environment, lambda: well[0])
+    notifier.ready()
+    well[0] = False
+    clock.pump([5.0, 5.0, 5.0])
+    assert systemd.heard() == ["READY=1", "WATCHDOG=1"]
+    well[0] = True
+    clock.advance(5.0)
+    assert systemd.heard() == ["WATCHDOG=1"]
+    notifier.stopService()
+
+
 @pytest.mark.parametrize("other", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}])
 def test_a_watchdog_of_another_process_is_not_fed(systemd: Systemd, other: dict[str, str]) -> None:
     clock = Clock()

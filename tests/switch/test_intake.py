@@ -102,6 +102,19 @@ async def test_cdrs_make_no_difference_when_they_never_come(site: Site) -> None:
     await expect_the_truth(site, sources={"events"})
 
 
+async def test_an_intake_whose_clock_has_stopped_is_not_well(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = site.plant.intake
+    assert intake.well
+
+    def broken(now: float) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(intake.nodes, "tick", broken)
+    await site.plant.until(lambda: not intake.well)
+
+
 async def test_live_calls_show_while_they_last(site: Site) -> None:
     over = site.switch.place_call("answered")
     await site.plant.until(lambda: [it for it in site.plant.live.calls() if it["answered_at"]])
