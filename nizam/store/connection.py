@@ -83,8 +83,9 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
     """Tells at once when an idle connection ends, and hands on notifications in their order.
 
     The reactor watches a duplicate of the socket's descriptor. libpq closes its own as soon as it
-    notices that the server is gone: watched, it would stay known to the reactor, and whatever
-    connection is given the same number next would be broken.
+    notices that the server is gone, and while it connects, when it goes on to the next address or
+    tries again without TLS: watched, it would stay known to the reactor, and whatever connection is
+    given the same number next, its own next socket too, would be broken.
     """
 
     cursorFactory = _Cursor  # noqa: N815 - txpostgres's name
@@ -102,14 +103,24 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
 
     def fileno(self) -> int:
         if self._watched == _NONE:
-            # While it connects libpq may go from one address to the next, each with its socket.
-            if self._connection.closed or self._connection.status not in _ESTABLISHED:
-                return int(super().fileno())
-            self._watched = os.dup(self._connection.fileno())
+            # None is left of one that was refused, although it is not called closed.
+            socket = _NONE if self._connection.closed else self._connection.fileno()
+            if socket == _NONE:
+                return _NONE
+            self._watched = os.dup(socket)
         return self._watched
+
+    def continuePolling(self, swallowErrors: bool = False) -> None:  # noqa: N802, N803 - txpostgres's
+        if self._connection.status not in _ESTABLISHED:
+            # Nothing is watched now, and after this there may be another socket.
+            self._let_go()
+        super().continuePolling(swallowErrors)
 
     def close(self) -> None:
         super().close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         watched, self._watched = self._watched, _NONE
         if watched != _NONE:
             os.close(watched)
