@@ -111,8 +111,11 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
         return self._watched
 
     def continuePolling(self, swallowErrors: bool = False) -> None:  # noqa: N802, N803 - txpostgres's
-        if self._connection.status not in _ESTABLISHED:
-            # Nothing is watched now, and after this there may be another socket.
+        if self._connection.status not in _ESTABLISHED and self._watched != _NONE:
+            # After this there may be another socket. What brought us here may be an event for
+            # whoever had the number a moment ago, so that we are watched yet.
+            self.reactor.removeReader(self)
+            self.reactor.removeWriter(self)
             self._let_go()
         super().continuePolling(swallowErrors)
 

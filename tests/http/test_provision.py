@@ -24,8 +24,10 @@ from nizam.http.node_credentials import NodeCredentials
 from nizam.http.provision import EXAMPLE, PATH
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
+from nizam.model.switch_node import SwitchNode
 from nizam.settings.values import Secret, XmlClient
 from nizam.switch.snapshots import SnapshotService
+from tests.daemon.process import until
 from tests.http.conftest import Answer, Server
 from tests.http.people import PASSWORD, log_in, person
 
@@ -518,6 +520,12 @@ async def test_the_answer_says_where_phones_register(platform: Platform) -> None
     ):
         node = {"name": name, "esl_host": "192.0.2.9", "xml_username": name, "sip_address": address}
         await server.make("/api/v1/switch-nodes", node | more)
+    # Of a switch whoever answers hears a moment later.
+    snapshot = server.api.snapshot
+    heard = await until(
+        installed_reactor, lambda: len(list(snapshot.platform(SwitchNode))) == 3, 10.0
+    )
+    assert heard
     first = await server.make(PATH, asked())
     assert first["sip"]["registrars"] == [
         {"host": host, "port": port, "transport": transport}
