@@ -30,7 +30,7 @@ API_COMMANDS: dict[str, tuple[str, str]] = {
     "tenant": ("nizam.cli.tenant:tenant", "Tenants: create, activate, suspend, ..."),
     "user": ("nizam.cli.user:user", "People who log in, and their roles."),
     "key": ("nizam.cli.key:key", "API keys: create, rotate, ..."),
-    "node": ("nizam.cli.resources:group:switch_node", "Switch nodes: the FreeSWITCH servers."),
+    "node": ("nizam.cli.node:node", "Switch nodes: the FreeSWITCH servers; draining them."),
     "sip-profile": ("nizam.cli.resources:group:sip_profile", "SIP profiles of the switch."),
     "acl": ("nizam.cli.resources:group:acl", "Lists of networks that the switch trusts."),
     "extension": (

@@ -6,8 +6,10 @@ share one namespace of names.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import get_args
+from uuid import UUID
 
 from twisted.logger import Logger
 
@@ -39,6 +41,8 @@ _COMMON = (
     ("inbound-late-negotiation", "true"),
     ("rtp-timer-name", "soft"),
     ("rfc2833-pt", "101"),
+    # A proxy or carrier that asks sees it when the operator has paused the switch, or it is full.
+    ("sip-options-respond-503-on-busy", "true"),
 )
 
 _INTERNAL = (
@@ -109,7 +113,7 @@ def _external(profile: Element, snapshot: Snapshot, body: SipProfile, reveal: Re
 
 def _of_profile(snapshot: Snapshot, profile: SipProfile) -> tuple[tuple[str, str | None], ...]:
     # Without an address FreeSWITCH guesses its own.
-    acl = next((it for it in snapshot.platform(Acl) if it.id == profile.inbound_acl_id), None)
+    lists = {it.id: it.body.name for it in snapshot.platform(Acl)}
     timeout = profile.session_timeout_seconds
     return (
         ("sip-ip", profile.sip_ip),
@@ -126,9 +130,14 @@ def _of_profile(snapshot: Snapshot, profile: SipProfile) -> tuple[tuple[str, str
         ("nat-options-ping", "true" if profile.nat_ping else "false"),
         ("enable-rfc-5626", "true" if profile.rfc_5626 else "false"),
         ("user-agent-string", profile.user_agent),
-        ("apply-inbound-acl", None if acl is None else acl.body.name),
+        ("apply-inbound-acl", _list(lists, profile.inbound_acl_id)),
+        ("apply-proxy-acl", _list(lists, profile.proxy_acl_id)),
         *_tls(profile),
     )
+
+
+def _list(lists: Mapping[UUID, str], identifier: UUID | None) -> str | None:
+    return None if identifier is None else lists.get(identifier)
 
 
 def _tls(profile: SipProfile) -> tuple[tuple[str, str | None], ...]:

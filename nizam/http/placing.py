@@ -35,7 +35,7 @@ from nizam.model.extension import Extension
 from nizam.model.identifiers import new_id
 from nizam.routing import numbers
 from nizam.routing.caller_id import may_show
-from nizam.routing.phones import phones_at
+from nizam.routing.phones import phones_at, phones_elsewhere
 from nizam.routing.plan import UserLeg
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import TenantView
@@ -46,6 +46,7 @@ from nizam.switch.control import CallControl
 from nizam.switch.live_facts import LiveFacts
 from nizam.switch.live_index import Document
 from nizam.switch.originations import Placed
+from nizam.switch.placement import choose_node, takes_new_calls
 from nizam.switch.preflight import Preflight
 
 MOST_WAIT_SECONDS: Final = 25
@@ -88,7 +89,7 @@ class Placing:
             view = self._view(call)
             caller = _extension(view, wanted.from_, "/from")
             _check_caller_id(view, wanted.caller_id)
-            node = self._node(view, wanted.from_)
+            node = self._node(view, wanted.from_, auto_answer=wanted.auto_answer)
             call_id = new_id()
             await self.preflight.place(view, caller, wanted.to, call_id, node, wanted.caller_id)
             it = self._origination(
@@ -192,6 +193,10 @@ class Placing:
             codecs=view.tenant.codecs,
             auto_answer=auto_answer,
             phones=phones_at(view, extension, self.live.contacts(view.id, body.number), node),
+            # What has it answer by itself would be lost on the way.
+            elsewhere=None
+            if auto_answer
+            else phones_elsewhere(view, extension, self.live, node, str(call_id)),
         )
         return Origination(
             call_id=call_id,
@@ -218,20 +223,30 @@ class Placing:
             requested_at=self.preflight.now(),
         )
 
-    def _node(self, view: TenantView, number: str) -> str:
-        """The switch where a phone of the extension is registered and that can be told; any other
-        that can, if there is none: that one knows best that nobody is registered."""
+    def _node(self, view: TenantView, number: str, *, auto_answer: bool) -> str:
+        """The switch where a phone of the extension is registered, if that takes new calls and can
+        be told. If a phone is at one that is draining, or nowhere, any other by its weight."""
+        snapshot, links = self.preflight.snapshot, self.control.links
         unavailable: SwitchUnavailable | None = None
+        draining: str | None = None
         for contact in self.live.contacts(view.id, number):
+            if not takes_new_calls(snapshot, contact.node):
+                draining = contact.node
+                continue
             try:
-                self.control.links.command_link(contact.node)
+                links.command_link(contact.node)
             except SwitchUnavailable as error:
                 unavailable = error
             else:
                 return contact.node
-        if unavailable is not None:
+        if draining is not None and auto_answer:
+            why = "and cannot be made to answer by itself from another switch node"
+            raise SwitchUnavailable(
+                f"{number} has its phone at {draining}, which is draining, {why}"
+            )
+        if unavailable is not None and draining is None:
             raise unavailable
-        return self.control.any_node()
+        return choose_node(snapshot, links, self.live.nodes())
 
     def _view(self, call: Call) -> TenantView:
         view = self.preflight.snapshot.tenant(call.tenant)

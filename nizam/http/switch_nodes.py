@@ -1,4 +1,4 @@
-"""Switch nodes: as every resource, with the state of the link to each."""
+"""Switch nodes: as every resource, with the state of the link to each, and what is on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SwitchNodes(Crud):
     @property
     def beside(self) -> tuple[str, ...]:
         """What is shown of a node and is no part of its body."""
-        return ("link",)
+        return ("link", "calls", "registrations")
 
     def listed(self, call: Call, rows: Sequence[str]) -> Sequence[Any]:
         """Each node with its link."""
@@ -43,4 +43,13 @@ class SwitchNodes(Crud):
         return Reply(self._with_link(found.shown()), 200, (("ETag", etag(found.version)),))
 
     def _with_link(self, node: dict[str, Any]) -> dict[str, Any]:
-        return {**node, "link": self.live.links().get(node["name"], _NO_LINK)}
+        name = node["name"]
+        link = self.live.links().get(name)
+        # What is known of a node that is not heard may be over long since.
+        known = link is not None and link["connected"]
+        return {
+            **node,
+            "link": link or _NO_LINK,
+            "calls": self.live.amount("calls", name) if known else None,
+            "registrations": self.live.amount("registrations", name) if known else None,
+        }

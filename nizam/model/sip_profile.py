@@ -82,6 +82,9 @@ class SipProfile(Body):
     """What it calls itself."""
     inbound_acl_id: Annotated[UUID, RefersTo("acl")] | None = None
     """The access control list of who may call in without credentials."""
+    proxy_acl_id: Annotated[UUID, RefersTo("acl")] | None = None
+    """The access control list of the SIP proxies in front of it: what they say in X-AUTH-IP counts
+    as the address of the phone, for `allowed_cidrs` of extensions and `inbound_acl_id`."""
 
     @model_validator(mode="after")
     def _tls_port(self) -> Self:

@@ -23,7 +23,7 @@ from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
 from nizam.routing.flow_state import HOPS, MAX_HOPS
 from nizam.routing.hours import came_in_by
-from nizam.routing.nodes import asked_by_node
+from nizam.routing.nodes import UNAVAILABLE, asked_by_node, refuses_new_calls
 from nizam.routing.one_call import take_wishes
 from nizam.routing.outbound import dial_out
 from nizam.routing.peer_calls import opened
@@ -127,6 +127,8 @@ def _decide(
     dialled = routing.request.destination
     plan = emergency(routing, dialled)
     if plan is None:
+        plan = _draining(snapshot, routing)
+    if plan is None:
         plan = blocked(routing, inbound=False)
     if plan is None:
         plan = _refused(routing, inbound=False)
@@ -148,6 +150,10 @@ def _from_outside(
     asked = asked_by_node(snapshot, request)
     if asked is not None:
         return _from_node(request, now, random, facts, *asked)
+    draining = refuses_new_calls(snapshot, request)
+    if draining is not None:
+        trace = TraceStep("node", "denied", f"{draining}, and takes no new calls")
+        return Decision(UNAVAILABLE, (trace,), "denied", call_id)
     found = find_did(snapshot, request.destination)
     if found is None:
         trace = TraceStep("did", "failed", f"nobody has the number {request.destination}")
@@ -254,6 +260,16 @@ def _caller(view: TenantView, request: CallRequest) -> Entry[Extension] | None:
     elif request.caller_extension_id is not None and is_uuid(request.caller_extension_id):
         found = view.get(Extension, UUID(request.caller_extension_id))
     return found if found is not None and found.body.enabled else None
+
+
+def _draining(snapshot: Snapshot, routing: Routing) -> Plan | None:
+    """The plan at a switch that takes no new calls; None at one that does."""
+    why = refuses_new_calls(snapshot, routing.request)
+    if why is None:
+        return None
+    routing.note("node", "denied", f"{why}, and takes no new calls")
+    routing.outcome = "denied"
+    return UNAVAILABLE
 
 
 def _refused(routing: Routing, *, inbound: bool) -> Plan | None:

@@ -8,11 +8,15 @@ ours is answered; what is dialled gives no right beyond ringing one extension.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from nizam.fsxml.values import is_address
 from nizam.model.extension import Extension
 from nizam.model.sip_address import host_and_port
 from nizam.model.switch_node import SwitchNode
 from nizam.routing.context import Routing
+from nizam.routing.facts import Contact, Live
+from nizam.routing.plan import Plan, Respond
 from nizam.routing.request import CallRequest
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import Snapshot, TenantView
@@ -32,16 +36,33 @@ def asked_by_node(
     return None if view is None or entry is None else (view, entry)
 
 
+def refuses_new_calls(snapshot: Snapshot, request: CallRequest) -> str | None:
+    """Why the switch that asks takes no new calls, in words; None if it takes this one.
+
+    A call that is up already goes on: its later questions, and the calls that other switches send
+    to the phones here, are answered as ever. FreeSWITCH itself is not paused (`fsctl pause
+    inbound`): it would refuse the REGISTERs of its phones, too, and the calls of other switches to
+    them (sofia_event_callback in sofia.c).
+    """
+    if request.call_id is not None or not request.node:
+        return None
+    for entry in snapshot.platform(SwitchNode):
+        if entry.body.name == request.node and entry.body.status != "in_service":
+            return f"{request.node} is {entry.body.status.replace('_', ' ')}"
+    return None
+
+
+UNAVAILABLE: Plan = (Respond(503, "Service Unavailable"),)
+"""What makes a proxy, a carrier and many a phone try the next switch (RFC 3261, 21.5.4)."""
+
+
 def elsewhere(routing: Routing, entry: Entry[Extension]) -> tuple[str, ...]:
     """The addresses of the other switches at which the extension has phones."""
     live, own = routing.facts.live, routing.request.node
     if not own or routing.from_node:
         return ()
-    known = live.contacts(routing.view.id, entry.body.number)
-    nodes = dict.fromkeys(it.node for it in known if it.node != own)
     found = []
-    for node in nodes:
-        address = live.node_address(node)
+    for node, address in addresses(live, live.contacts(routing.view.id, entry.body.number), own):
         if address is None or not is_address(address):
             # One in brackets would have a meaning in the dial-string.
             why = "no SIP address is known" if address is None else f"{address} cannot be dialled"
@@ -51,6 +72,12 @@ def elsewhere(routing: Routing, entry: Entry[Extension]) -> tuple[str, ...]:
         routing.note("phones", "matched", f"{entry.body.number} has a phone at {node}", entry)
         found.append(address)
     return tuple(found)
+
+
+def addresses(live: Live, known: Sequence[Contact], own: str) -> Iterator[tuple[str, str | None]]:
+    """The other nodes at which phones are registered, and where each is reached by SIP."""
+    for node in dict.fromkeys(it.node for it in known if it.node != own):
+        yield node, live.node_address(node)
 
 
 def _is_node(snapshot: Snapshot, address: str) -> bool:

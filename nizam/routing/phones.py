@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nizam.fsxml.values import is_address
 from nizam.model.extension import Extension
 from nizam.routing.context import Routing
-from nizam.routing.facts import Contact
-from nizam.routing.nodes import elsewhere
+from nizam.routing.facts import Contact, Live
+from nizam.routing.nodes import addresses, elsewhere
 from nizam.routing.peer_calls import sealed
 from nizam.routing.plan import Elsewhere, Phone, Phones, UserLeg
 from nizam.routing.recording import of_callee
@@ -76,14 +77,30 @@ def _here(routing: Routing, number: str) -> list[Contact]:
 
 def _elsewhere(routing: Routing, entry: Entry[Extension]) -> Elsewhere | None:
     """The phones at other switches; a call from another switch goes no further."""
-    addresses = elsewhere(routing, entry)
-    if not addresses:
-        return None
-    token = write_token(RingHere(routing.view.id, entry.id))
+    found = elsewhere(routing, entry)
     call_id = routing.request.call_id or routing.request.unique_id
     here = bool(_here(routing, entry.body.number))
-    told = sealed(routing.view.peer_keys, call_id, routing.view.id, entry.id)
-    return Elsewhere(addresses, token, told, here, _described(routing, entry, ()))
+    return _at(routing.view, entry, found, call_id, here=here)
+
+
+def phones_elsewhere(
+    view: TenantView, entry: Entry[Extension], live: Live, node: str, call_id: str
+) -> Elsewhere | None:
+    """The phones of an extension at other switches than `node`, which places the call."""
+    known = live.contacts(view.id, entry.body.number)
+    found = tuple(it for _, it in addresses(live, known, node) if it is not None and is_address(it))
+    here = any(it.node == node for it in known)
+    return _at(view, entry, found, call_id, here=here)
+
+
+def _at(
+    view: TenantView, entry: Entry[Extension], found: tuple[str, ...], call_id: str, *, here: bool
+) -> Elsewhere | None:
+    if not found:
+        return None
+    token = write_token(RingHere(view.id, entry.id))
+    told = sealed(view.peer_keys, call_id, view.id, entry.id)
+    return Elsewhere(found, token, told, here, _of_extension(view, entry, ()))
 
 
 def _described(routing: Routing, entry: Entry[Extension], registered: tuple[Phone, ...]) -> Phones:

@@ -9,7 +9,7 @@ from uuid import UUID
 import attrs
 
 from nizam import metrics
-from nizam.errors import NizamError, NotFound, SwitchError, SwitchUnavailable
+from nizam.errors import NizamError, NotFound, SwitchError
 from nizam.switch.command_links import Links
 from nizam.switch.commanding import COMMAND_SECONDS, run_on
 from nizam.switch.live import LiveState
@@ -41,16 +41,6 @@ class CallControl:
         if found is None:
             raise NotFound("no such call is under way")
         return found
-
-    def any_node(self) -> str:
-        """A switch that can be told to do something. Raises SwitchUnavailable."""
-        for name in self.live.links():
-            try:
-                self.links.command_link(name)
-            except SwitchUnavailable:
-                continue
-            return name
-        raise SwitchUnavailable("no switch node is connected")
 
     async def run(self, verb: str, node: str, line: str, seconds: float = COMMAND_SECONDS) -> str:
         """What the switch says to the command; `verb` is for the metric.

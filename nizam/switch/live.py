@@ -188,6 +188,10 @@ class LiveState(Service):
         """Everything of one kind of a node, by its key."""
         return dict(self._documents.node(node).documents[kind].found)
 
+    def amount(self, kind: str, node: str) -> int:
+        """How many documents of one kind a node has: of a call over two nodes, each has one."""
+        return len(self._documents.node(node).documents[kind].found)
+
     def hears(self, node: str) -> bool:
         """Whether this instance is connected to the node."""
         found = self._documents.nodes.get(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from uuid import UUID
 
 import attrs
@@ -10,6 +11,7 @@ from nizam.model.switch_node import SwitchNode
 from nizam.routing.facts import Contact, RingingLeg
 from nizam.routing.snapshot import Snapshot
 from nizam.switch.live import LiveState
+from nizam.switch.live_index import Document
 
 
 @attrs.frozen
@@ -20,8 +22,9 @@ class LiveFacts:
     _snapshot: Snapshot
 
     def contacts(self, tenant_id: UUID, number: str) -> tuple[Contact, ...]:
-        """Where the phones of an extension are registered, the newest first."""
-        found = self._live.named("registrations", str(tenant_id), number)
+        """Where the phones of an extension are registered, the newest first; a phone that has
+        moved to another node only there."""
+        found = _without_moved(self._live.named("registrations", str(tenant_id), number))
         newest = sorted(found, key=lambda it: str(it.get("registered_at") or ""), reverse=True)
         return tuple(
             Contact(it["contact"], it["node"], it.get("profile") or "internal")
@@ -65,9 +68,34 @@ class LiveFacts:
                 return bool(state["up"])
         return None
 
+    def nodes(self) -> list[str]:
+        """The nodes that some instance listens to, or has lost just now."""
+        return list(self._live.links())
+
     def node_address(self, node: str) -> str | None:
         """Where other switches reach this one by SIP."""
         for entry in self._snapshot.platform(SwitchNode):
             if entry.body.name == node:
                 return entry.body.sip_address
         return None
+
+
+def _without_moved(found: Iterable[Document]) -> list[Document]:
+    """The registrations without those that a phone has left at the node where it was before.
+
+    A proxy that sends it to another node tells the first one nothing: that one has it until its
+    registration expires. It is the same phone if its contact is the same, or the Call-ID of its
+    REGISTERs (RFC 3261, 10.2).
+    """
+    kept: list[Document] = []
+    latest: dict[Hashable, str] = {}
+    for it in sorted(found, key=_renewed, reverse=True):
+        names = [("contact", it["contact"])] if it.get("contact") else []
+        names += [("call", it["call_id"])] if it.get("call_id") else []
+        if all(latest.setdefault(name, it["node"]) == it["node"] for name in names):
+            kept.append(it)
+    return kept
+
+
+def _renewed(it: Document) -> str:
+    return str(it.get("renewed_at") or it.get("registered_at") or "")

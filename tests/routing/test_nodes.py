@@ -9,7 +9,7 @@ import pytest
 
 from nizam.routing.decide import Decision
 from nizam.routing.peer_calls import opened, peer_keys, sealed
-from nizam.routing.plan import Bridge, Export, Hangup, Set, UserLeg
+from nizam.routing.plan import Bridge, Export, Hangup, Respond, Set, UserLeg
 from nizam.routing.request import CallRequest
 from nizam.routing.tokens import RingHere, read_token, write_token
 from tests.routing.tenants import ACME, CALL, Tenants, identifier, recorded_tenants, steps
@@ -155,3 +155,48 @@ def test_a_tenant_that_is_not_served_is_not_rung(tenants: Tenants, status: str) 
 def test_a_disabled_extension_is_not_rung(tenants: Tenants) -> None:
     tenants.extension("acme/1002", enabled=False)
     assert ask(tenants).outcome == "unreachable"
+
+
+# -- a node that takes no new calls ----------------------------------------------------------------
+
+REFUSED = [Respond(503, "Service Unavailable")]
+
+
+def fs1(tenants: Tenants, status: str) -> None:
+    body = {"name": "fs1", "esl_host": "10.0.0.5", "xml_username": "fs1", "status": status}
+    tenants.put("switch_node", "fs1", body, {"xml_password": "s3cret"})
+
+
+@pytest.mark.parametrize("status", ["draining", "out_of_service"])
+def test_a_node_that_is_not_in_service_refuses_new_calls(tenants: Tenants, status: str) -> None:
+    fs1(tenants, status)
+    for decision in (tenants.dial("1002", node="fs1"), tenants.arrive("+12025550101", node="fs1")):
+        assert (steps(decision.plan, Respond), decision.outcome) == (REFUSED, "denied")
+        assert not steps(decision.plan, Bridge)
+        # No counter is taken of a call that another node is going to get.
+        assert decision.limits == ()
+    assert steps(tenants.dial("1002", node="fs2").plan, Bridge)
+
+
+@pytest.mark.parametrize("node", ["fs1", "fs3", ""])
+def test_a_node_in_service_or_of_the_settings_takes_them(tenants: Tenants, node: str) -> None:
+    fs1(tenants, "in_service")
+    assert steps(tenants.dial("1002", node=node).plan, Bridge)
+
+
+def test_a_call_that_is_up_goes_on_at_a_draining_node(tenants: Tenants) -> None:
+    fs1(tenants, "draining")
+    assert steps(tenants.dial("1002", node="fs1", call_id=CALL).plan, Bridge)
+
+
+def test_other_nodes_still_reach_the_phones_of_a_draining_one(tenants: Tenants) -> None:
+    fs1(tenants, "draining")
+    assert steps(ask(tenants, node="fs1").plan, Bridge)
+
+
+def test_emergency_calls_go_through_a_draining_node(tenants: Tenants) -> None:
+    fs1(tenants, "draining")
+    gateways = [{"gateway_id": str(identifier("acme/one")), "order": 1}]
+    plan = {"name": "Help", "numbers": ["911"], "gateways": gateways}
+    tenants.put("emergency_plan", "acme/help", plan)
+    assert steps(tenants.dial("911", node="fs1").plan, Bridge)

@@ -65,10 +65,20 @@ BESIDE: Mapping[str, Mapping[str, Schema]] = {
                 ),
             },
         },
+        "calls": _field(
+            {"type": ["integer", "null"], "minimum": 0},
+            "How many calls are on it, which a draining node has left; null while it is not heard.",
+            examples=[12],
+        ),
+        "registrations": _field(
+            {"type": ["integer", "null"], "minimum": 0},
+            "How many phones are registered at it; null while it is not heard.",
+            examples=[240],
+        ),
     },
 }
 """By the name of the resource and of the field."""
 
-NOT_ALWAYS = frozenset({"key", "link", "state", "state_changed_at"})
+NOT_ALWAYS = frozenset({"key", "link", "calls", "registrations", "state", "state_changed_at"})
 """Of these, what only some of the answers have: secrets that are shown once, and what is known of
 the switch, which is not shown in the answer to a change."""
