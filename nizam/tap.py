@@ -33,7 +33,11 @@ REQUESTS_SECONDS = 5.0
 """How long a stop waits for the requests that are being answered."""
 
 START_WAIT_SECONDS = 1.0
-"""How long a request waits for an instance that is starting."""
+"""How long a request waits for an instance that is starting, if whoever sent it can ask another
+one, as FreeSWITCH does with its questions and proxies do with all that is idempotent."""
+
+ONCE_START_WAIT_SECONDS = 10.0
+"""The same of one that proxies do not send twice once it was sent: POST and PATCH."""
 
 STOP_SECONDS = 28.0
 """How long a stop may take in all; systemd and Kubernetes are told to wait 35 s."""
@@ -180,7 +184,7 @@ class NotReady(Resource):
             return _say(request, 200, b'{"status": "ok"}')
         if request.path == b"/readyz" or getattr(request, "too_large", False):
             return self._unavailable(request)
-        timer = self._reactor.callLater(START_WAIT_SECONDS, self._refuse, request)
+        timer = self._reactor.callLater(_start_wait(request), self._refuse, request)
         self._waiting[request] = timer
         request.notifyFinish().addErrback(lambda _: self._forget(request))
         return NOT_DONE_YET
@@ -205,6 +209,12 @@ class NotReady(Resource):
     def _unavailable(request: Any) -> bytes:
         request.setHeader(b"retry-after", b"1")
         return _say(request, 503, b'{"status": "unavailable"}')
+
+
+def _start_wait(request: Any) -> float:
+    if request.method in (b"POST", b"PATCH") and not request.path.startswith(b"/freeswitch/"):
+        return ONCE_START_WAIT_SECONDS
+    return START_WAIT_SECONDS
 
 
 def _say(request: Any, status: int, body: bytes) -> bytes:

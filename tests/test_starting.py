@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.web.resource import Resource
 
 from nizam.http.server import BoundedSite
-from nizam.tap import START_WAIT_SECONDS, NotReady
+from nizam.tap import ONCE_START_WAIT_SECONDS, START_WAIT_SECONDS, NotReady
 
 
 class Ready(Resource):
@@ -35,8 +35,8 @@ class Starting:
         self.transport.protocol = self.channel
         self.channel.makeConnection(self.transport)
 
-    def ask(self, path: bytes, length: int = 5) -> bytes:
-        head = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (path, length)
+    def ask(self, path: bytes, length: int = 5, method: bytes = b"PUT") -> bytes:
+        head = b"%b %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (method, path, length)
         self.channel.dataReceived(head + b"hello")
         return self.got()
 
@@ -61,10 +61,24 @@ def test_a_request_waits_and_is_answered_when_the_parts_are_there() -> None:
     assert daemon.got().count(b"HTTP/1.1") == 1
 
 
-def test_it_does_not_wait_for_long() -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "seconds"),
+    [
+        (b"GET", b"/api/v1/me", START_WAIT_SECONDS),
+        (b"PUT", b"/api/v1/me", START_WAIT_SECONDS),
+        # FreeSWITCH asks the next instance of its list.
+        (b"POST", b"/freeswitch/xml", START_WAIT_SECONDS),
+        # Proxies do not.
+        (b"POST", b"/api/v1/tenants", ONCE_START_WAIT_SECONDS),
+        (b"PATCH", b"/api/v1/me", ONCE_START_WAIT_SECONDS),
+    ],
+)
+def test_it_does_not_wait_for_long(method: bytes, path: bytes, seconds: float) -> None:
     daemon = Starting()
-    assert daemon.ask(b"/api/v1/me") == b""
-    daemon.clock.advance(START_WAIT_SECONDS)
+    assert daemon.ask(path, method=method) == b""
+    daemon.clock.advance(seconds - 0.01)
+    assert daemon.got() == b""
+    daemon.clock.advance(0.01)
     assert daemon.got().startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: 1\r\n" in daemon.got()
     daemon.not_ready.hand_over(Ready())  # type: ignore[no-untyped-call]
