@@ -16,10 +16,11 @@ from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.sofia import sofia_conf
 from nizam.fsxml.voicemail import voicemail_conf
 from nizam.fsxml.writer import NOT_FOUND, child, document, pairs, to_bytes
-from nizam.model.acl import GATEWAYS, TENANTS, Acl
+from nizam.model.acl import GATEWAYS, SWITCH_NODES, TENANTS, Acl
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
 from nizam.model.sip_address import host_and_port
+from nizam.routing.nodes import node_hosts
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
 
@@ -59,8 +60,8 @@ class Configuration:
 
 def acl_conf(snapshot: Snapshot) -> bytes:
     """The declared lists; `gateways`: the addresses of all carriers that are given as such;
-    `tenants`: the networks that extensions are limited to."""
-    gateways, tenants = set[Network](), set[Network]()
+    `tenants`: the networks that extensions are limited to; `switch_nodes`: the nodes."""
+    gateways, tenants, nodes = set[Network](), set[Network](), set[Network]()
     for view in snapshot.tenants():
         if view.tenant.status != "terminated":
             for gateway in view.all(Gateway):
@@ -69,10 +70,13 @@ def acl_conf(snapshot: Snapshot) -> bytes:
             for extension in view.all_but(Extension, *_ANYWHERE):
                 if extension.body.enabled:
                     tenants |= {ip_network(it) for it in extension.body.allowed_cidrs}
+    for host in node_hosts(snapshot):
+        nodes |= _network_of(host)
     root, section = document("configuration")
     configuration = child(section, "configuration", name="acl.conf", description="Network lists")
     lists = child(configuration, "network-lists")
-    for name, networks in ((GATEWAYS, gateways), (TENANTS, tenants)):
+    made = ((GATEWAYS, gateways), (TENANTS, tenants), (SWITCH_NODES, nodes))
+    for name, networks in made:
         listed = child(lists, "list", name=name, default="deny")
         for network in sorted(networks, key=lambda it: (it.version, it.network_address.packed)):
             child(listed, "node", type="allow", cidr=str(network))
@@ -87,10 +91,15 @@ def acl_conf(snapshot: Snapshot) -> bytes:
 def _networks_of(gateway: Gateway) -> set[Network]:
     found = {ip_network(it) for it in gateway.inbound_cidrs}
     for host in (gateway.host, host_and_port(gateway.proxy or "")[0]):
-        # FreeSWITCH's lists hold addresses only, and no names.
-        with suppress(ValueError):
-            found.add(ip_network(ip_address(host)))
+        found |= _network_of(host)
     return found
+
+
+def _network_of(host: str) -> set[Network]:
+    # FreeSWITCH's lists hold addresses only, and no names.
+    with suppress(ValueError):
+        return {ip_network(ip_address(host))}
+    return set()
 
 
 def post_load_switch_conf(sip: SipSettings) -> bytes:

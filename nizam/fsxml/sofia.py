@@ -24,7 +24,7 @@ from nizam.fsxml.profiles import (
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.reveal import Reveal
 from nizam.fsxml.writer import NOT_FOUND, Element, child, document, pairs, to_bytes
-from nizam.model.acl import Acl
+from nizam.model.acl import SWITCH_NODES, Acl
 from nizam.model.gateway import Gateway
 from nizam.model.sip_profile import SipProfile, TlsVersion
 from nizam.routing.request import PUBLIC_CONTEXT
@@ -58,6 +58,9 @@ _INTERNAL = (
     ("nonce-ttl", "60"),
     ("liberal-dtmf", "true"),
     ("manage-presence", "true"),
+    # Calls of our other switches to the phones here: they sign in by their address, and reach what
+    # a caller from outside does (nizam.routing.nodes). Of several lists one that fits is enough.
+    ("apply-inbound-acl", SWITCH_NODES),
 )
 
 _EXTERNAL = (

@@ -16,9 +16,12 @@ GATEWAYS = "gateways"
 TENANTS = "tenants"
 """The list that NIZAM makes itself of the networks that extensions are limited to."""
 
+SWITCH_NODES = "switch_nodes"
+"""The list that NIZAM makes itself of the nodes' addresses."""
+
 
 def _free_name(value: str) -> str:
-    if value in {GATEWAYS, TENANTS, "none"}:
+    if value in {GATEWAYS, TENANTS, SWITCH_NODES, "none"}:
         raise ValueError("is a list that is there already")
     return value
 

@@ -29,7 +29,7 @@ def asked_by_node(
     """The tenant and the extension that another switch of ours wants rung; None if it is not
     that."""
     token = read_token(request.destination)
-    if not isinstance(token, RingHere) or not _is_node(snapshot, request.network_ip):
+    if not isinstance(token, RingHere) or request.network_ip not in node_hosts(snapshot):
         return None
     view = snapshot.tenant(token.tenant_id)
     entry = None if view is None else view.get(Extension, token.extension_id)
@@ -80,7 +80,7 @@ def addresses(live: Live, known: Sequence[Contact], own: str) -> Iterator[tuple[
         yield node, live.node_address(node)
 
 
-def _is_node(snapshot: Snapshot, address: str) -> bool:
-    nodes = snapshot.platform(SwitchNode) if address else []
-    known = (it.body.sip_address for it in nodes if it.body.enabled)
-    return any(it is not None and host_and_port(it)[0] == address for it in known)
+def node_hosts(snapshot: Snapshot) -> frozenset[str]:
+    """Where calls of our own switches come from: addresses or names."""
+    known = (it.body.sip_address for it in snapshot.platform(SwitchNode) if it.body.enabled)
+    return frozenset(host_and_port(it)[0] for it in known if it is not None)

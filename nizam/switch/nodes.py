@@ -17,6 +17,7 @@ from nizam.fsxml.profiles import served_gateways, sip_profile, start_marks
 from nizam.fsxml.sofia import gateway_mark
 from nizam.model.extension import Extension
 from nizam.model.gateway import Gateway
+from nizam.routing.nodes import node_hosts
 from nizam.routing.snapshot import Snapshot
 from nizam.settings import NodeSettings
 from nizam.settings.values import SipSettings
@@ -62,6 +63,7 @@ class SwitchNodes(Service):
         self._numbers: dict[UUID, str] = {}
         self._listed: set[UUID] = set()
         self._served: dict[UUID, bytes] = {}
+        self._peers: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -134,6 +136,9 @@ class SwitchNodes(Service):
         for resource, tenant_id, identifier, operation in changes:
             if resource == "switch_node":
                 self.refresh()
+                if self._peers != node_hosts(self._snapshot):
+                    self._peers = node_hosts(self._snapshot)
+                    lists_changed = profiles_changed = True
             elif resource == "extension" and tenant_id is not None:
                 flush |= self._stale(tenant_id, identifier, operation)
                 lists_changed |= self._is_listed(tenant_id, identifier)

@@ -174,7 +174,12 @@ def test_declared_lists_are_served_beside_the_gateways(tenants: Tenants) -> None
     tenants.put("acl", "offices", {"name": "offices", "default": "allow", "nodes": nodes})
     tenants.put("acl", "former", {"name": "former", "enabled": False})
     root = etree.fromstring(ask(tenants, "acl.conf"))
-    assert [it.get("name") for it in root.iterfind(".//list")] == ["gateways", "tenants", "offices"]
+    assert [it.get("name") for it in root.iterfind(".//list")] == [
+        "gateways",
+        "tenants",
+        "switch_nodes",
+        "offices",
+    ]
     (node,) = root.iterfind(".//list[@name='offices']/node")
     assert (node.get("type"), node.get("cidr")) == ("deny", "10.1.0.0/16")
 
@@ -205,10 +210,31 @@ def test_lists_have_the_addresses_of_gateways_and_the_networks_of_extensions(
     assert listed("tenants") == ["10.1.0.0/16"]
 
 
-@pytest.mark.parametrize("name", ["gateways", "tenants", "none"])
+@pytest.mark.parametrize("name", ["gateways", "tenants", "switch_nodes", "none"])
 def test_lists_that_are_made_by_themselves_cannot_be_declared(tenants: Tenants, name: str) -> None:
     with pytest.raises(ValidationError, match="is a list that is there already"):
         tenants.put("acl", "mine", {"name": name})
+
+
+def test_phones_profile_lets_in_the_other_nodes_by_their_addresses(tenants: Tenants) -> None:
+    """Where phones register a call without a password is refused: a node has none to tell."""
+    for name, address in (
+        ("fs1", "10.0.0.5:5060"),
+        ("fs2", "[2001:db8::6]:5060"),
+        ("fs3", "fs3.example.com"),
+        ("fs4", None),
+    ):
+        body = {"name": name, "esl_host": "10.0.0.9", "xml_username": name}
+        tenants.put("switch_node", name, body | {"sip_address": address})
+    away = {"name": "fs5", "esl_host": "10.0.0.9", "xml_username": "fs5", "enabled": False}
+    tenants.put("switch_node", "fs5", away | {"sip_address": "10.0.0.8:5060"})
+    root = etree.fromstring(ask(tenants, "acl.conf"))
+    listed = [it.get("cidr") for it in root.iterfind(".//list[@name='switch_nodes']/node")]
+    assert listed == ["10.0.0.5/32", "2001:db8::6/128"]
+    answer = ask(tenants, "sofia.conf")
+    internal = params(answer, "profile[@name='internal']/settings")
+    assert (internal["auth-calls"], internal["apply-inbound-acl"]) == ("true", "switch_nodes")
+    assert "apply-inbound-acl" not in params(answer, "profile[@name='external']/settings")
 
 
 def test_a_declared_profile_stands_in_for_the_settings(tenants: Tenants) -> None:
@@ -222,6 +248,11 @@ def test_a_declared_profile_stands_in_for_the_settings(tenants: Tenants) -> None
         "true",
         "5071",
     )
-    assert (internal["inbound-codec-prefs"], internal["apply-inbound-acl"]) == ("PCMA", "offices")
+    assert internal["inbound-codec-prefs"] == "PCMA"
+    lists = [
+        it.get("value")
+        for it in etree.fromstring(answer).iterfind(".//param[@name='apply-inbound-acl']")
+    ]
+    assert lists == ["offices", "switch_nodes"]
     external = params(answer, "profile[@name='external']/settings")
     assert (external["sip-port"], external["tls"]) == ("5080", "false")

@@ -85,6 +85,28 @@ def test_nodes_are_told_of_what_they_hold(resource: str, told: set[str]) -> None
     assert {it for it in everything if getattr(node, it).called} == told
 
 
+def test_nodes_let_each_other_in_as_soon_as_an_address_changes() -> None:
+    tenants, node = Tenants(), Mock()
+    nodes = nodes_of(tenants, [])
+    node.reload_lists, node.flush_directory = AsyncMock(), AsyncMock()
+    nodes._nodes["fs1"] = node
+
+    def is_told(**fields: Any) -> tuple[bool, bool]:
+        node.reload_lists.reset_mock()
+        node.profile_changed.reset_mock()
+        body = {"name": "fs2", "esl_host": "10.0.0.6", "xml_username": "fs2", **fields}
+        made = tenants.put("switch_node", "fs2", body)
+        nodes.changed([("switch_node", None, made, "updated")])
+        return node.reload_lists.called, node.profile_changed.called
+
+    address = {"sip_address": "10.0.0.6:5060"}
+    assert is_told() == (False, False)
+    assert is_told(**address) == (True, True)
+    assert is_told(**address, status="draining", weight=5) == (False, False)
+    assert is_told(sip_address="10.0.0.7:5060") == (True, True)
+    assert is_told() == (True, True)
+
+
 def test_lists_are_read_again_when_the_networks_of_an_extension_change() -> None:
     tenants, node = recorded_tenants(), Mock()
     nodes = nodes_of(tenants, [])
