@@ -60,6 +60,33 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@contextmanager
+def cpu_quota(pid: int, share: float) -> Iterator[None]:
+    """Let a process use so much of one processor (0.4: 40 %) meanwhile, by a control group.
+
+    Raises OSError where this user may not make one. The quota is for every 5 ms, so that a process
+    that has used it up does not hold its requests for long.
+    """
+    period, quota = 5000, int(5000 * share)
+    groups = Path("/sys/fs/cgroup")
+    name = f"nizam-benchmark-{pid}"
+    if (groups / "cgroup.controllers").exists():
+        parent, limits = groups, {"cpu.max": f"{quota} {period}"}
+    else:
+        parent = groups / "cpu"
+        limits = {"cpu.cfs_period_us": str(period), "cpu.cfs_quota_us": str(quota)}
+    group = parent / name
+    group.mkdir()
+    try:
+        for file, limit in limits.items():
+            (group / file).write_text(limit)
+        (group / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        (parent / "cgroup.procs").write_text(str(pid))
+        group.rmdir()
+
+
 def resident_megabytes(pid: int) -> float:
     """The memory of a process that is not swapped out."""
     status = Path(f"/proc/{pid}/status").read_text()

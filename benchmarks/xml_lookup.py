@@ -72,7 +72,9 @@ def questions(tenant: int, number: int) -> tuple[bytes, bytes]:
     )
 
 
-def requests(tenants: int, amount: int = 2000) -> list[bytes]:
+def requests(
+    tenants: int, amount: int = 2000, *, authorization: str = _AUTHORIZATION
+) -> list[bytes]:
     """Whole HTTP requests, half of each kind, for random extensions."""
     chosen = random.Random(1)
     found = []
@@ -81,7 +83,7 @@ def requests(tenants: int, amount: int = 2000) -> list[bytes]:
         for body in questions(tenant, number):
             head = (
                 "POST /freeswitch/xml HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                f"Authorization: Basic {_AUTHORIZATION}\r\nUser-Agent: freeswitch-xml/1.0\r\n"
+                f"Authorization: Basic {authorization}\r\nUser-Agent: freeswitch-xml/1.0\r\n"
                 f"Accept: */*\r\nContent-Length: {len(body)}\r\n"
                 "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
             )

@@ -21,7 +21,7 @@ from nizam.embedded.process import free_port
 from nizam.embedded.redis import PrivateRedis
 from tests.daemon.process import REPOSITORY, DaemonProcess
 from tests.deploy.balancers import Balancer, nginx_before
-from tests.deploy.containers import COMPOSE, SECRETS, Container, composed
+from tests.deploy.containers import COMPOSE, SECRETS, Container, composed, postgres_options
 
 _SECONDS = 120
 _RESOLVER = "resolver 127.0.0.11 valid=2s"
@@ -70,7 +70,9 @@ class Composition:
         self._names = Names()
         self._name_port: Any = None
         self.replicas: list[Replica] = []
-        self.postgres = PrivatePostgres(folder / "postgres", durable=False)
+        self.postgres = PrivatePostgres(
+            folder / "postgres", durable=False, options=postgres_options()
+        )
         # roles.sh makes the one that counts.
         self.postgres.database = "scratch"
         self.redis = PrivateRedis(folder / "redis", durable=False)

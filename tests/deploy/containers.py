@@ -106,6 +106,14 @@ def composed() -> list[Container]:
     ]
 
 
+def postgres_options() -> list[str]:
+    """The settings of the server that compose.yaml gives PostgreSQL."""
+    program, *words = compose()["services"]["postgres"]["command"]
+    assert program == "postgres"
+    assert set(words[::2]) == {"-c"}
+    return words[1::2]
+
+
 def manifests() -> list[Document]:
     """Every object that kustomization.yaml names; a test may change its own copy."""
     return deepcopy(_manifests())

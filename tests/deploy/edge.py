@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException, HTTPSConnection
 from typing import Any
@@ -79,7 +80,9 @@ class Load:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._stop = threading.Event()
+        self._began = time.monotonic()
         self.failed: list[str] = []
+        """Balancer, method and answer of each, with the seconds since the load began."""
         self.written: list[str] = []
         self.answers = 0
         self._threads = [
@@ -109,10 +112,14 @@ class Load:
             try:
                 answer = self._edge.ask(balancer, method, path, body)
             except (OSError, HTTPException) as error:
-                self.failed.append(f"{balancer.name}, {method}: {error!r}")
+                self._fail(balancer, method, repr(error))
                 continue
             self.answers += 1
             if answer.status not in (200, 201):
-                self.failed.append(f"{balancer.name}, {method}: {answer.status} {answer.body!r}")
+                self._fail(balancer, method, f"{answer.status} {answer.body!r}")
             elif method == "POST":
                 self.written.append(str(number))
+
+    def _fail(self, balancer: Balancer, method: str, why: str) -> None:
+        seconds = time.monotonic() - self._began
+        self.failed.append(f"{seconds:.1f} s, {balancer.name}, {method}: {why}")

@@ -83,6 +83,17 @@ def test_every_role_is_served_by_enough_processes(place: str, tmp_path: Path) ->
     assert served[Role.API] >= 3
 
 
+def test_postgresql_has_connections_for_twice_as_many_processes(tmp_path: Path) -> None:
+    taken = sum(
+        it.replicas * (it.settings(tmp_path / "secrets").database.pool_size + 1)
+        for it in containers.composed()
+        if not it.migrates
+    )
+    options = dict(it.split("=") for it in containers.postgres_options())
+    # 20 for backups, people, migrations and monitoring (docs/postgresql.md).
+    assert int(options["max_connections"]) >= 2 * taken + 20
+
+
 @each_container
 def test_a_container_has_no_rights_and_limits(place: str, container: Container) -> None:
     if place == "compose":
