@@ -13,7 +13,13 @@ import orjson
 from nizam.events.cdr import Summary, has_first_leg, summarise
 from nizam.events.legs import Leg, merge
 from nizam.store.pool import Transaction
-from nizam.store.system.events import Database, WriteResult, json_argument, repair_tenants
+from nizam.store.system.events import (
+    Database,
+    WriteResult,
+    ids_argument,
+    json_argument,
+    repair_tenants,
+)
 from nizam.store.system.usage import BOOK_CALLS
 from nizam.store.tables.cdrs import CDR_LEGS, CDRS
 
@@ -66,7 +72,8 @@ def _summary_sql() -> str:
     return (
         "with given as (select * from jsonb_to_recordset(%(cdrs)s::jsonb)"  # noqa: S608
         f" as it({_recordset(CDRS, columns)}, extension_ids jsonb)),"
-        " forgotten as (delete from cdrs where call_id = any(%(strangers)s::uuid[])),"
+        " forgotten as (delete from cdrs where call_id = any(%(strangers)s::uuid[])"
+        " and started_at between %(first)s and %(last)s),"
         f" booked as ({BOOK_CALLS})"
         f" insert into cdrs as c ({', '.join(columns)}, extension_ids)"
         f" select {', '.join(columns)},"
@@ -82,7 +89,7 @@ _UPSERT_SUMMARIES: Final = _summary_sql()
 _LEG_FIELDS: Final = tuple(field.name for field in attrs.fields(Leg))
 _LOCK: Final = """
 select pg_advisory_xact_lock(hashtextextended(call_id, 0))
-from (select call_id from unnest(%(calls)s) as call_id order by call_id) as locked
+from (select call_id from unnest(%(calls)s::text[]) as call_id order by call_id) as locked
 """
 _READ: Final = f"""
 select {", ".join(f'"{name}"' for name in _LEG_FIELDS)} from cdr_legs
@@ -94,19 +101,19 @@ def lock_calls(transaction: Transaction, call_ids: Iterable[UUID]) -> None:
     """Let nobody else write what these calls have once before the transaction has ended. Two
     instances may tell of one end by different events, and neither sees what the other has not
     committed."""
-    calls = sorted(set(map(str, call_ids)))
+    calls = set(call_ids)
     if calls:
-        transaction.add(_LOCK, {"calls": calls})
+        transaction.add(_LOCK, {"calls": ids_argument(calls)})
 
 
-async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
+async def write_legs(transaction: Transaction, legs: Iterable[Leg]) -> WriteResult:
     """Merge `legs` into what is stored and bring the summaries of their calls up to date.
 
-    What the calls use is booked in the ledger. Four statements in the given transaction, however
-    many legs there are; calls are locked one after another in a fixed order, so that two instances
-    with legs of the same call each see the other's. A call is summarised from the moment that its
-    first leg has ended. Events that were stored before the tenant of their call was known get it:
-    the result is about those.
+    What the calls use is booked in the ledger. Four statements, however many legs there are, of
+    which the last may go with the commit; calls are locked one after another in a fixed order, so
+    that two instances with legs of the same call each see the other's. A call is summarised from
+    the moment that its first leg has ended. Events that were stored before the tenant of their call
+    was known get it: the result is about those.
     """
     merged: dict[UUID, Leg] = {}
     for leg in legs:
@@ -115,12 +122,12 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     if not merged:
         return WriteResult()
     rows = [_leg_row(leg) for leg in merged.values()]
-    touched = await database.query(_UPSERT_LEGS, {"legs": json_argument(rows)})
-    calls = sorted({str(row[0]) for row in touched})
+    touched = await transaction.query(_UPSERT_LEGS, {"legs": json_argument(rows)})
+    calls = {row[0] for row in touched}
     times = [row[1] for row in touched]
-    await database.query(_LOCK, {"calls": calls})
+    lock_calls(transaction, calls)
     span = {"first": min(times) - _LONGEST_CALL, "last": max(times) + _LONGEST_CALL}
-    found = await database.query(_READ, {"calls": calls, **span})
+    found = await transaction.query(_READ, {"calls": ids_argument(calls), **span})
     by_call: dict[UUID, list[Leg]] = {}
     for leg in map(_leg, found):
         if leg.call_id is not None:
@@ -136,16 +143,16 @@ async def write_legs(database: Database, legs: Iterable[Leg]) -> WriteResult:
     strangers = [
         leg.leg_id for of_call in by_call.values() for leg in of_call if leg.leg_id != leg.call_id
     ]
-    await database.query(
+    transaction.add(
         _UPSERT_SUMMARIES,
         {
             "cdrs": json_argument([attrs.asdict(it) for it in summaries]),
-            "strangers": strangers,
-            "booked": [*strangers, *(it.call_id for it in summaries)],
+            "strangers": ids_argument(strangers),
+            "booked": ids_argument([*strangers, *(it.call_id for it in summaries)]),
             **span,
         },
     )
-    return await repair_tenants(database, _tenants(summaries, merged.values()))
+    return await repair_tenants(transaction, _tenants(summaries, merged.values()))
 
 
 async def legs_of_calls(database: Database, calls: Sequence[tuple[UUID, datetime]]) -> list[Leg]:
@@ -154,7 +161,7 @@ async def legs_of_calls(database: Database, calls: Sequence[tuple[UUID, datetime
         return []
     times = [started_at for _, started_at in calls]
     args = {
-        "calls": [str(call_id) for call_id, _ in calls],
+        "calls": ids_argument(call_id for call_id, _ in calls),
         "first": min(times) - _LONGEST_CALL,
         "last": max(times) + _LONGEST_CALL,
     }
