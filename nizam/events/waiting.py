@@ -92,8 +92,11 @@ def _of_tenant(call: Call, events: Iterable[Event]) -> list[Event]:
     unsaid = _TOLD_WHERE_IT_BEGAN if call.part_of is not None else frozenset[str]()
     if call.moved:
         unsaid -= _SINCE_MOVED
+    tenant_id, call_id = call.tenant_id, call.told_id
     return [
-        attrs.evolve(it, tenant_id=call.tenant_id, call_id=call.told_id)
+        it
+        if it.tenant_id == tenant_id and it.call_id == call_id
+        else attrs.evolve(it, tenant_id=tenant_id, call_id=call_id)
         for it in events
-        if (it.tenant_id is None or it.tenant_id == call.tenant_id) and it.type not in unsaid
+        if (it.tenant_id is None or it.tenant_id == tenant_id) and it.type not in unsaid
     ]

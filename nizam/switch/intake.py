@@ -229,7 +229,10 @@ class Intake(Service):
             if call.finished_at is not None or not call.live:
                 self.live.remove("calls", node, key)
             else:
-                self.live.put("calls", node, key, call_document(call, node))
+                document = call_document(call, node)
+                # Most events change nothing that is shown.
+                if document != self.live.get("calls", node, key):
+                    self.live.put("calls", node, key, document)
         for it in output.shown:
             if it.document is None:
                 self.live.remove(it.kind, node, it.key)
