@@ -52,7 +52,10 @@ def main() -> None:
         PrivateRedis(Path(folder) / "redis", durable=False) as redis,
     ):
         upgrade(postgres.dsn())
-        settings = environment(postgres, redis, Path(folder), free_port())
+        settings = {
+            **environment(postgres, redis, Path(folder), free_port()),
+            "API_RATE_LIMIT": "60000",
+        }
         asked = requests(TENANTS, authorization=_fill(settings))
         for _ in range(ROUNDS):
             for amount in rates:
@@ -158,7 +161,7 @@ def _fill(settings: Mapping[str, str]) -> str:
                 "name": "fs1",
                 "esl_host": "127.0.0.1",
                 "esl_port": free_port(),
-                "esl_password": "nobody listens there",
+                "esl_password": "nobody-listens-there",
                 "xml_username": "fs1",
             },
         )

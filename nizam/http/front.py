@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -319,7 +320,8 @@ class Front:
             await reply.lasting.serve(request, request_id)
             return
         payload = reply.payload()
-        request.setResponseCode(reply.status)
+        # twisted.web knows no phrase for 422 and 429.
+        request.setResponseCode(reply.status, HTTPStatus(reply.status).phrase.encode())
         headers = [
             *self.security_headers,
             *progress.headers,

@@ -108,7 +108,8 @@ def composed() -> list[Container]:
 
 def postgres_options() -> list[str]:
     """The settings of the server that compose.yaml gives PostgreSQL."""
-    program, *words = compose()["services"]["postgres"]["command"]
+    command: list[str] = compose()["services"]["postgres"]["command"]
+    program, *words = command
     assert program == "postgres"
     assert set(words[::2]) == {"-c"}
     return words[1::2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -106,6 +107,8 @@ class Server:
         wrong = broken_promises(method, path, response.code, found, content)
         # No browser asks what FreeSWITCH does, whose lookups pay for nothing that they do not need.
         wrong += [] if path.startswith("/freeswitch/") else unsafe_headers(found)
+        phrase = HTTPStatus(response.code).phrase.encode()
+        wrong += [] if response.phrase == phrase else [f"the phrase is {response.phrase!r}"]
         assert not wrong, f"{method} {path} {response.code}: {wrong} {content[:500]!r}"
         return Answer(response.code, found, content)
 
