@@ -36,7 +36,6 @@ def environment(
         **redis.settings(),
         "NIZAM_HTTP_HOST": "127.0.0.1",
         "NIZAM_HTTP_PORT": str(port),
-        "NIZAM_STATE_DIRECTORY": str(folder),
     }
 
 

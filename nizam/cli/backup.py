@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,14 +122,21 @@ def verify(name: str | None, config: Path | None, folder: Path | None, as_json: 
     """Restore BACKUP, a name or a path, into scratch servers and look whether all is there.
 
     Without BACKUP the newest one is taken. Nothing that runs is touched. It needs room in
-    TMPDIR for the database. Exit codes: 0 the backup is good, 1 it is not.
+    TMPDIR for the database. The result is noted beside the backup, for nizam doctor.
+    Exit codes: 0 the backup is good, 1 it is not.
     """
+    from nizam.ops.backup.errors import BackupError
+    from nizam.ops.backup.verification import keep
     from nizam.ops.backup.verify import verify_backup
 
     settings = loaded_or_fail(config).settings
     with reporting():
         path = _folder(settings, folder).find(name)
         verified = verify_backup(path, settings.secret_keys, Progress())
+        try:
+            keep(verified, datetime.now(UTC))
+        except BackupError as error:
+            click.echo(f"warning: the result is not noted: {error.detail}", err=True)
     _print(verified, as_json=as_json)
     if not verified.good:
         sys.exit(CONDITION_DOES_NOT_HOLD)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Those of nizam.ops.doctor.Area, which `--help` need not import.
 AREAS = (
     *("configuration", "database", "redis", "nodes", "freeswitch", "clocks", "certificates"),
-    *("disk", "process", "names"),
+    *("disk", "backups", "process", "names"),
 )
 ENDS = {"ok": 0, "note": 0, "warning": 1, "failure": 2}
 """The exit status for the worst that was found."""
@@ -62,10 +62,10 @@ def doctor(
     """Check everything that NIZAM needs, from this machine, and say how to mend what is wrong.
 
     Looks at the settings, PostgreSQL and its replicas, Redis, each FreeSWITCH node and its
-    configuration, clocks, certificates, disks, limits of this machine and names of hosts. Changes
-    nothing. Run it on a machine of NIZAM as the user nizam, or as root to see other users'
-    processes; on a FreeSWITCH machine it reads that one's files too. docs/doctor.md lists every
-    check.
+    configuration, clocks, certificates, disks, backups, limits of this machine and names of
+    hosts. Changes nothing. Run it on a machine of NIZAM as the user nizam, or as root to see other
+    users' processes; on a FreeSWITCH machine it reads that one's files too. docs/doctor.md lists
+    every check.
 
     Exit codes: 0 all is well, or there are notes alone; 1 there are warnings; 2 there are failures
     (or wrong usage).

@@ -81,7 +81,6 @@ def dev_settings(
         **redis.settings(),
         "NIZAM_HTTP_HOST": options.host,
         "NIZAM_HTTP_PORT": str(options.port),
-        "NIZAM_STATE_DIRECTORY": str(folder.path),
         "NIZAM_MEDIA_ROOT": str(folder.path / "media"),
         "NIZAM_SECRET_KEYS": folder.encryption_key(),
         "NIZAM_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",

@@ -342,7 +342,6 @@ class Settings:
     api_rate_limit: int
     api_tenant_rate_limit: int
     cors_origins: tuple[str, ...]
-    state_directory: Path
     media_root: Path
     speech: tuple[str, str] | None
     secret_keys: tuple[SecretKey, ...]

@@ -52,7 +52,6 @@ def environment(
         "REDIS_PASSWORD": unquote(redis.password or ""),
         "NIZAM_HTTP_HOST": "127.0.0.1",
         "NIZAM_HTTP_PORT": str(http_port),
-        "NIZAM_STATE_DIRECTORY": str(folder),
         "NIZAM_MEDIA_ROOT": str(folder),
         "NIZAM_SECRET_KEYS": f"test:{key}",
         "NIZAM_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",

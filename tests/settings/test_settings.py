@@ -181,7 +181,7 @@ def test_every_kind_of_host_survives_the_dsn(host: str) -> None:
         ("NIZAM_ROLES", ",", "no role is named"),
         ("NIZAM_HTTP_HOST", "localhost", "does not appear to be an IPv4 or IPv6 address"),
         ("NIZAM_XML_ALLOWED_NETWORKS", "10.0.0.1/8", "has host bits set"),
-        ("NIZAM_STATE_DIRECTORY", "state", "'state' is not an absolute path"),
+        ("NIZAM_BACKUP_FOLDER", "state", "'state' is not an absolute path"),
         ("NIZAM_SECRET_KEYS", "k1", "a part is not ID:BASE64"),
         ("NIZAM_SECRET_KEYS", "k1:AAAA", "the key k1 has 3 bytes instead of 32"),
         ("NIZAM_SECRET_KEYS", f"k1:{KEY},k1:{KEY}", "two keys have the same id"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from nizam.ops.doctor import (
+    backups,
     certificates,
     clocks,
     configuration,
@@ -41,6 +42,7 @@ CHECKS: Sequence[Check] = (
     *clocks.CHECKS,
     *certificates.CHECKS,
     *disk.CHECKS,
+    *backups.CHECKS,
     *process.CHECKS,
     *names.CHECKS,
 )
@@ -52,6 +54,7 @@ _ALONE: Mapping[Area, Sequence[Callable[[Context], list[Probe]]]] = {
     Area.REDIS: (redis.probes,),
     Area.FREESWITCH: (freeswitch_files.probes,),
     Area.DISK: (disk.probes,),
+    Area.BACKUPS: (backups.probes,),
     Area.PROCESS: (process.probes,),
 }
 _WITH_NODES: Mapping[Area, Callable[[Context, Sequence[KnownNode]], list[Probe]]] = {

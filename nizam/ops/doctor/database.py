@@ -12,7 +12,7 @@ import psycopg2
 from nizam.errors import DatabaseUnavailable
 from nizam.ops.doctor.finding import Area, Declaring, Finding
 from nizam.ops.doctor.postgres import Asked, asked
-from nizam.ops.doctor.running import Context, Probe, ProbeError
+from nizam.ops.doctor.running import Context, NotReachedError, Probe, ProbeError
 from nizam.ops.scheduled_work import ScheduledWork, read_scheduled_work
 from nizam.settings import Settings
 from nizam.store.pool import TENANT_ROLE
@@ -143,7 +143,7 @@ def probes(context: Context) -> list[Probe]:
     return [
         *found,
         Probe(REACHABLE, subject, partial(_look, subject, settings)),
-        Probe(SCHEDULED, "scheduled work", partial(_scheduled, settings)),
+        Probe(SCHEDULED, "scheduled work", partial(_scheduled, settings), told_elsewhere=True),
     ]
 
 
@@ -266,7 +266,7 @@ def _scheduled(settings: Settings) -> Iterator[Finding]:
     try:
         work = read_scheduled_work(settings.database.direct_dsn())
     except DatabaseUnavailable as error:
-        raise ProbeError(error.detail) from None
+        raise NotReachedError(error.detail) from None
     yield _late(work)
 
 

@@ -136,7 +136,8 @@ def probes(context: Context) -> list[Probe]:
         Probe(REPLICA, name, partial(_replica, name, dsn, most))
         for name, dsn in zip(named, database.read_dsns(), strict=True)
     ]
-    return [Probe(CONNECTIONS, subject, partial(_look, subject, settings)), *replicas]
+    load = Probe(CONNECTIONS, subject, partial(_look, subject, settings), told_elsewhere=True)
+    return [load, *replicas]
 
 
 def _look(subject: str, settings: Settings) -> Iterator[Finding]:

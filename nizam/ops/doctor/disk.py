@@ -25,13 +25,6 @@ MEDIA = _check(
     "Make it, or mount it, as on the switch; user nizam and user freeswitch are in one group that "
     "may write there: docs/media.md.",
 )
-STATE = _check(
-    "state-directory",
-    "whether NIZAM_STATE_DIRECTORY is there",
-    "What this process keeps on disk has no place.",
-    "systemd makes it (StateDirectory=nizam); otherwise mkdir and chown nizam:nizam.",
-    Severity.WARNING,
-)
 SPACE = _check(
     "space",
     f"whether more than {LOW_SHARE:.0%} and {FEW_BYTES // 2**30} GiB of each file system is free",
@@ -48,22 +41,19 @@ PERMISSIONS = _check(
     "permissions",
     "whether other users of this machine can read what is kept there",
     "Recorded calls and voicemail are personal data.",
-    "chmod 770 the media root, and 750 the state directory.",
+    "chmod 770 the media root, and 700 the backup folder.",
     Severity.WARNING,
 )
-CHECKS = (MEDIA, STATE, SPACE, INODES, PERMISSIONS)
+CHECKS = (MEDIA, SPACE, INODES, PERMISSIONS)
 
 
 def probes(context: Context) -> list[Probe]:
-    """The media root and the state directory."""
+    """The media root, and the backup folder where it is on this machine."""
     settings = context.settings
+    media, backups = settings.media_root, settings.backup.folder
     return [
-        Probe(MEDIA, f"media root {settings.media_root}", partial(_media, settings.media_root)),
-        Probe(
-            STATE,
-            f"state directory {settings.state_directory}",
-            partial(_state, settings.state_directory),
-        ),
+        Probe(MEDIA, f"media root {media}", partial(_media, media)),
+        Probe(SPACE, f"backup folder {backups}", partial(_backups, backups)),
     ]
 
 
@@ -79,13 +69,9 @@ def _media(root: Path) -> Iterator[Finding]:
     yield from _room(subject, root)
 
 
-def _state(folder: Path) -> Iterator[Finding]:
-    subject = f"state directory {folder}"
-    if not folder.is_dir():
-        yield STATE.wrong(subject, "it does not exist")
-        return
-    yield STATE.ok(subject, "there")
-    yield from _room(subject, folder)
+def _backups(folder: Path) -> Iterator[Finding]:
+    if folder.is_dir():
+        yield from _room(f"backup folder {folder}", folder)
 
 
 def _room(subject: str, folder: Path) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ class Area(enum.StrEnum):
     CLOCKS = "clocks"
     CERTIFICATES = "certificates"
     DISK = "disk"
+    BACKUPS = "backups"
     PROCESS = "process"
     NAMES = "names"
 

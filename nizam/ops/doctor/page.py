@@ -63,6 +63,7 @@ _TITLES = {
     Area.CLOCKS: "Clocks",
     Area.CERTIFICATES: "Certificates",
     Area.DISK: "Disks",
+    Area.BACKUPS: "Backups",
     Area.PROCESS: "The daemon and its machine",
     Area.NAMES: "Names of hosts",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 
-from nizam.ops.doctor.running import ANSWER_SECONDS, ProbeError
+from nizam.ops.doctor.running import ANSWER_SECONDS, NotReachedError, ProbeError
 
 Rows = list[tuple[Any, ...]]
 
@@ -25,6 +25,8 @@ class Asked:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, arguments or None)
                 return list(cursor.fetchall())
+        except psycopg2.errors.UndefinedTable:
+            raise NotReachedError("the database is not migrated: nizam migrate") from None
         except psycopg2.Error as error:
             raise ProbeError(f"PostgreSQL refuses: {str(error).strip()}") from None
 
@@ -41,13 +43,13 @@ class Asked:
 
 @contextmanager
 def asked(dsn: str) -> Iterator[Asked]:
-    """A connection for the time of the block; ProbeError when there can be none."""
+    """A connection for the time of the block; NotReachedError when there can be none."""
     try:
         connection = psycopg2.connect(
             dsn, options=f"-c statement_timeout={int(ANSWER_SECONDS * 1000)}"
         )
     except psycopg2.Error as error:
-        raise ProbeError(str(error).strip()) from None
+        raise NotReachedError(str(error).strip()) from None
     with closing(connection):
         connection.autocommit = True
         yield Asked(connection)

@@ -23,6 +23,11 @@ class ProbeError(Exception):
     """What a probe is about cannot be reached, or cannot be asked; the text says why."""
 
 
+class NotReachedError(ProbeError):
+    """The server cannot be asked at all. That is wrong once, for the check that is about it; other
+    probes that need the server (`told_elsewhere`) only say that they know nothing."""
+
+
 @attrs.frozen
 class Context:
     """What the doctor is told: the settings, where from, and where FreeSWITCH's files would lie
@@ -42,12 +47,14 @@ class Context:
 class Probe:
     """Looks at one thing and finds something of it; blocking.
 
-    When it raises ProbeError or OSError, or takes too long, `reach` is what is wrong.
+    When it raises ProbeError or OSError, or takes too long, `reach` is what is wrong. With
+    `told_elsewhere` NotReachedError is no more than a note.
     """
 
     reach: Check
     subject: str
     look: Callable[[], Iterable[Finding]]
+    told_elsewhere: bool = attrs.field(default=False, kw_only=True)
 
 
 def run_all(probes: Sequence[Probe], seconds: float = PROBE_SECONDS) -> list[Finding]:
@@ -74,7 +81,11 @@ class _Turn(threading.Thread):
                 self._found.append(finding)
         except (ProbeError, OSError) as error:
             detail = " ".join(str(error).split()) or type(error).__name__
-            self._found.append(self._probe.reach.wrong(self._probe.subject, detail))
+            check, subject = self._probe.reach, self._probe.subject
+            if isinstance(error, NotReachedError) and self._probe.told_elsewhere:
+                self._found.append(check.note(subject, f"not known: {detail}"))
+            else:
+                self._found.append(check.wrong(subject, detail))
         except Exception as error:
             detail = f"could not be checked: {type(error).__name__}: {error}"
             self._found.append(self._probe.reach.wrong(self._probe.subject, detail))

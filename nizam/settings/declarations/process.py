@@ -75,14 +75,6 @@ SETTINGS: tuple[Setting, ...] = (
         example=["console.example.com"],
     ),
     Setting(
-        "NIZAM_STATE_DIRECTORY",
-        "state_directory",
-        p.directory,
-        Path("/var/lib/nizam"),
-        "an absolute path",
-        "What this process keeps on disk; systemd makes it.",
-    ),
-    Setting(
         "NIZAM_MEDIA_ROOT",
         "media_root",
         p.media_directory,

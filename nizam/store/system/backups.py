@@ -12,7 +12,7 @@ values (%(part)s, %(name)s, %(finished_at)s, %(bytes)s)
 on conflict (part) do update
 set name = excluded.name, finished_at = excluded.finished_at, bytes = excluded.bytes
 """
-_LAST = "select part, finished_at, bytes from backups"
+LAST: Final = "select part, finished_at, bytes from backups"
 
 
 class Database(Protocol):
@@ -24,4 +24,4 @@ class Database(Protocol):
 
 async def last_backups(database: Database) -> Mapping[str, tuple[datetime, int]]:
     """When the last backup of each part ended, and its size in bytes."""
-    return {part: (ended, size) for part, ended, size in await database.query(_LAST)}
+    return {part: (ended, size) for part, ended, size in await database.query(LAST)}

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from nizam.ops.backup import verification
 from nizam.ops.backup.make import Wanted
 from nizam.ops.backup.verify import Verified, verify_backup
 from nizam.settings import SecretKey
@@ -19,7 +20,7 @@ def problems(verified: Verified) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.time_limit(60)
 def test_a_good_one_is_restored_compared_and_decrypted(installation: Installation) -> None:
-    installation.backup()
+    made = installation.backup()
     wrong_key = installation.environment | {"NIZAM_SECRET_KEYS": f"k2:{'A' * 43}="}
     done = nizam("backup", "verify", "--json", environment=wrong_key)
     document = json.loads(done.stdout)
@@ -30,6 +31,9 @@ def test_a_good_one_is_restored_compared_and_decrypted(installation: Installatio
         for it in ("checksums", "media", "freeswitch", "redis", "postgresql", "migrations", "audit")
     }
     assert (done.exit_code, document["good"]) == (1, False)
+    noted = verification.last(made.path)
+    assert noted is not None
+    assert (noted.good, noted.problem) == (False, f"secrets: {wrong[0]}")
     assert wrong == [
         f"{place}: a stored secret needs the key 'k1', which is not configured"
         for place in ("extensions", "former configurations")

@@ -13,7 +13,7 @@ import pytest
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.ops.doctor import Area, database, database_load
 from nizam.store.pool import TENANT_ROLE
-from tests.ops.doctor.findings import FAILURE, OK, WARNING, found_with, is_right, is_wrong
+from tests.ops.doctor.findings import FAILURE, NOTE, OK, WARNING, found_with, is_right, is_wrong
 
 APP = "doctor_app"
 DATABASE = Area.DATABASE
@@ -77,6 +77,9 @@ def test_a_server_that_lets_nobody_in_is_told_of(
 ) -> None:
     found = found_with(environment | change, DATABASE)
     is_wrong(found, "database.reachable", FAILURE, text)
+    # Said once, and not of what is unknown by it.
+    assert [it.check for it in found if it.severity is FAILURE] == ["database.reachable"]
+    is_wrong(found, "database.scheduled-work", NOTE, "not known")
     assert environment["DB_PASSWORD"] not in repr(found)
 
 
@@ -93,7 +96,7 @@ def test_a_database_of_another_encoding_and_without_tables_is_told_of(
             server.execute("drop database doctor_ascii")
     is_wrong(found, "database.version", FAILURE, "SQL_ASCII")
     is_wrong(found, "database.migrations", FAILURE, "0001")
-    is_wrong(found, "database.scheduled-work", FAILURE, "not migrated")
+    is_wrong(found, "database.scheduled-work", NOTE, "not migrated")
 
 
 def test_a_tenant_role_that_may_do_more_is_told_of(

@@ -149,16 +149,15 @@ def test_the_authorities_of_the_database_are_looked_at(tmp_path: Path) -> None:
 
 def test_folders_as_nizam_wants_them_are_well(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
-    there = {"NIZAM_MEDIA_ROOT": str(tmp_path), "NIZAM_STATE_DIRECTORY": str(tmp_path)}
+    there = {"NIZAM_MEDIA_ROOT": str(tmp_path), "NIZAM_BACKUP_FOLDER": str(tmp_path)}
     found = found_with(GONE | there, Area.DISK)
-    is_right(found, "disk.media-root", "disk.state-directory", "disk.permissions")
+    is_right(found, "disk.media-root", "disk.permissions")
+    assert f"backup folder {tmp_path}" in {it.subject for it in found}
 
 
 def test_folders_that_are_missing_or_open_are_told_of(tmp_path: Path) -> None:
-    there = {"NIZAM_MEDIA_ROOT": "/nowhere", "NIZAM_STATE_DIRECTORY": "/nowhere"}
-    found = found_with(GONE | there, Area.DISK)
+    found = found_with(GONE | {"NIZAM_MEDIA_ROOT": "/nowhere"}, Area.DISK)
     is_wrong(found, "disk.media-root", FAILURE, "does not exist")
-    is_wrong(found, "disk.state-directory", WARNING, "does not exist")
     tmp_path.chmod(0o755)
     found = found_with(GONE | {"NIZAM_MEDIA_ROOT": str(tmp_path)}, Area.DISK)
     is_wrong(found, "disk.permissions", WARNING, "755")

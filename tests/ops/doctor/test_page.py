@@ -65,7 +65,7 @@ def test_the_command_knows_the_areas_and_severities() -> None:
     [
         ({"DB_HOST": "127.0.0.1"}, "names", "ok", 0),
         ({}, "clocks", "note", 0),
-        ({"NIZAM_STATE_DIRECTORY": "/nowhere"}, "disk", "warning", 1),
+        ({"NIZAM_BACKUP_FOLDER": "/"}, "disk", "warning", 1),
         ({}, "redis", "failure", 2),
         ({"DB_PORT": "x"}, "redis", "failure", 2),
     ],
