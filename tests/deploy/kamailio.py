@@ -21,6 +21,7 @@ from tests.deploy.files import DEPLOY, tool
 FOLDER = DEPLOY / "kamailio"
 PROXY = "127.0.0.10"
 SIP_PORT = 25060
+CARRIER_PORT = 25080
 CRLF = "\r\n"
 
 
@@ -42,6 +43,8 @@ def shipped(folder: Path, *defined: str, listed: str | None = None) -> Path:
     for old, new in (
         ("10.0.0.4:5060", f"{PROXY}:{SIP_PORT}"),
         ("10.0.0.4:5061", f"{PROXY}:{SIP_PORT + 1}"),
+        ("10.0.0.4:5080", f"{PROXY}:{CARRIER_PORT}"),
+        ("CARRIER_PORT 5080", f"CARRIER_PORT {CARRIER_PORT}"),
         ("10.0.0.4:443", f"{PROXY}:{SIP_PORT + 2}"),
         ("/etc/kamailio", str(folder)),
         ("/run/kamailio", str(folder)),

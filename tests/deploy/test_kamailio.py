@@ -11,6 +11,7 @@ from nizam.cli.dispatcher import dispatcher_list
 from nizam.model.switch_node import SwitchNode
 from tests.deploy.balancers import make_certificate
 from tests.deploy.kamailio import (
+    CARRIER_PORT,
     PROXY,
     SIP_PORT,
     Endpoint,
@@ -169,9 +170,11 @@ def test_the_other_node_gets_what_one_does_not_take(town: Town, how: str) -> Non
     assert moved
     refused = None if how == "says nothing" else 503
     town.first.says.update(INVITE=refused, REGISTER=refused, OPTIONS=refused)
-    # At once, before Kamailio has asked it.
-    assert town.sends("INVITE", moved[0]) == 200
-    assert moved[0] in town.users_at(town.second, "INVITE")
+    # At once, before Kamailio has asked it; the other is never taken for the one that is ill.
+    for user in moved[:4]:
+        assert town.sends("INVITE", user) == 200
+        assert user in town.users_at(town.second, "INVITE")
+        assert town.states[SECOND] == "A"
     until(lambda: town.states[FIRST] == "I", 30)
     asked = len(town.first.requests("REGISTER"))
     for user in moved:
@@ -201,6 +204,38 @@ def test_a_draining_node_gets_nothing_new_and_still_reaches_its_phones(town: Tow
     assert town.second.answers("INVITE") == [200]
     town.reload(listed())
     until(lambda: town.states == {FIRST: "A", SECOND: "A"}, 15)
+
+
+@pytest.mark.rehearsal
+@pytest.mark.time_limit(120)
+def test_calls_of_carriers_go_to_the_port_for_them(town: Town) -> None:
+    doors = [Endpoint(it, CARRIER_PORT) for it in (FIRST, SECOND)]
+    carrier = Endpoint("127.0.0.31")
+    said = ("P-Asserted-Identity: <sip:+12025550100@carrier.example>", "X-Nizam-Call-ID: forged")
+    way = f"Route: <sip:127.0.0.99:{SIP_PORT};lr>"
+    for called in range(20):
+        uri = f"sip:+1202555{called:04}@{PROXY}:{CARRIER_PORT}"
+        carrier.send("INVITE", "carrier", (PROXY, CARRIER_PORT), *said, way, uri=uri)
+    until(lambda: len(carrier.answers("INVITE")) == 20, 10)
+    assert set(carrier.answers("INVITE")) == {200}
+    asked = [it for door in doors for it in door.requests("INVITE")]
+    assert (len(asked), min(len(it.requests("INVITE")) for it in doors) >= 3) == (20, True)
+    assert {it.get("p-asserted-identity") for it in asked} == {said[0].partition(": ")[2]}
+    assert {(it.get("x-auth-ip"), it.get("x-nizam-call-id")) for it in asked} == {
+        ("127.0.0.31", "")
+    }
+    assert not town.first.requests("INVITE") + town.second.requests("INVITE")
+    # One that takes none is passed over, and nobody registers there.
+    doors[0].says.update(INVITE=503)
+    for called in range(10):
+        carrier.send("INVITE", "carrier", (PROXY, CARRIER_PORT), uri=f"sip:{called}@{PROXY}")
+    until(lambda: len(carrier.answers("INVITE")) == 30, 10)
+    assert set(carrier.answers("INVITE")) == {200}
+    carrier.send("REGISTER", "1001", (PROXY, CARRIER_PORT))
+    until(lambda: carrier.answers("REGISTER"), 10)
+    assert carrier.answers("REGISTER") == [405]
+    for it in (*doors, carrier):
+        it.close()
 
 
 @pytest.mark.rehearsal
