@@ -98,6 +98,7 @@ class Node(Service):
         self._since: datetime | None = None
         self._last_event_at: datetime | None = None
         self._lag_seconds: float | None = None
+        self._left_at: datetime | None = None
         self._reconcile_due = False
         self._reconciling: Deferred[None] | None = None
         self._timers: dict[str, IDelayedCall] = {}
@@ -110,6 +111,11 @@ class Node(Service):
     def connected(self) -> bool:
         """Whether events come in."""
         return self._events.connected
+
+    @property
+    def left_at(self) -> datetime | None:
+        """Since when it is not heard; None while it is."""
+        return self._left_at
 
     @property
     def commands(self) -> ISwitchLink:
@@ -249,6 +255,7 @@ class Node(Service):
         name = self.spec.name
         metrics.ESL_CONNECTED.labels(name).set(0)
         self._since = self._now()
+        self._left_at = self._left_at or self._since
         self._intake.link_down(name, reason, stops=not self.running)
         self._show()
 
@@ -285,12 +292,19 @@ class Node(Service):
         delay = RECONCILE_SECONDS
         try:
             self.last_reconciled = await reconcile(
-                self._reactor, self._commands, self._intake, self.spec.name, self._now
+                self._reactor,
+                self._commands,
+                self._intake,
+                self.spec.name,
+                self._now,
+                self._left_at,
             )
         except NizamError as error:
             self._log.warn("{node}: {error}", node=self.spec.name, error=str(error))
             delay = RECONCILE_RETRY_SECONDS
         else:
+            if not self._reconcile_due:
+                self._left_at = None
             if self._behind:
                 self._behind = False
                 self._catch_up()

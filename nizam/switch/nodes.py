@@ -24,6 +24,7 @@ from nizam.settings.values import SipSettings
 from nizam.switch.intake import Intake
 from nizam.switch.node import Node
 from nizam.switch.node_specs import Decrypts, NodeSpec, wanted_nodes
+from nizam.switch.reconcile import close
 
 Change = tuple[str, UUID | None, UUID, str]
 """(resource name, tenant id, id, operation) of something that changed in the database."""
@@ -114,6 +115,7 @@ class SwitchNodes(Service):
                 node = self._nodes.pop(name)
                 node.stopService().addErrback(self._failed)
                 if name not in wanted:
+                    self._end_calls(name, node.left_at or self._now())
                     self._intake.forget_node(name)
         for name, spec in wanted.items():
             if name not in self._nodes:
@@ -128,6 +130,14 @@ class SwitchNodes(Service):
                 )
                 self._nodes[name] = node
                 node.startService()
+
+    def _end_calls(self, name: str, at: datetime) -> None:
+        """Nobody will tell the end of the calls on a node that is none of ours any more."""
+        live = [it for call in self._intake.normaliser(name).calls for it in call.live]
+        # The first leg of a call last: it is what the others are part of.
+        live.sort(key=lambda it: it.leg_id == it.call_id)
+        if close(self._intake, name, live, at, self._reactor):
+            self._log.warn("{node}: its calls are not followed any more", node=name)
 
     def changed(self, changes: Iterable[Change]) -> None:
         """Something changed in the snapshot: nodes come and go, what FreeSWITCH holds is stale."""

@@ -74,14 +74,19 @@ async def reconcile(
     intake: Intake,
     node: str,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    left_at: datetime | None = None,
 ) -> Reconciled:
     """Compare with the switch over `link`, its command connection, and put things right.
+
+    `left_at` is when it was last heard before now, None if that is not known: calls of a FreeSWITCH
+    that has been started again since then ended then, and not when it was back.
 
     Raises ConnectionGone or TimeoutExceeded when the switch does not answer.
     """
     before = {
         channel.leg_id: channel for call in intake.normaliser(node).calls for channel in call.live
     }
+    core_id = (await link.api("eval ${core_uuid}", COMMAND_SECONDS)).strip()
     listed_at, listed = clock.seconds(), now()
     there = {channel_id(row["uuid"]): row["uuid"] for row in await _rows(link, "channels")}
     # An event of a call can come before the switch is asked; it does not tell how the call began.
@@ -93,7 +98,7 @@ async def reconcile(
         added += adopt(intake, node, some, there.keys(), clock)
         await deferLater(clock, 0.0)
     status = await link.api("sofia status", COMMAND_SECONDS)
-    registrations = await _registrations(clock, link, intake, node, status, now)
+    registrations = await _registrations(clock, link, intake, node, status, core_id, now)
     gateways = await _gateways(link, intake, node, status)
     await _places(link, intake, node, now)
     gone = [channel for leg_id, channel in before.items() if leg_id not in there]
@@ -106,7 +111,9 @@ async def reconcile(
     closed = 0
     # The first leg of a call last: it is what the others are part of.
     for legs in _portions(sorted(gone, key=lambda it: it.leg_id == it.call_id)):
-        closed += close(intake, node, legs, now(), clock)
+        for same, ended_at in ((True, now()), (False, left_at or now())):
+            of_core = [it for it in legs if (it.core_id in ("", core_id)) == same]
+            closed += close(intake, node, of_core, ended_at, clock)
         await deferLater(clock, 0.0)
     intake.show_all(node)
     return Reconciled(closed, added, registrations, gateways)
@@ -130,7 +137,7 @@ def adopt(
 
 
 def close(
-    intake: Intake, node: str, gone: Sequence[Channel], now: datetime, clock: IReactorTime
+    intake: Intake, node: str, gone: Sequence[Channel], ended_at: datetime, clock: IReactorTime
 ) -> int:
     """End the legs that the switch no longer has; how many had not ended meanwhile."""
     normaliser = intake.normaliser(node)
@@ -152,13 +159,13 @@ def close(
             caller_name=channel.caller_name,
             number=channel.number,
             answered_at=channel.answered_at,
-            ended_at=now,
+            ended_at=max(ended_at, channel.answered_at or channel.started_at),
             gateway=channel.gateway,
         )
         told = intake.cdrs.early(channel.leg_id)
         leg = merge(assumed, told) if told else assumed
         closed += 1
-        intake.take(normaliser.end_leg(leg, leg.ended_at or now, 0, clock.seconds()), node)
+        intake.take(normaliser.end_leg(leg, leg.ended_at or ended_at, 0, clock.seconds()), node)
     return closed
 
 
@@ -173,12 +180,12 @@ async def _registrations(
     intake: Intake,
     node: str,
     status: str,
+    core_id: str,
     now: Callable[[], datetime],
 ) -> int:
     """`show registrations` is no help: it has the newest phone of each user alone, and phones that
     were flushed (switch_core_add_registration in switch_core_sqldb.c, flush_inbound_reg)."""
     before = intake.phones.shown(node)
-    core_id = (await link.api("eval ${core_uuid}", COMMAND_SECONDS)).strip()
     rows: list[dict[str, Any]] = []
     for profile in dict.fromkeys(_PROFILE_LINE.findall(status)):
         text = await link.api(f"sofia xmlstatus profile {profile} reg", COMMAND_SECONDS)

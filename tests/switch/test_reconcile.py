@@ -9,6 +9,7 @@ from uuid import uuid4, uuid5
 
 import attrs
 import orjson
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from zope.interface import implementer
@@ -185,3 +186,47 @@ async def test_who_is_behind_with_the_events_takes_no_call_for_ended(site: Site)
     await reading
     assert found.closed == 0
     assert site.plant.live.calls() == []
+
+
+@pytest.mark.parametrize(("restarted", "seconds"), [(True, 60), (False, 300)])
+async def test_a_call_of_a_switch_that_died_ended_when_it_did(
+    site: Site, restarted: bool, seconds: int
+) -> None:
+    """Nobody is charged for the time until the switch was up again; of one that was only not
+    heard, nobody knows when the call has ended."""
+    uuid, headers = channel()
+    began = datetime.fromtimestamp(int(headers["Caller-Channel-Created-Time"]) / 1e6, UTC)
+    old, new = headers["Core-UUID"], str(uuid4())
+    await reconcile(
+        site.plant.reactor, FullSwitch({uuid: headers}, core_id=old), site.plant.intake, "fs2"
+    )
+    switch = FullSwitch({}, core_id=new if restarted else old)
+    died, back = began + timedelta(seconds=60), began + timedelta(seconds=300)
+    found = await reconcile(
+        site.plant.reactor, switch, site.plant.intake, "fs2", lambda: back, left_at=died
+    )
+    assert found.closed == 1
+
+    async def stored() -> bool:
+        sql = "select ended_at, duration_ms from cdrs where source = 'reconciled' and call_id = %s"
+        rows = await site.plant.pool.query(sql, (uuid,))
+        return [tuple(it) for it in rows] == [(began + timedelta(seconds=seconds), seconds * 1000)]
+
+    await site.plant.until(stored)
+
+
+async def test_calls_on_a_node_that_is_taken_away_are_told_to_have_ended(site: Site) -> None:
+    uuid, headers = channel()
+    plant = site.plant
+    await reconcile(plant.reactor, FullSwitch({uuid: headers}), plant.intake, "fs1")
+    assert [it["node"] for it in plant.live.calls()] == ["fs1"]
+    plant.nodes._static = ()
+    plant.nodes.refresh()
+    assert plant.live.calls() == []
+
+    async def stored() -> bool:
+        sql = "select data->>'reconciled' from call_events where type = 'call.ended'"
+        rows = await plant.pool.query(f"{sql} and call_id = %s", (uuid,))
+        return [it[0] for it in rows] == ["true"]
+
+    await plant.until(stored)
