@@ -287,10 +287,13 @@ class Calls:
         ours = identifier(event.get("variable_nizam_tenant_id"))
         if ours is not None:
             return ours
-        found = self._lookup(unique_id) or self._lookup(str(call.call_id))
+        first = self._lookup(str(call.call_id))
+        if first is not None and call.part_of is None:
+            # Of whatever leg the event is: CHANNEL_OUTGOING of one that rings here has no variables
+            # and may be the first that is heard once the call is routed.
+            self.learn_part(call, first[1])
+        found = self._lookup(unique_id) or first
         if found is not None:
-            if call.part_of is None and unique_id == str(call.call_id):
-                self.learn_part(call, found[1])
             return found[0]
         for name in _DOMAINS:
             domain = event.get(name)

@@ -190,6 +190,21 @@ def test_it_is_told_of_once_with_one_id() -> None:
     assert {it.tenant_id for it in course.switches.events} == {ACME}
 
 
+def test_it_is_told_once_although_its_phone_is_rung_before_its_own_leg_has_a_name() -> None:
+    """The switch has been answered; of the call it has only said that it came. The next that it
+    says is CHANNEL_OUTGOING of the leg to the phone, which has no variables (FreeSWITCH 1.11.1)."""
+    course = Course()
+    says = course.switches.says
+    says("fs2", "CHANNEL_CREATE", course.arrives)
+    course.switches.lookup[str(course.arrives.id)] = (ACME, course.call_id)
+    link = {"Other_Type": "originator", "Other_Leg_Unique_ID": str(course.arrives.id)}
+    says("fs2", "CHANNEL_OUTGOING", course.ben, **link)
+    assert course.switches.told() == []
+    call = course.switches.normaliser("fs2").calls.get(course.arrives.id)
+    assert call is not None
+    assert (call.tenant_id, call.told_id) == (ACME, course.call_id)
+
+
 @pytest.mark.parametrize(
     ("how", "by"), [(BEN_HANGS_UP, "callee"), (ANNA_HANGS_UP, "caller")], ids=["callee", "caller"]
 )
