@@ -5,8 +5,8 @@
 Real `twistd nizam` daemons with the role `xml`, over one PostgreSQL and one Redis, share the port
 (NIZAM_HTTP_REUSE_PORT) as an operator would have them do. The load needs a processor too: so that
 two processes can be told from one on two cores, each may use only `--share` of a core (a control
-group's quota, as of a container; needs root). The processor time for 1,000 lookups says the same
-without a quota: what two processes do not share costs the same in each.
+group's quota, as of a container; needs root). Two processes of a bare twisted.web that share a port
+in the same way say how much of it this machine gives at all.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import attrs
+
 from benchmarks.http_load import Connection, saturate
-from benchmarks.processes import DAEMON, cpu_quota, cpu_seconds, environment
+from benchmarks.processes import DAEMON, cpu_quota, cpu_seconds, environment, server
 from benchmarks.report import REPOSITORY, Report, Row, median
 from benchmarks.xml_lookup import EXTENSIONS, ROUNDS, asking, requests
 from nizam.embedded.postgres import PrivatePostgres
@@ -43,9 +45,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.4, help="of a core for each process")
     options = parser.parse_args()
     report = Report("instances")
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    costs: dict[int, list[float]] = {1: [], 2: []}
-    free: dict[int, list[float]] = {1: [], 2: []}
+    ours: dict[int, list[Measured]] = {1: [], 2: []}
+    free: dict[int, list[Measured]] = {1: [], 2: []}
+    bare: dict[int, list[Measured]] = {1: [], 2: []}
     with (
         tempfile.TemporaryDirectory(prefix="nizam-benchmark-") as folder,
         PrivatePostgres(Path(folder) / "postgres", durable=False) as postgres,
@@ -56,29 +58,39 @@ def main() -> None:
             **environment(postgres, redis, Path(folder), free_port()),
             "API_RATE_LIMIT": "60000",
         }
-        asked = requests(TENANTS, authorization=_fill(settings))
+        asked = requests(TENANTS, authorization=_fill(settings, Path(folder)))
+        shared = {**settings, "NIZAM_ROLES": "xml", "NIZAM_HTTP_REUSE_PORT": "true"}
+        port, bare_port = int(settings["NIZAM_HTTP_PORT"]), free_port()
         for _ in range(ROUNDS):
-            for amount in rates:
-                for share, found in ((options.share, rates), (None, free)):
-                    rate, cost = _measure(settings, amount, share, asked, options.seconds)
-                    found[amount].append(rate)
-                    if share is None:
-                        costs[amount].append(cost)
+            for amount in ours:
+                for share, found in ((options.share, ours), (None, free)):
+                    logs = [Path(folder) / f"daemon-{number}.log" for number in range(amount)]
+                    daemons = [_daemon(shared, log) for log in logs]
+                    found[amount].append(_measure(daemons, share, port, asked, options.seconds))
+                sites = [_bare(bare_port) for _ in range(amount)]
+                bare[amount].append(
+                    _measure(sites, options.share, bare_port, asked, options.seconds)
+                )
     of_a_core = f"{options.share:.0%} of a core each"
     for what, unit, found, must, aim in (
-        (f"lookups of two processes, {of_a_core}", "/s", rates, 1.7, 1.9),
-        ("processor time for 1,000 lookups, two processes", "s", costs, None, None),
-        ("lookups of two processes and the load on the same cores", "/s", free, None, None),
+        (f"lookups of two processes, {of_a_core}", "/s", ours, 1.7, 1.9),
+        (f"bare twisted.web, two processes, {of_a_core}", "/s", bare, None, None),
+        ("processor time for 1,000 lookups, two processes", "s", free, None, None),
+        ("lookups of two processes beside the load", "/s", free, None, None),
     ):
+        samples = {
+            amount: [it.seconds if unit == "s" else it.rate for it in found[amount]]
+            for amount in found
+        }
         report.add(
             Row(
                 what,
-                median(found[2]),
+                median(samples[2]),
                 unit,
-                found[2],
+                samples[2],
                 "one process",
-                median(found[1]),
-                found[1],
+                median(samples[1]),
+                samples[1],
                 must,
                 aim,
                 lower_is_better=unit == "s",
@@ -87,18 +99,24 @@ def main() -> None:
     report.publish()
 
 
+@attrs.frozen
+class Measured:
+    """Lookups a second, and seconds of the servers' processor time for 1,000 of them."""
+
+    rate: float
+    seconds: float
+
+
 def _measure(
-    settings: Mapping[str, str],
-    amount: int,
+    servers: Sequence[AbstractContextManager[int]],
     share: float | None,
+    port: int,
     asked: list[bytes],
     seconds: float,
-) -> tuple[float, float]:
-    """Lookups a second of so many processes, and seconds of processor time for 1,000 of them."""
-    shared = {**settings, "NIZAM_ROLES": "xml", "NIZAM_HTTP_REUSE_PORT": "true"}
-    port = int(settings["NIZAM_HTTP_PORT"])
+) -> Measured:
+    """What these servers, which give their process ids, answer with so much of a core each."""
     with ExitStack() as stack:
-        pids = [stack.enter_context(_daemon(shared, number)) for number in range(amount)]
+        pids = [stack.enter_context(it) for it in servers]
         saturate(asking(port), asked, 1.0, CONNECTIONS)
         if share is not None:
             for pid in pids:
@@ -106,13 +124,20 @@ def _measure(
         began, used = time.perf_counter(), sum(map(cpu_seconds, pids))
         rate = saturate(asking(port), asked, seconds, CONNECTIONS)
         answered = rate * (time.perf_counter() - began)
-        return rate, 1000 * (sum(map(cpu_seconds, pids)) - used) / answered
+        return Measured(rate, 1000 * (sum(map(cpu_seconds, pids)) - used) / answered)
 
 
 @contextmanager
-def _daemon(settings: Mapping[str, str], number: int) -> Iterator[int]:
-    """A daemon that is ready, which it says on stderr: the port is not its own alone."""
-    log = Path(settings["NIZAM_STATE_DIRECTORY"]) / f"daemon-{number}.log"
+def _bare(port: int) -> Iterator[int]:
+    """twisted.web with the same answers, none of which it looks up."""
+    arguments = ("-m", "benchmarks.xml_servers", "bare", str(port), "1", str(EXTENSIONS))
+    with server(sys.executable, *arguments) as process:
+        yield process.pid
+
+
+@contextmanager
+def _daemon(settings: Mapping[str, str], log: Path) -> Iterator[int]:
+    """A daemon that is ready, which its log says: the port is not its own alone."""
     with log.open("wb") as out:
         process = subprocess.Popen(
             DAEMON, cwd=REPOSITORY, env=dict(settings), stdout=out, stderr=subprocess.STDOUT
@@ -129,9 +154,9 @@ def _daemon(settings: Mapping[str, str], number: int) -> Iterator[int]:
         process.wait()
 
 
-def _fill(settings: Mapping[str, str]) -> str:
+def _fill(settings: Mapping[str, str], folder: Path) -> str:
     """Make tenants with extensions, and a switch; the credentials of its questions."""
-    with _daemon(settings, 0):
+    with _daemon(settings, folder / "filling.log"):
         key = _key(settings)
         connection = Connection(int(settings["NIZAM_HTTP_PORT"]))
 

@@ -27,6 +27,7 @@ from nizam.fsxml.directory import Directory
 from nizam.fsxml.request import XmlRequest, call_request
 from nizam.http.deciding import CallDecider
 from nizam.http.node_credentials import NodeCredentials
+from nizam.http.port import listen_together
 from nizam.http.server import BoundedSite
 from nizam.http.xmlcurl import XmlCurlResource
 from nizam.kv.single import SingleRedis
@@ -168,7 +169,7 @@ def main() -> None:
     # As the daemon does when it has loaded what stays.
     gc.collect()
     gc.freeze()
-    reactor.listenTCP(port, site, interface="127.0.0.1", backlog=1024)
+    listen_together(reactor, site, "127.0.0.1", port)
     reactor.callWhenRunning(lambda: print("ready", flush=True))
     reactor.run()
 

@@ -34,19 +34,26 @@ def listen(
     if not http.reuse_port:
         port = reactor.listenTCP(http.port, factory, interface=http.host, backlog=socket.SOMAXCONN)
         return [port]
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    return [listen_together(reactor, factory, http.host, http.port)]
+
+
+def listen_together(
+    reactor: Any, factory: IProtocolFactory, host: str, port: int
+) -> IListeningPort:
+    """A port that other processes of this user may listen on as well: the kernel shares out who
+    connects. Raises CannotListenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as shared:
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            shared.bind((http.host, http.port))
+            shared.bind((host, port))
         except OSError as error:
-            raise CannotListenError(  # type: ignore[no-untyped-call]
-                http.host, http.port, error
-            ) from error
+            raise CannotListenError(host, port, error) from error  # type: ignore[no-untyped-call]
         shared.listen(socket.SOMAXCONN)
         shared.setblocking(False)
-        return [reactor.adoptStreamPort(shared.fileno(), family, factory)]
+        listening: IListeningPort = reactor.adoptStreamPort(shared.fileno(), family, factory)
+    return listening
 
 
 async def close(ports: Iterable[IListeningPort]) -> None:

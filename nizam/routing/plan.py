@@ -6,7 +6,7 @@ without reading dial-strings.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import attrs
 
@@ -393,12 +393,13 @@ def describe(plan: Plan) -> list[dict[str, object]]:
 
 
 def _described(step: Step | Leg | Phones | Phone | Elsewhere) -> dict[str, object]:
-    fields = {
-        field.name: _plain(getattr(step, field.name))
-        for field in attrs.fields(type(step))
-        if getattr(step, field.name) is not None
-    }
-    return {"step": _snake(type(step).__name__), **fields}
+    name, fields = _SHAPES[type(step)]
+    found: dict[str, object] = {"step": name}
+    for field in fields:
+        held = getattr(step, field)
+        if held is not None:
+            found[field] = held if type(held) in _SCALARS else _plain(held)
+    return found
 
 
 def _plain(value: object) -> object:
@@ -411,5 +412,15 @@ def _plain(value: object) -> object:
     return value
 
 
+_SCALARS: Final = frozenset({str, int, bool, float})
+
+
 def _snake(name: str) -> str:
     return "".join(f"_{it.lower()}" if it.isupper() else it for it in name).lstrip("_")
+
+
+_SHAPES: Final = {
+    kind: (_snake(kind.__name__), tuple(field.name for field in attrs.fields(kind)))
+    for kind in (*get_args(Step), *get_args(Leg), Phones, Phone, Elsewhere)
+}
+"""The name of each kind of step, and of its fields: a plan is described for every call."""
