@@ -1,6 +1,6 @@
 """FreeSWITCH's lookups answered by two processes on one port, against one process:
 
-    python -m benchmarks.instances [--seconds 8] [--share 0.4]
+    python -m benchmarks.instances [--seconds 8] [--share 0.25]
 
 Real `twistd nizam` daemons with the role `xml`, over one PostgreSQL and one Redis, share the port
 (NIZAM_HTTP_REUSE_PORT) as an operator would have them do. The load needs a processor too: so that
@@ -42,7 +42,7 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description="Lookups: two processes against one")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each single measurement")
-    parser.add_argument("--share", type=float, default=0.4, help="of a core for each process")
+    parser.add_argument("--share", type=float, default=0.25, help="of a core for each process")
     options = parser.parse_args()
     report = Report("instances")
     ours: dict[int, list[Measured]] = {1: [], 2: []}
