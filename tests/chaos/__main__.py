@@ -32,8 +32,8 @@ DURATIONS = Durations(ring=(0.5, 3.0), talk=(4.0, 16.0), message=(2.0, 6.0), giv
 
 def main() -> None:
     """Run, or check what an earlier run has written."""
-    parser = _parser()
-    given = parser.parse_args()
+    options = parser()
+    given = options.parse_args()
     if given.list:
         print(*(f"{it.name:20s} {it.about}" for it in FAULTS.values()), sep="\n")
         return
@@ -45,7 +45,7 @@ def main() -> None:
     try:
         plan = _plan(given)
     except ValueError as error:
-        parser.error(str(error))
+        options.error(str(error))
     print(f"seed {plan.seed}: {len(plan.steps)} faults in {plan.seconds:g} s")
     print(*plan.steps, sep="\n", flush=True)
     if not given.dry_run:
@@ -106,13 +106,13 @@ def _report(outcome: Outcome) -> str:
     return "\n".join([*lines, outcome.words() or "every promise held"])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         prog="python -m tests.chaos",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("--seed", type=int, default=1, help="decides all that is drawn by lot (1)")
     add("--minutes", type=float, default=5.0, help="how long calls are placed (5)")
     add(
@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--check", type=Path, metavar="FILE", help="run nothing; check the history in FILE again")
     add("--list", action="store_true", help="say which faults there are")
     add("--dry-run", action="store_true", help="print the schedule and end")
-    return parser
+    return made
 
 
 if __name__ == "__main__":

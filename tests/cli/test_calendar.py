@@ -13,9 +13,9 @@ import pytest
 from nizam.client import Client
 from tests.calendars.files import CHRISTMAS, ics
 from tests.cli.conftest import Run
-from tests.cli.pages import commands
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
+from tests.pages import commands
 
 
 def _make_calendar(api: Client) -> None:

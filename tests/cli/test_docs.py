@@ -12,9 +12,9 @@ import pytest
 from nizam.cli.root import API_COMMANDS
 from nizam.client import Client
 from tests.cli.conftest import Run
-from tests.cli.pages import DOCS, blocks, commands
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
+from tests.pages import DOCS, blocks, commands
 
 
 @threaded

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from nizam.client import Client
-from tests.cli.pages import blocks
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
+from tests.pages import blocks
 
 PAGE = "documents.md"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from nizam.client import Client
 from tests.cli.conftest import Run
 from tests.client.conftest import threaded
 from tests.media.sounds import mp3, wav
+from tests.pages import commands
 
 ACME = {"name": "Acme Inc", "slug": "acme", "domain": "acme.example.test"}
 IN_ACME = ("--tenant", "acme")
@@ -89,12 +89,10 @@ def test_the_commands_of_the_page_work_one_after_the_other(
     api.tenants.create(ACME)
     for name, content in (("welcome.mp3", mp3()), ("one.wav", wav(0.1)), ("two.mp3", mp3())):
         Path(name).write_bytes(content)
-    page = (Path(__file__).parent.parent.parent / "docs" / "media.md").read_text()
-    [block] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    for line in filter(None, block.splitlines()):
+    for line in commands("media.md"):
         program, *arguments = shlex.split(line)
-        assert program == "nizam"
-        run(*arguments)
+        if program == "nizam":
+            run(*arguments)
     [left] = api.tenant("acme").music_on_hold.find("Piano").body.files
     assert (left.name, Path("back.wav").exists()) == ("Two", True)
 

@@ -16,9 +16,9 @@ import pytest
 from nizam.client import ApiError, Client
 from nizam.client.errors import CellError
 from tests.cli.conftest import Run
-from tests.cli.pages import DOCS, blocks, commands
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
+from tests.pages import DOCS, blocks, commands
 
 TABLE = "number,display_name,forward.busy\n1001,Ada,extension:1002\n1002,Grace,\n"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,9 +15,9 @@ from twisted.internet.threads import deferToThread
 from nizam.store.system.leases import take_lease
 from nizam.store.system.scheduled_tasks import know_tasks
 from tests.cli.conftest import Run, nizam
-from tests.cli.pages import DOCS
 from tests.http.conftest import Server
 from tests.http.purging import purge_now
+from tests.pages import commands
 
 
 async def test_a_receipt_is_shown_verified_and_listed(server: Server, run: Run) -> None:
@@ -44,7 +43,7 @@ async def test_a_receipt_is_shown_verified_and_listed(server: Server, run: Run) 
 async def test_the_page_shows_how_to_verify_a_receipt_without_nizam(
     server: Server, tmp_path: Path
 ) -> None:
-    (command,) = re.findall(r"^jq .*$", (DOCS / "operating.md").read_text(), re.MULTILINE)
+    (command,) = [it for it in commands("operating.md") if it.startswith("jq ")]
     if shutil.which("jq") is None:
         pytest.skip("there is no jq on this machine")
     tenant = await server.make_tenant()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from nizam.client import Client
-from tests.cli.pages import blocks
 from tests.client.conftest import threaded
 from tests.http.conftest import Server
+from tests.pages import blocks
 
 PAGE = "tenants.md"
 SHELL_SECONDS = 60

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.cli.pages import commands
 from tests.deploy.files import DEPLOY, REPOSITORY, tool
 from tests.deploy.packets import ADMIN, ATTEMPTS, INSIDE, OUTSIDE
+from tests.pages import commands
 
 FILE = DEPLOY / "nftables/nizam.nft"
 PUBLIC = {("tcp", it) for it in (443, 5060, 5061, 5080)} | {

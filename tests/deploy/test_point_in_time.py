@@ -22,8 +22,8 @@ from nizam.embedded.postgres import PrivatePostgres
 from nizam.ops.backup.programs import find_program
 from nizam.store.migrate import upgrade
 from nizam.store.verify_audit import verify
-from tests.cli.pages import blocks
 from tests.deploy.files import DEPLOY
+from tests.pages import blocks
 
 FOLDER = DEPLOY / "postgresql"
 MAIN = "/var/lib/postgresql/15/main"

@@ -16,9 +16,9 @@ import yaml
 
 from nizam.metrics import REGISTRY
 from nizam.ops import metrics_page
-from tests.cli.pages import blocks, commands
 from tests.deploy.exported import metrics, wrong
 from tests.deploy.files import DEPLOY, REPOSITORY, tool
+from tests.pages import blocks, commands
 
 FOLDER = DEPLOY / "prometheus"
 PROMTOOL_SECONDS = 120

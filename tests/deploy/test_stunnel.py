@@ -22,10 +22,10 @@ from nizam.ops.doctor.event_socket import event_socket
 from nizam.ops.doctor.running import ProbeError
 from nizam.sim.switch import SimulatedSwitch
 from tests.certificates import Authority
-from tests.cli.pages import commands
 from tests.deploy.files import DEPLOY, tool
 from tests.kv.servers import wait_for
 from tests.ops.doctor.findings import found_with, is_right
+from tests.pages import commands
 
 PASSWORD = "e5d1-of-the-event-socket"
 SWITCH = "fs1.example.com"

@@ -13,12 +13,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from nizam.ops.metrics_page import declared
-from tests.cli.pages import commands
 from tests.daemon.conftest import site
 from tests.daemon.process import until
 from tests.daemon.site import NODE, Site
 from tests.deploy.exported import labels
 from tests.deploy.files import DEPLOY, REPOSITORY, tool
+from tests.pages import commands
 
 __all__ = ["site"]
 Samples = dict[str, list[tuple[dict[str, str], float]]]

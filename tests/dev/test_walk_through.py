@@ -15,34 +15,15 @@ import attrs
 import pytest
 
 from nizam.dev.folder import default_folder
-from tests.dev.running import REPOSITORY, Dev, get, until
+from tests.dev.running import Dev, get, until
+from tests.pages import REPOSITORY, Command, commands_of
 
 _END = "--end-of-command--"
 
 
-@attrs.frozen
-class Step:
-    """One command as it stands on the page, and the comment before it."""
-
-    comment: str
-    command: str
-
-
-def steps(page: str, after: str = "") -> Iterator[Step]:
+def steps(page: str, after: str = "") -> list[Command]:
     """The commands of the first shell block behind the text `after`."""
-    text = (REPOSITORY / page).read_text()
-    (block,) = re.findall(r"```sh\n(.*?)```", text[text.index(after) :], re.DOTALL)[:1]
-    comment = command = ""
-    for line in block.splitlines():
-        if line.startswith("# "):
-            comment = line[2:]
-            continue
-        command += line
-        if line.endswith("\\"):
-            command += "\n"
-        elif command:
-            yield Step(comment, command)
-            comment = command = ""
+    return commands_of(REPOSITORY / page, after or "\n")
 
 
 @attrs.frozen
@@ -131,11 +112,11 @@ def test_what_is_pasted_line_by_line_does_what_the_pages_say(
 ) -> None:
     _readme(dev, shell, tmp_path)
     (explain,) = steps("docs/api.md")
-    _explains(shell.run(explain.command))
+    _explains(shell.run(explain.text))
     _audit(shell, tmp_path)
     (bootstrap,) = steps("docs/authentication.md")
     (tmp_path / "nizam.toml").touch()
-    made = shell.run(bootstrap.command.replace("/etc/nizam/nizam.toml", "nizam.toml"))
+    made = shell.run(bootstrap.text.replace("/etc/nizam/nizam.toml", "nizam.toml"))
     assert "you@example.com" in made
     assert re.search(r"nzm_\w+", made)
 
@@ -144,29 +125,29 @@ def _readme(dev: Dev, shell: Shell, home: Path) -> None:
     where, *others = steps("README.md", "## What you see")
     # Where `nizam dev` keeps its state unless told; this one was told.
     folder = default_folder() if os.geteuid() == 0 else home / ".local" / "state" / "nizam"
-    assert shell.run(f"{where.command}; echo $DEV").strip() == f"{folder}/dev.json"
+    assert shell.run(f"{where.text}; echo $DEV").strip() == f"{folder}/dev.json"
     shell.run(f"DEV={dev.folder}/dev.json")
     promised = iter(_PROMISED.items())
     for step in others:
         if not step.comment:
-            assert shell.run(step.command) == ""
+            assert shell.run(step.text) == ""
             continue
         words, check = next(promised)
         assert step.comment.startswith(words)
-        check(shell.run(step.command))
+        check(shell.run(step.text))
     assert next(promised, None) is None
 
 
 def _audit(shell: Shell, home: Path) -> None:
     of_tenant, of_platform, listed = steps("docs/audit.md")
-    found = json.loads(shell.run(of_tenant.command))["data"]
+    found = json.loads(shell.run(of_tenant.text))["data"]
     assert {it["resource_type"] for it in found} == {"extension"}
-    assert json.loads(shell.run(of_platform.command))["data"]
-    shell.run(listed.command)
-    verify, again = steps("docs/audit.md", listed.command)
-    shell.run(verify.command)
+    assert json.loads(shell.run(of_platform.text))["data"]
+    shell.run(listed.text)
+    verify, again = steps("docs/audit.md", listed.text)
+    shell.run(verify.text)
     (heads,) = home.glob("heads-*.json")
-    shell.run(again.command.replace("heads-2026-11-24.json", heads.name))
+    shell.run(again.text.replace("heads-2026-11-24.json", heads.name))
 
 
 def _happens(printed: str) -> None:

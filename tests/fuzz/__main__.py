@@ -17,13 +17,18 @@ from tests.fuzz.site import furnished
 GRACE_SECONDS = 120
 
 
+def parser() -> argparse.ArgumentParser:
+    """What it may be told."""
+    made = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    made.add_argument("--minutes", type=float, default=30)
+    made.add_argument("--seed", type=int, help="1 unless told: the same requests each time")
+    made.add_argument("more", nargs="*", help="further options of schemathesis, after --")
+    return made
+
+
 def main() -> int:
     """Run, print what schemathesis says, and what the daemon logged as errors."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--seed", type=int, help="1 unless told: the same requests each time")
-    parser.add_argument("more", nargs="*", help="further options of schemathesis, after --")
-    asked = parser.parse_args()
+    asked = parser().parse_args()
     options = [*asked.more, *([f"--seed={asked.seed}"] if asked.seed is not None else [])]
     with tempfile.TemporaryDirectory(prefix="nizam-fuzz-") as name:
         folder = Path(name)
