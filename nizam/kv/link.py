@@ -57,6 +57,7 @@ class RedisLink:
         self._kind = kind
         self._last_retry = last_retry
         self._protocol: Any = None
+        self._where = ""
         self._coming: Any = None  # connected, and not signed in yet
         self._waiting: list[Deferred[Any]] = []
         self._running = False
@@ -120,7 +121,8 @@ class RedisLink:
                 delay = _FIRST_RETRY
                 await self._serve(protocol, first)
             elif self._running:
-                self._log.warn("Redis: {error}", error=str(problem) or type(problem).__name__)
+                error = str(problem) or type(problem).__name__
+                self._log.warn("Redis {where}: {error}", where=self._where, error=error)
                 if self._kind:
                     metrics.REDIS_CONNECTION_FAILURES.labels(self._kind).inc()
             _tell(first, problem)
@@ -134,6 +136,7 @@ class RedisLink:
         try:
             self._attempt = Deferred.fromCoroutine(_awaited(self._find()))
             endpoint = await self._attempt
+            self._where = getattr(endpoint, "name", "")
             self._attempt = endpoint.connect(self._factory)
             self._coming = protocol = await self._attempt
             self._attempt = None

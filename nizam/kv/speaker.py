@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectionDone
@@ -22,6 +23,18 @@ MOST_AGAIN: Final = 5
 """A deadline that comes so much too late, since this process was busy, begins again, so often."""
 
 Message = Callable[[Any, bytes, bytes], None]
+
+
+@attrs.frozen
+class Server:
+    """An endpoint that says where it is: `host:port`."""
+
+    name: str
+    _there: Any
+
+    def connect(self, factory: Any) -> Any:
+        """As IStreamClientEndpoint has it."""
+        return self._there.connect(factory)
 
 
 class Speaker:
@@ -49,8 +62,10 @@ class Speaker:
     def endpoint(self, host: str, port: int, seconds: float = CONNECT_SECONDS) -> Any:
         """Where a server is. Raises RefusedError when a file for TLS cannot be used."""
         if self._tls is not None:
-            return self._tls.around(self.reactor, host, port, seconds)
-        return HostnameEndpoint(self.reactor, host, port, timeout=seconds)
+            there = self._tls.around(self.reactor, host, port, seconds)
+        else:
+            there = HostnameEndpoint(self.reactor, host, port, timeout=seconds)
+        return Server(f"{host}:{port}", there)
 
     def for_commands(self) -> Any:
         """A protocol that commands are sent on."""

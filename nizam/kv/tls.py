@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 
 from nizam.kv.refusals import RefusedError
 
+OTHER_NAME: Final = (
+    "REDIS_HOST: the certificate of {} is for another name: the server has to be called as its "
+    "certificate does"
+)
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -79,23 +83,30 @@ def refused(error: BaseException | None, where: str) -> RefusedError | None:
     from service_identity import VerificationError
 
     if isinstance(error, VerificationError):
-        return RefusedError(
-            f"REDIS_HOST: the certificate of {where} is for another name: the server has to be "
-            "called as its certificate does"
-        )
+        return RefusedError(OTHER_NAME.format(where))
     if not isinstance(error, TlsError):
         return None
-    words = _words(error)
-    if "certificate verify failed" in words:
-        return RefusedError(
+    return RefusedError(said(_words(error), where))
+
+
+def said(words: str, where: str) -> str:
+    """What OpenSSL's words about a connection to `where` mean, with the setting that is
+    concerned."""
+    lower = words.lower().replace("_", " ")
+    if "hostname mismatch" in lower or "ip address mismatch" in lower:
+        return OTHER_NAME.format(where)
+    if "certificate verify failed" in lower:
+        return (
             f"REDIS_TLS_CA: the certificate of {where} is signed by nobody that is trusted, or it "
             "is not valid any more"
         )
-    if "certificate required" in words or "bad certificate" in words or "unknown ca" in words:
-        return RefusedError(f"REDIS_TLS_CERT: {where} does not take our certificate: {words}")
-    if "wrong version number" in words or "record layer" in words:
-        return RefusedError(f"REDIS_TLS: {where} does not speak TLS")
-    return RefusedError(f"REDIS_TLS: no TLS with {where}: {words}")
+    if "certificate required" in lower:
+        return f"REDIS_TLS_CERT: {where} wants a certificate of ours, and got none"
+    if "alert" in lower and any(it in lower for it in ("certificate", "unknown ca", "decrypt")):
+        return f"REDIS_TLS_CERT: {where} does not take our certificate: {words}"
+    if "wrong version number" in lower or "record layer" in lower:
+        return f"REDIS_TLS: {where} does not speak TLS"
+    return f"REDIS_TLS: no TLS with {where}: {words}"
 
 
 def _words(error: BaseException) -> str:

@@ -146,6 +146,12 @@ class _Connection(txpostgres.Connection):  # type: ignore[misc]
                 self._on_notify(notification.payload)
 
 
+def _place(dsn: str) -> str:
+    """Which server a DSN names, for people: ` at host:port`."""
+    parts = psycopg2.extensions.parse_dsn(dsn)
+    return f" at {parts['host']}:{parts.get('port', 5432)}" if "host" in parts else ""
+
+
 class Connection:
     """A live connection; one statement at a time. `on_lost` is called once when it ends."""
 
@@ -170,8 +176,10 @@ class Connection:
             await self._inner.connect(dsn, **given)
         except Exception as error:
             self.close()
-            reason = str(error).strip() or type(error).__name__
-            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {reason}") from None
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DatabaseUnavailable(
+                f"cannot connect to PostgreSQL{_place(dsn)}: {reason}"
+            ) from None
         finally:
             if timer.active():
                 timer.cancel()

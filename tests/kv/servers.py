@@ -26,7 +26,10 @@ START_SECONDS = 20.0
 
 
 class RedisProcess:
-    """One server with settings of its own, on the same port each time that it is started."""
+    """One server with settings of its own, on the same port each time that it is started.
+
+    `authorities` sign its certificate; `shows` is the folder with one for who asks it things.
+    """
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class RedisProcess:
         username: str = "",
         lines: str = "",
         authorities: Path | None = None,
+        shows: Path | None = None,
     ) -> None:
         self.port = free_port()
+        self._shows = shows
         self.password = password
         self.username = username
         self._authorities = authorities
@@ -122,6 +127,8 @@ class RedisProcess:
         if self._authorities is None:
             return plain
         context = ssl.create_default_context(cafile=self._authorities)
+        if self._shows is not None:
+            context.load_cert_chain(self._shows / "server.crt", self._shows / "server.key")
         return context.wrap_socket(plain, server_hostname=LOOPBACK)
 
     def information(self, section: str) -> dict[str, str]:

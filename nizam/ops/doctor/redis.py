@@ -179,9 +179,19 @@ def _look(settings: RedisSettings, place: Place) -> Iterator[Finding]:
     subject = named(place)
     with redis_asked(settings, place) as server:
         info = server.info()
-        yield REACHABLE.ok(subject, f"as {settings.username or 'default'}")
+        yield judge_loading(subject, info, settings.username)
         yield from judge_state(subject, info, server.configured("appendfsync"))
         yield _exposure(subject, settings, place, server)
+
+
+def judge_loading(subject: str, info: Mapping[str, str], username: str | None) -> Finding:
+    """Judges whether it lets NIZAM in and answers already."""
+    loading = None
+    if info.get("loading") == "1":
+        share = info.get("loading_loaded_perc", "0")
+        loading = f"it is loading its data ({share}%), and answers nothing before"
+    mend = "Wait for its end; its log says how far it is."
+    return REACHABLE.judge(subject, loading, f"as {username or 'default'}", mend=mend)
 
 
 def judge_state(subject: str, info: Mapping[str, str], synced: str | None) -> Iterator[Finding]:
