@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -16,6 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from nizam import __version__, metrics
+from nizam.errors import NizamError
 from nizam.http.port import close, listen
 from nizam.http.server import MAX_CONNECTIONS, BoundedSite
 from nizam.ops.deadline import within
@@ -46,18 +51,31 @@ XML_BODY_BYTES = 4 * 1024 * 1024
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
-    """The whole daemon as one service, from parsed options."""
+    """The whole daemon as one service, from parsed options. Where it cannot start the process ends
+    with 1, which twistd by itself would call a success."""
     from twisted.internet import reactor
 
-    return build_daemon(options.loaded.settings, reactor)
+    return build_daemon(options.loaded.settings, reactor, lambda: atexit.register(_end_with_1))
 
 
-def build_daemon(settings: Settings, reactor: Any) -> IService:
-    """The daemon with the roles that the settings name; it serves once it was started."""
+def build_daemon(
+    settings: Settings, reactor: Any, cannot_start: Callable[[], object] = lambda: None
+) -> IService:
+    """The daemon with the roles that the settings name; it serves once it was started.
+
+    When it cannot start for a reason that waiting does not mend, `cannot_start` is called and the
+    reactor stops.
+    """
     # Twisted would log two lines for each connection that is made.
     Factory.noisy = False
-    daemon: IService = Daemon(settings, reactor)
+    daemon: IService = Daemon(settings, reactor, cannot_start)
     return daemon
+
+
+def _end_with_1() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 class Daemon(Service):
@@ -69,8 +87,11 @@ class Daemon(Service):
 
     _log = Logger()
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Any, cannot_start: Callable[[], object]
+    ) -> None:
         self.name = "nizam"
+        self._cannot_start = cannot_start
         self._settings = settings
         self._reactor = reactor
         self._not_ready = NotReady(reactor)
@@ -90,7 +111,16 @@ class Daemon(Service):
     def privilegedStartService(self) -> None:  # noqa: N802 - Twisted's name
         """Listen, while the process still may use the port."""
         http = self._settings.http
-        self._ports = listen(self._reactor, self._site, http, os.environ)
+        try:
+            self._ports = listen(self._reactor, self._site, http, os.environ)
+        except CannotListenError as error:
+            self._log.critical(
+                "NIZAM_HTTP_HOST, NIZAM_HTTP_PORT: {host}:{port} cannot be listened on: {reason}",
+                host=http.host,
+                port=http.port,
+                reason=getattr(error.socketError, "strerror", None) or str(error.socketError),
+            )
+            raise SystemExit(1) from None
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Start every part; what is away is waited for."""
@@ -145,7 +175,11 @@ class Daemon(Service):
         return self._parts is None or self._parts.well
 
     def _failed(self, failure: Any) -> None:
-        self._log.failure("the daemon could not start", failure)
+        if failure.check(NizamError):
+            self._log.critical("the daemon cannot start: {reason}", reason=failure.value.detail)
+        else:
+            self._log.failure("the daemon could not start", failure)
+        self._cannot_start()
         if self._reactor.running:
             self._reactor.stop()
 

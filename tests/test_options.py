@@ -4,13 +4,17 @@ reactor, and what is wrong is said at once."""
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import orjson
 import pytest
 
+from nizam.embedded.process import free_port
+from nizam.embedded.redis import PrivateRedis
 from nizam.options import Options
 
 REPOSITORY = Path(__file__).parent.parent
@@ -54,6 +58,28 @@ def test_a_wrong_role_is_named_by_its_option() -> None:
     done = twistd("nizam", "--roles", "xml,web")
     assert done.returncode == 1
     assert done.stderr.startswith("--roles: 'web' is no role; accepted: any of xml,")
+
+
+def test_a_port_that_is_taken_ends_the_start_with_one_line_that_names_the_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = twistd("--pidfile=", "-n", "nizam", environment={"NIZAM_HTTP_PORT": port})
+    (line,) = (it for it in map(orjson.loads, done.stderr.splitlines()) if it["level"] != "info")
+    assert (done.returncode, line["level"]) == (1, "critical")
+    assert line["event"] == (
+        f"NIZAM_HTTP_HOST, NIZAM_HTTP_PORT: 127.0.0.1:{port} cannot be listened on: "
+        "Address already in use"
+    )
+
+
+def test_a_start_that_waiting_does_not_mend_ends_as_a_failure(redis_server: PrivateRedis) -> None:
+    wrong = redis_server.settings() | {"REDIS_PASSWORD": "wrong", "DB_PORT": "1"}
+    port = {"NIZAM_HTTP_PORT": str(free_port())}
+    done = twistd("--pidfile=", "-n", "nizam", environment=wrong | port)
+    said = [it for it in map(orjson.loads, done.stderr.splitlines()) if it["level"] == "critical"]
+    assert done.returncode == 1
+    (line,) = (it["event"] for it in said)
+    assert line.startswith("the daemon cannot start: Redis refuses our credentials: WRONGPASS")
 
 
 def test_the_settings_are_read_from_the_file_named(

@@ -56,6 +56,7 @@ async def _run(
     key_name: str | None,
     as_json: bool,
 ) -> None:
+    from psycopg2.errors import UndefinedTable
     from pydantic import ValidationError
 
     from nizam.errors import DatabaseUnavailable, KeyValueUnavailable, NizamError
@@ -65,6 +66,9 @@ async def _run(
     except (DatabaseUnavailable, KeyValueUnavailable) as error:
         click.echo(f"cannot be reached: {error.detail}", err=True)
         raise SystemExit(CANNOT_REACH) from None
+    except UndefinedTable:
+        click.echo("the database is not migrated: nizam migrate", err=True)
+        raise SystemExit(CONDITION_DOES_NOT_HOLD) from None
     except NizamError as error:
         click.echo(error.detail, err=True)
         raise SystemExit(CONDITION_DOES_NOT_HOLD) from None

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from nizam.errors import NizamError, SettingError
-from nizam.settings import parsers, redis_checks
+from nizam.settings import misspelt, parsers, redis_checks
 from nizam.settings.declarations import (
     NODE_FIELDS,
     NOT_NEEDED,
@@ -346,6 +346,7 @@ class _Reader:
             for prefix, note in NOT_NEEDED.items():
                 if name.startswith(prefix):
                     self.notes.append(f"{name}: {note}")
+        self.notes += misspelt.notes(self._environment, (it.name for it in SETTINGS))
 
     def _problem(self, name: str, problem: str, accepted: str) -> None:
         self.problems.append(SettingError(name, problem, accepted))

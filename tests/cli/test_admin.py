@@ -74,3 +74,9 @@ def test_a_database_that_is_away_is_told(redis_url: str) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--name", "Root")])
 def test_without_saying_what_to_make_it_is_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert nizam("admin", "bootstrap", *arguments).exit_code == 2
+
+
+def test_a_database_without_tables_is_told_of(database: str, redis_url: str) -> None:
+    bare = urlsplit(database)._replace(path="/postgres").geturl()
+    status, output = bootstrap(bare, redis_url, "--email", "root@example.com")
+    assert (status, output) == (1, "the database is not migrated: nizam migrate\n")

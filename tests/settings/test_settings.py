@@ -101,6 +101,33 @@ def test_the_deployment_guides_environment_is_accepted_as_it_is() -> None:
     assert found.pusher.connection == "reverb"
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("NIZAM_HTTP_PROT", "NIZAM_HTTP_PORT"),
+        ("DB_USER", "DB_USERNAME"),
+        ("REDIS_PASWORD_FILE", "REDIS_PASSWORD_FILE"),
+        ("ESL_PASSWRD", "ESL_PASSWORD"),
+    ],
+)
+def test_a_name_that_only_looks_like_a_setting_is_told_of(name: str, meant: str) -> None:
+    (note,) = (it for it in load(None, {name: "x"}).notes if it.startswith(f"{name}: "))
+    assert note.endswith(f"perhaps {meant}")
+
+
+def test_other_names_in_the_environment_are_nobodys_concern() -> None:
+    others = ("NIZAM_CONFIG", "NIZAM_URL", "NIZAM_API_KEY", "NIZAM_API_PORT", "NIZAM_XML_PORT")
+    links = (
+        "REDIS_PORT_6379_TCP",
+        "NIZAM_XML_SERVICE_HOST",
+        "APP_NAME",
+        "HOME",
+        "NIZAM_XML_PORT_80",
+    )
+    notes = load(None, dict.fromkeys((*others, *links), "x")).notes
+    assert not [it for it in notes if "no such setting" in it]
+
+
 def test_a_pusher_service_is_a_cluster_of_pusher_or_a_host() -> None:
     app = {"PUSHER_APP_ID": "7", "PUSHER_APP_KEY": "k", "PUSHER_APP_SECRET": "s"}
     chosen = app | {"BROADCAST_CONNECTION": "pusher"}
