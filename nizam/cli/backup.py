@@ -123,7 +123,8 @@ def verify(name: str | None, config: Path | None, folder: Path | None, as_json: 
 
     Without BACKUP the newest one is taken. Nothing that runs is touched. It needs room in
     TMPDIR for the database. The result is noted beside the backup, for nizam doctor.
-    Exit codes: 0 the backup is good, 1 it is not.
+    Exit codes: 0 the backup is good, 1 it is not, 3 there are no programs of PostgreSQL or Redis
+    here.
     """
     from nizam.ops.backup.errors import BackupError
     from nizam.ops.backup.verification import keep

@@ -26,12 +26,18 @@ def migrate(config: Path | None) -> None:
     import psycopg2
 
     from nizam.errors import DatabaseUnavailable
-    from nizam.store.migrate import pending, upgrade
+    from nizam.store.migrate import ForeignDatabase, current, newer_than_this, pending, upgrade
 
     dsn = loaded_or_fail(config).settings.database.direct_dsn()
     try:
         missing = pending(dsn)
         upgrade(dsn)
+        present = current(dsn)
     except (psycopg2.OperationalError, DatabaseUnavailable) as error:
         fail(CANNOT_REACH, f"the database cannot be reached: {str(error).strip()}")
-    click.echo(f"applied: {', '.join(missing)}" if missing else "nothing to do")
+    except ForeignDatabase as error:
+        fail(CONDITION_DOES_NOT_HOLD, error.detail)
+    if newer_than_this(present):
+        click.echo(f"nothing to do: the database is at {present}, of a newer release")
+    else:
+        click.echo(f"applied: {', '.join(missing)}" if missing else "nothing to do")

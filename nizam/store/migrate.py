@@ -20,7 +20,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from nizam.errors import DatabaseUnavailable
+from nizam.errors import DatabaseUnavailable, NizamError
 from nizam.store.hosts import explained
 from nizam.store.tables import all_tables
 
@@ -29,11 +29,22 @@ _MIGRATION_LOCK = 7_216_544
 # Partitions come and go with the months; their parents are what the migrations make.
 _PARTITIONS = "select relname from pg_class where relispartition and relkind = 'r'"
 # Months come and go; their shape is that of the table they are part of.
+_REVISION = re.compile(r"\d{4}_\w+\Z")
 _PARTITION = re.compile(r"_(\d{4}_\d{2}|default)$")
 
 
+class ForeignDatabase(NizamError):
+    """The database has been migrated by something else."""
+
+    code = "foreign_database"
+    title = "The database is another program's"
+
+
 def upgrade(dsn: str) -> None:
-    """Apply every migration that is missing; raises DatabaseUnavailable without a server."""
+    """Apply every migration that is missing; raises DatabaseUnavailable without a server, and what
+    `pending` raises."""
+    if not pending(dsn):
+        return
     with _connection(dsn) as connection:
         connection.execute(text(f"select pg_advisory_lock({_MIGRATION_LOCK})"))
         connection.commit()
@@ -47,11 +58,27 @@ def current(dsn: str) -> str | None:
 
 
 def pending(dsn: str) -> list[str]:
-    """The revisions that are missing, in the order in which they will be applied."""
+    """The revisions that are missing, in the order in which they will be applied; none for a
+    database that a newer release has migrated (`newer_than_this`). ForeignDatabase for one that is
+    at no revision of NIZAM's."""
     present = current(dsn)
+    if newer_than_this(present):
+        return []
     scripts = ScriptDirectory.from_config(_config(None))
+    if present is not None and not knows(present):
+        raise ForeignDatabase(
+            f"the database is at the revision {present!r}, which is none of NIZAM's: is it another "
+            "program's (DB_DATABASE)?"
+        )
     missing = [script.revision for script in scripts.iterate_revisions("heads", present or "base")]
     return missing[::-1]
+
+
+def newer_than_this(present: str | None) -> bool:
+    """Whether the database has migrations of a release that came after this one. This one can work
+    with it all the same, while two versions run at once or when it was gone back to."""
+    head = ScriptDirectory.from_config(_config(None)).get_current_head() or ""
+    return present is not None and bool(_REVISION.match(present)) and present > head
 
 
 def knows(revision: str) -> bool:

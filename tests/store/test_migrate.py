@@ -11,9 +11,13 @@ from twisted.internet import reactor
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.errors import DatabaseUnavailable
 from nizam.model.identifiers import new_id
+from nizam.ops.doctor import Area
 from nizam.store.migrate import current, differences, pending, upgrade
 from nizam.store.pool import Pool
 from nizam.store.store import Store
+from tests.cli.conftest import nizam
+from tests.database_settings import database_settings
+from tests.ops.doctor.findings import FAILURE, found_with, is_right, is_wrong
 from tests.store.conftest import BOX, make_tenant
 
 
@@ -25,6 +29,36 @@ def test_an_empty_database_is_brought_up_to_date_once(empty_database: str) -> No
     assert pending(empty_database) == []
     assert current(empty_database) == missing[-1]
     upgrade(empty_database)
+
+
+def at_revision(dsn: str, name: str) -> None:
+    """Says in the database that it has this migration last."""
+    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("update alembic_version set version_num = %s", (name,))
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("revision", "status", "said"),
+    [
+        ("9999_later", 0, "nothing to do: the database is at 9999_later, of a newer release"),
+        ("f00dfeed", 1, "the database is at the revision 'f00dfeed', which is none of NIZAM's"),
+    ],
+)
+def test_a_database_of_a_newer_release_or_another_program_is_left_as_it_is(
+    empty_database: str, revision: str, status: int, said: str
+) -> None:
+    upgrade(empty_database)
+    at_revision(empty_database, revision)
+    there = database_settings(empty_database)
+    done = nizam("migrate", environment=there)
+    assert (done.exit_code, done.output[: len(said)]) == (status, said)
+    assert current(empty_database) == revision
+    found = found_with(there, Area.DATABASE)
+    if status:
+        is_wrong(found, "database.migrations", FAILURE, "none of NIZAM's")
+    else:
+        is_right(found, "database.migrations")
 
 
 def test_the_migrations_and_the_tables_say_the_same(database: str) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import attrs
 
+from nizam.embedded.binaries import find_postgres, find_redis
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.process import EmbeddedServerError
 from nizam.errors import DatabaseUnavailable
 from nizam.ops.backup import archive, tree
 from nizam.ops.backup import manifest as manifests
 from nizam.ops.backup.database import connected, counts
-from nizam.ops.backup.errors import BackupError
+from nizam.ops.backup.errors import BackupError, PeerUnreachable
 from nizam.ops.backup.load import check_files, check_version, load_database, scratch_redis
 from nizam.ops.backup.manifest import Manifest
 from nizam.ops.backup.redis_dump import check_start
@@ -56,9 +57,17 @@ class Verified:
 def verify_backup(path: Path, keys: tuple[SecretKey, ...], progress: Progress) -> Verified:
     """Look at all of the backup; `keys` are those that are configured.
 
-    Raises BackupError when there is nothing to look at, such as without a manifest.
+    Raises BackupError when there is nothing to look at, such as without a manifest, and
+    PeerUnreachable where there are no programs to restore it into.
     """
     manifest = manifests.read(path)
+    try:
+        find_postgres(at_least=manifest.database.server_major)
+        if manifest.redis:
+            find_redis()
+    except EmbeddedServerError as error:
+        # Which says nothing of the backup.
+        raise PeerUnreachable(f"there is nothing here to restore it into: {error.detail}") from None
     checks = tuple(_checks(path, manifest, keys, progress))
     return Verified(path=path, manifest=manifest, checks=checks)
 

@@ -245,21 +245,25 @@ def durability(subject: str, values: Mapping[str, str]) -> Finding:
 
 
 def _migrations(subject: str, dsn: str) -> Finding:
-    missing = _pending(dsn)
+    missing, problem = _pending(dsn)
+    if problem is not None:
+        return MIGRATIONS.wrong(subject, problem, mend="Correct DB_DATABASE.")
     return MIGRATIONS.judge(
         subject, f"missing: {', '.join(missing)}" if missing else None, "all are applied"
     )
 
 
-def _pending(dsn: str) -> Sequence[str]:
+def _pending(dsn: str) -> tuple[Sequence[str], str | None]:
     # SQLAlchemy takes half a second to import, which `--only` of another area need not wait for.
-    from nizam.store.migrate import pending
+    from nizam.store.migrate import ForeignDatabase, pending
 
     find: Callable[[str], Sequence[str]] = pending
     try:
-        return find(dsn)
+        return find(dsn), None
     except DatabaseUnavailable as error:
         raise ProbeError(error.detail) from None
+    except ForeignDatabase as error:
+        return (), error.detail
 
 
 def _scheduled(settings: Settings) -> Iterator[Finding]:

@@ -59,3 +59,14 @@ def test_a_changed_byte_is_found_in_each_file_without_a_database(
         dump.write_bytes(whole)
         assert any(path.name in it for it in sum(found.values(), ())), (path, found)
         path.write_bytes(content)
+
+
+def test_a_machine_that_has_nothing_to_restore_into_says_nothing_of_the_backup(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = installation.backup(Wanted(media=False, freeswitch=False))
+    monkeypatch.setattr("nizam.embedded.binaries._redis_programs", lambda machine: iter(()))
+    done = nizam("backup", "verify", environment=installation.environment)
+    assert done.exit_code == 3
+    assert "there is nothing here to restore it into: no Redis or Valkey" in done.output
+    assert verification.last(made.path) is None
