@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from nizam.fsxml import values
 from nizam.fsxml.profiles import srtp_variable
 from nizam.routing.plan import Caller, Diversion, GatewayLeg, Leg, Phones, UserLeg
@@ -64,6 +66,9 @@ def _elsewhere(it: UserLeg, variables: list[str]) -> Iterator[str]:
     """A leg to each other switch that has phones of the extension (nizam.routing.nodes)."""
     if it.elsewhere is None:
         return
+    if it.auto_answer:
+        # That is for the phones: the other switch tells them, by the token.
+        variables = list(_variables(attrs.evolve(it, auto_answer=False)))
     told = [*variables, *_as_the_directory(it.elsewhere.phones, it)]
     told.append(f"sip_h_{values.CALL_HEADER}={values.word(it.elsewhere.call_id)}")
     token = values.word(it.elsewhere.token)
@@ -79,7 +84,8 @@ def _as_the_directory(phones: Phones, it: UserLeg) -> Iterator[str]:
     yield f"origination_callee_id_name={values.text(phones.name) or number}"
     yield f"origination_callee_id_number={number}"
     yield f"nizam_tenant_id={values.word(phones.tenant_id)}"
-    yield f"nizam_extension_id={values.word(phones.extension_id)}"
+    if phones.extension_id:
+        yield f"nizam_extension_id={values.word(phones.extension_id)}"
     srtp = srtp_variable(phones.srtp)
     if srtp is not None:
         yield f"rtp_secure_media={srtp}"

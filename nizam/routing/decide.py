@@ -21,13 +21,14 @@ from nizam.routing.destinations import parking as parking_destination
 from nizam.routing.emergency import emergency
 from nizam.routing.facts import NO_FACTS, Command, Facts, Fetch, Limit, Notice
 from nizam.routing.features import feature
+from nizam.routing.features.pickup import taken_here
 from nizam.routing.flow_state import HOPS, MAX_HOPS
 from nizam.routing.hours import came_in_by
 from nizam.routing.nodes import UNAVAILABLE, asked_by_node, refuses_new_calls
 from nizam.routing.one_call import take_wishes
 from nizam.routing.outbound import dial_out
 from nizam.routing.peer_calls import opened
-from nizam.routing.phones import phone_leg
+from nizam.routing.phones import only_phone, phone_leg
 from nizam.routing.plan import (
     Bridge,
     Export,
@@ -184,11 +185,13 @@ def _from_node(
     now: datetime,
     random: Random,
     facts: Facts,
+    token: RingHere,
     view: TenantView,
     entry: Entry[Extension],
 ) -> Decision:
-    """Ring the phones that are here; what follows when nobody answers, the other switch knows."""
-    part_of = opened(view.peer_keys, request.peer_call_id, view.id, entry.id)
+    """Ring the phones that are here, have them answer by themselves, or take the call that rings
+    at them; what follows when nobody answers, the other switch knows."""
+    part_of = opened(view.peer_keys, request.peer_call_id, token)
     call_id = part_of or request.unique_id
     request = attrs.evolve(
         request, caller_extension=None, caller_extension_id=None, call_id=call_id, part_of=part_of
@@ -199,10 +202,17 @@ def _from_node(
     plan = _refused(routing, inbound=True)
     if plan is None and not entry.body.enabled:
         plan = routing.unreachable()
+    if plan is None and token.what != "ring" and part_of is None:
+        routing.note("node", "denied", "it does not prove to be one of ours")
+        plan = routing.unreachable()
+    if plan is None and token.what == "take":
+        plan = taken_here(routing, entry)
     if plan is None:
         routing.enter(entry, f"extension {entry.body.number}")
-        leg = attrs.evolve(phone_leg(routing, entry), record=None)
-        plan = (Bridge((leg,)),)
+        leg = phone_leg(routing, entry, auto_answer=token.what == "speak")
+        if token.phone and (phones := only_phone(routing, entry, token.phone)) is not None:
+            leg = attrs.evolve(leg, phones=phones)
+        plan = (Bridge((attrs.evolve(leg, record=None),)),)
     # Here it has an id of its own, by which the events of this switch are sorted, and says which
     # call it is a part of: as that it is told of, counted and explained.
     decision = _decided(routing, request.unique_id, plan, inbound=True)

@@ -3,7 +3,9 @@
 A switch cannot ring a phone that is registered at another: the phone expects to hear from that one,
 often through the hole that its REGISTER has made. So the call is sent there, to a token that stands
 for the extension, and the other switch rings the phones that it has. Only an address of a switch of
-ours is answered; what is dialled gives no right beyond ringing one extension.
+ours is answered; what is dialled gives no right beyond ringing one extension. To have its phones
+answer by themselves, or to take a call that rings at them, the call has to be sealed as well: an
+address can be forged.
 """
 
 from __future__ import annotations
@@ -25,15 +27,14 @@ from nizam.routing.tokens import RingHere, read_token
 
 def asked_by_node(
     snapshot: Snapshot, request: CallRequest
-) -> tuple[TenantView, Entry[Extension]] | None:
-    """The tenant and the extension that another switch of ours wants rung; None if it is not
-    that."""
+) -> tuple[RingHere, TenantView, Entry[Extension]] | None:
+    """What another switch of ours asks for, the tenant and the extension; None if it does not."""
     token = read_token(request.destination)
     if not isinstance(token, RingHere) or request.network_ip not in node_hosts(snapshot):
         return None
     view = snapshot.tenant(token.tenant_id)
     entry = None if view is None else view.get(Extension, token.extension_id)
-    return None if view is None or entry is None else (view, entry)
+    return None if view is None or entry is None else (token, view, entry)
 
 
 def refuses_new_calls(snapshot: Snapshot, request: CallRequest) -> str | None:
@@ -63,15 +64,22 @@ def elsewhere(routing: Routing, entry: Entry[Extension]) -> tuple[str, ...]:
         return ()
     found = []
     for node, address in addresses(live, live.contacts(routing.view.id, entry.body.number), own):
-        if address is None or not is_address(address):
-            # One in brackets would have a meaning in the dial-string.
-            why = "no SIP address is known" if address is None else f"{address} cannot be dialled"
+        why = cannot_be_dialled(address)
+        if address is None or why is not None:
             words = f"has a phone at {node}, of which {why}"
             routing.note("phones", "failed", f"{entry.body.number} {words}", entry)
             continue
         routing.note("phones", "matched", f"{entry.body.number} has a phone at {node}", entry)
         found.append(address)
     return tuple(found)
+
+
+def cannot_be_dialled(address: str | None) -> str | None:
+    """Why other switches do not reach one by this address, in words; None if they do."""
+    if address is None:
+        return "no SIP address is known"
+    # One in brackets would have a meaning in the dial-string.
+    return None if is_address(address) else f"{address} cannot be dialled"
 
 
 def addresses(live: Live, known: Sequence[Contact], own: str) -> Iterator[tuple[str, str | None]]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from uuid import UUID
 
 from nizam.routing.request import is_uuid
+from nizam.routing.tokens import RingHere
 
 _PURPOSE = b"nizam: calls between switches"
 _DIGITS = 32
@@ -23,25 +23,26 @@ def peer_keys(secrets: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(hmac.digest(it, _PURPOSE, "sha256") for it in secrets)
 
 
-def sealed(keys: tuple[bytes, ...], call_id: str, tenant_id: UUID, extension_id: UUID) -> str:
-    """What another switch is told of the call that rings this extension there."""
+def sealed(keys: tuple[bytes, ...], call_id: str, token: RingHere) -> str:
+    """What another switch is told of the call that is sent to it with this token."""
     if not keys:
         return call_id
-    return f"{call_id}.{_seal(keys[0], call_id, tenant_id, extension_id)}"
+    return f"{call_id}.{_seal(keys[0], call_id, token)}"
 
 
-def opened(
-    keys: tuple[bytes, ...], text: str | None, tenant_id: UUID, extension_id: UUID
-) -> str | None:
-    """The id of the call that another switch has told; None if the seal is not ours."""
+def opened(keys: tuple[bytes, ...], text: str | None, token: RingHere) -> str | None:
+    """The id of the call that another switch has told; None if the seal is not ours, or is for
+    another token."""
     call_id, _, seal = (text or "").partition(".")
     if not is_uuid(call_id) or not seal:
         return None
-    made = (_seal(key, call_id, tenant_id, extension_id) for key in keys)
+    made = (_seal(key, call_id, token) for key in keys)
     found = [hmac.compare_digest(it.encode(), seal.encode()) for it in made]
     return call_id if any(found) else None
 
 
-def _seal(key: bytes, call_id: str, tenant_id: UUID, extension_id: UUID) -> str:
-    what = f"{call_id} {tenant_id} {extension_id}".encode()
-    return hmac.new(key, what, hashlib.sha256).hexdigest()[:_DIGITS]
+def _seal(key: bytes, call_id: str, token: RingHere) -> str:
+    what = f"{call_id} {token.tenant_id} {token.extension_id}"
+    if token.what != "ring":
+        what += f" {token.what}"
+    return hmac.new(key, what.encode(), hashlib.sha256).hexdigest()[:_DIGITS]

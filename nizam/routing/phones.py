@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from nizam.fsxml.values import is_address
 from nizam.model.extension import Extension
 from nizam.routing.context import Routing
@@ -14,7 +16,7 @@ from nizam.routing.plan import Elsewhere, Phone, Phones, UserLeg
 from nizam.routing.recording import of_callee
 from nizam.routing.rows import Entry
 from nizam.routing.snapshot import TenantView
-from nizam.routing.tokens import RingHere, write_token
+from nizam.routing.tokens import RingHere, phone_mark, write_token
 
 
 def phone_leg(
@@ -36,9 +38,54 @@ def phone_leg(
         auto_answer=auto_answer,
         phones=_phones(routing, entry),
         record=None if confirm else of_callee(routing, entry),
-        # What has it answer by itself would be lost on the way.
-        elsewhere=None if auto_answer else _elsewhere(routing, entry),
+        elsewhere=_elsewhere(routing, entry, auto_answer=auto_answer),
     )
+
+
+def leg_of_each_phone(leg: UserLeg, routing: Routing, entry: Entry[Extension]) -> list[UserLeg]:
+    """The leg once for each phone, here and at other switches: of one leg with several phones only
+    the first that answers would be connected."""
+    alone = attrs.evolve(leg, record=None, elsewhere=None)
+    if leg.phones is not None:
+        one = [attrs.evolve(leg.phones, registered=(it,)) for it in leg.phones.registered]
+        found = [attrs.evolve(alone, phones=it) for it in one]
+    else:
+        found = [alone] if leg.elsewhere is None or leg.elsewhere.here else []
+    if leg.elsewhere is None:
+        return found
+    live, view = routing.facts.live, routing.view
+    for it in live.contacts(view.id, entry.body.number):
+        address = live.node_address(it.node)
+        if it.node != routing.request.node and address in leg.elsewhere.addresses:
+            token = RingHere(view.id, entry.id, "speak", phone_mark(it.uri))
+            away = attrs.evolve(
+                leg.elsewhere, addresses=(address,), token=write_token(token), here=False
+            )
+            found.append(attrs.evolve(alone, phones=None, elsewhere=away))
+    return found
+
+
+def only_phone(routing: Routing, entry: Entry[Extension], mark: str) -> Phones | None:
+    """The phone at this switch that the mark in a token stands for; None if it is not there."""
+    here = _here(routing, entry.body.number)
+    found = tuple(Phone(it.uri, it.profile) for it in here if phone_mark(it.uri) == mark)
+    return _described(routing, entry, found) if found else None
+
+
+def pickup_leg(routing: Routing, entry: Entry[Extension], address: str) -> UserLeg:
+    """The leg to another switch that takes the call which rings at the extension there."""
+    token = RingHere(routing.view.id, entry.id, "take")
+    call_id = routing.request.call_id or routing.request.unique_id
+    # It is no leg of that extension, and makes it no busier.
+    phones = attrs.evolve(_of_extension(routing.view, entry, ()), extension_id="")
+    away = Elsewhere(
+        (address,),
+        write_token(token),
+        sealed(routing.view.peer_keys, call_id, token),
+        here=False,
+        phones=phones,
+    )
+    return UserLeg(entry.body.number, routing.tenant.domain, elsewhere=away)
 
 
 def is_busy(routing: Routing, entry: Entry[Extension]) -> bool:
@@ -75,12 +122,12 @@ def _here(routing: Routing, number: str) -> list[Contact]:
     return [it for it in known if it.node == node]
 
 
-def _elsewhere(routing: Routing, entry: Entry[Extension]) -> Elsewhere | None:
+def _elsewhere(routing: Routing, entry: Entry[Extension], *, auto_answer: bool) -> Elsewhere | None:
     """The phones at other switches; a call from another switch goes no further."""
     found = elsewhere(routing, entry)
     call_id = routing.request.call_id or routing.request.unique_id
     here = bool(_here(routing, entry.body.number))
-    return _at(routing.view, entry, found, call_id, here=here)
+    return _at(routing.view, entry, found, call_id, here=here, auto_answer=auto_answer)
 
 
 def phones_elsewhere(
@@ -94,13 +141,19 @@ def phones_elsewhere(
 
 
 def _at(
-    view: TenantView, entry: Entry[Extension], found: tuple[str, ...], call_id: str, *, here: bool
+    view: TenantView,
+    entry: Entry[Extension],
+    found: tuple[str, ...],
+    call_id: str,
+    *,
+    here: bool,
+    auto_answer: bool = False,
 ) -> Elsewhere | None:
     if not found:
         return None
-    token = write_token(RingHere(view.id, entry.id))
-    told = sealed(view.peer_keys, call_id, view.id, entry.id)
-    return Elsewhere(found, token, told, here, _of_extension(view, entry, ()))
+    token = RingHere(view.id, entry.id, "speak" if auto_answer else "ring")
+    told = sealed(view.peer_keys, call_id, token)
+    return Elsewhere(found, write_token(token), told, here, _of_extension(view, entry, ()))
 
 
 def _described(routing: Routing, entry: Entry[Extension], registered: tuple[Phone, ...]) -> Phones:

@@ -9,7 +9,9 @@ him: it counts only on a channel that the flow itself has sent to it.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -17,11 +19,12 @@ import attrs
 
 _IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh*#]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
 _AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
-_RING = re.compile(r"\Aring-([0-9a-f]{32})-([0-9a-f]{32})\Z")
+_RING = re.compile(r"\A(ring|speak|take)-([0-9a-f]{32})-([0-9a-f]{32})(?:-([0-9a-f]{16}))?\Z")
 _PARKED = re.compile(r"\Aparked-([0-9a-f]{32})\Z")
 _FLOW = re.compile(
     r"\Aflow-([0-9a-f]{32})-([0-9]{1,9})-(?:(at|after)|(?:wait([0-9]{1,4})))-([A-Za-z0-9_-]{1,40})\Z"
 )
+_WHAT: Mapping[str, Literal["speak", "take"]] = {"speak": "speak", "take": "take"}
 _TO_LETTERS = str.maketrans("*#", "sh")
 _FROM_LETTERS = str.maketrans("sh", "*#")
 
@@ -64,10 +67,14 @@ class FlowStep:
 
 @attrs.frozen
 class RingHere:
-    """The phones of an extension that are registered at the switch that is asked."""
+    """The phones of an extension that are registered at the switch that is asked: `ring` them, or
+    have them answer by themselves (`speak`), or `take` the call that rings at one. `phone` is the
+    mark (`phone_mark`) of the only one that is meant."""
 
     tenant_id: UUID
     extension_id: UUID
+    what: Literal["ring", "speak", "take"] = "ring"
+    phone: str = ""
 
 
 Token = RingHere | IvrChoice | AfterRinging | ParkedTooLong | FlowStep
@@ -76,7 +83,8 @@ Token = RingHere | IvrChoice | AfterRinging | ParkedTooLong | FlowStep
 def write_token(token: Token) -> str:
     """The token as a destination number: letters, digits and hyphens."""
     if isinstance(token, RingHere):
-        return f"ring-{token.tenant_id.hex}-{token.extension_id.hex}"
+        phone = f"-{token.phone}" if token.phone else ""
+        return f"{token.what}-{token.tenant_id.hex}-{token.extension_id.hex}{phone}"
     if isinstance(token, ParkedTooLong):
         return f"parked-{token.lot_id.hex}"
     if isinstance(token, FlowStep):
@@ -89,6 +97,11 @@ def write_token(token: Token) -> str:
         "direct": f"d{token.digits}",
     }.get(token.kind, token.kind)
     return f"{menu_name(token.ivr_id)}-{rest}"
+
+
+def phone_mark(uri: str) -> str:
+    """What stands for a phone in a token: 16 hexadecimal digits that follow from its contact."""
+    return hashlib.blake2b(uri.encode(), digest_size=8).hexdigest()
 
 
 def menu_name(ivr_id: UUID) -> str:
@@ -151,7 +164,8 @@ def read_token(destination: str) -> Token | None:
     if (match := _AFTER.match(destination)) is not None:
         return AfterRinging(UUID(match[1]), int(match[2]))
     if (match := _RING.match(destination)) is not None:
-        return RingHere(UUID(match[1]), UUID(match[2]))
+        what: Literal["speak", "take"] | None = _WHAT.get(match[1])
+        return RingHere(UUID(match[2]), UUID(match[3]), what or "ring", match[4] or "")
     if (match := _PARKED.match(destination)) is not None:
         return ParkedTooLong(UUID(match[1]))
     if (match := _FLOW.match(destination)) is not None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+from unittest.mock import Mock
 
 import attrs
 import pytest
 
 from nizam.routing.decide import Decision
+from nizam.routing.facts import NO_FACTS, Contact, Facts, RingingLeg
 from nizam.routing.peer_calls import opened, peer_keys, sealed
-from nizam.routing.plan import Bridge, Export, Hangup, Respond, Set, UserLeg
+from nizam.routing.plan import Bridge, Export, Hangup, Intercept, Respond, Set, UserLeg
 from nizam.routing.request import CallRequest
-from nizam.routing.tokens import RingHere, read_token, write_token
+from nizam.routing.tokens import RingHere, phone_mark, read_token, write_token
 from tests.routing.tenants import ACME, CALL, Tenants, identifier, recorded_tenants, steps
 
 FIRST = "11111111-2222-4333-8444-555555555555"
 NODE = "10.0.0.6"
 KEYS = peer_keys([b"k" * 32])
+BEN = RingHere(identifier("acme"), identifier("acme/1002"))
 
 
 @pytest.fixture
@@ -28,17 +31,28 @@ def tenants() -> Tenants:
     return tenants
 
 
-def ask(tenants: Tenants, extension: str = "acme/1002", **fields: Any) -> Decision:
+def ask(
+    tenants: Tenants,
+    extension: str = "acme/1002",
+    what: Literal["ring", "speak", "take"] = "ring",
+    phone: str = "",
+    **fields: Any,
+) -> Decision:
     slug = extension.partition("/")[0]
-    token = write_token(RingHere(identifier(slug), identifier(extension)))
-    told = sealed(KEYS, FIRST, identifier(slug), identifier(extension))
-    asked = CallRequest("public", token, CALL, network_ip=NODE, peer_call_id=told)
-    return tenants.decide(attrs.evolve(asked, **fields))
+    token = RingHere(identifier(slug), identifier(extension), what, phone)
+    told = sealed(KEYS, FIRST, token)
+    asked = CallRequest("public", write_token(token), CALL, network_ip=NODE, peer_call_id=told)
+    facts = fields.pop("facts", NO_FACTS)
+    return tenants.decide(attrs.evolve(asked, **fields), facts=facts)
 
 
 def test_a_token_is_read_as_it_was_written() -> None:
-    token = RingHere(identifier("acme"), identifier("acme/1002"))
-    assert read_token(write_token(token)) == token
+    for token in (
+        BEN,
+        attrs.evolve(BEN, what="take"),
+        attrs.evolve(BEN, what="speak", phone=phone_mark("sip:1002@10.1.1.1")),
+    ):
+        assert read_token(write_token(token)) == token
 
 
 def test_the_phones_that_are_here_ring_and_nothing_follows(tenants: Tenants) -> None:
@@ -75,12 +89,11 @@ def test_where_the_phone_there_sends_the_call_it_is_the_same_call(tenants: Tenan
 
 def test_what_is_told_is_what_is_understood() -> None:
     old, new = peer_keys([b"old" * 11, b"new" * 11])
-    acme, phone = identifier("acme"), identifier("acme/1002")
-    told = sealed((new, old), FIRST, acme, phone)
-    assert opened((new, old), told, acme, phone) == FIRST
+    told = sealed((new, old), FIRST, BEN)
+    assert opened((new, old), told, BEN) == FIRST
     # While keys are changed, one instance knows the other's.
-    assert opened((old, new), told, acme, phone) == FIRST
-    assert opened((old,), told, acme, phone) is None
+    assert opened((old, new), told, BEN) == FIRST
+    assert opened((old,), told, BEN) is None
     assert (FIRST in told, old.hex() in told) == (True, False)
 
 
@@ -93,10 +106,10 @@ def test_what_is_told_is_what_is_understood() -> None:
         f"{FIRST}.",
         f"{FIRST}.{'0' * 32}",
         f"{FIRST}.\xe9",
-        sealed(KEYS, FIRST, identifier("acme"), identifier("acme/1001")),  # of another phone
-        sealed(KEYS, FIRST, identifier("globex"), identifier("acme/1002")),  # of another tenant
-        sealed(KEYS, CALL, identifier("acme"), identifier("acme/1002")).replace(CALL, FIRST),
-        sealed(peer_keys([b"guessed"]), FIRST, identifier("acme"), identifier("acme/1002")),
+        sealed(KEYS, FIRST, attrs.evolve(BEN, extension_id=identifier("acme/1001"))),
+        sealed(KEYS, FIRST, attrs.evolve(BEN, tenant_id=identifier("globex"))),
+        sealed(KEYS, CALL, BEN).replace(CALL, FIRST),
+        sealed(peer_keys([b"guessed"]), FIRST, BEN),
         "${system rm}",
     ],
 )
@@ -109,7 +122,7 @@ def test_a_header_that_is_not_sealed_by_us_makes_no_part(
 
 
 def test_no_header_makes_a_call_from_outside_a_part_of_another(tenants: Tenants) -> None:
-    told = sealed(KEYS, FIRST, identifier("acme"), identifier("acme/1002"))
+    told = sealed(KEYS, FIRST, BEN)
     decision = ask(tenants, network_ip="192.0.2.1", peer_call_id=told)
     assert (decision.call_id, decision.outcome) == (CALL, "not_found")
 
@@ -155,6 +168,72 @@ def test_a_tenant_that_is_not_served_is_not_rung(tenants: Tenants, status: str) 
 def test_a_disabled_extension_is_not_rung(tenants: Tenants) -> None:
     tenants.extension("acme/1002", enabled=False)
     assert ask(tenants).outcome == "unreachable"
+
+
+# -- phones that answer by themselves, and calls that are taken -----------------------------------
+
+
+def facts(
+    *uris: str, ringing: tuple[RingingLeg, ...] = (), node: str = "fs1", legs: int = 0
+) -> Facts:
+    """Of 1002: the phones that are registered at a switch, and what rings there."""
+    contacts = tuple(Contact(it, node) for it in uris)
+    live = Mock(**{"contacts.return_value": contacts, "ringing.return_value": ringing})
+    live.legs.return_value = legs
+    return attrs.evolve(NO_FACTS, live=live)
+
+
+def test_phones_here_answer_by_themselves_when_another_switch_asks_for_it(tenants: Tenants) -> None:
+    decision = ask(tenants, what="speak")
+    assert decision.plan[-1] == Bridge((UserLeg("1002", ACME, auto_answer=True),))
+    assert decision.call_id == FIRST
+
+
+def test_one_phone_of_several_is_meant(tenants: Tenants) -> None:
+    first, second = "sip:1002@10.1.1.1", "sip:1002@10.1.1.2"
+    there = facts(first, second)
+    (bridge,) = steps(
+        ask(tenants, what="speak", phone=phone_mark(second), node="fs1", facts=there).plan, Bridge
+    )
+    (leg,) = bridge.legs
+    assert isinstance(leg, UserLeg)
+    assert leg.phones is not None
+    assert [it.uri for it in leg.phones.registered] == [second]
+
+
+def rings(call: str, node: str, at: str = "2026-11-29T08:00:00Z") -> RingingLeg:
+    return RingingLeg(f"{call}-leg", call, BEN.extension_id, node, at)
+
+
+def test_a_call_that_rings_here_is_given_to_the_switch_that_asks(tenants: Tenants) -> None:
+    later = "2026-11-29T08:00:09Z"
+    ringing = (rings("a0", "fs2"), rings("a2", "fs1", later), rings("a1", "fs1"))
+    decision = ask(tenants, what="take", node="fs1", facts=facts(ringing=ringing))
+    assert decision.plan[-2:] == (Intercept("a1"), Respond(480, "Temporarily Unavailable"))
+    assert not steps(decision.plan, Bridge)
+
+
+def test_one_that_has_stopped_ringing_is_not(tenants: Tenants) -> None:
+    there = facts(ringing=(rings("a0", "fs2"),))
+    decision = ask(tenants, what="take", node="fs1", facts=there)
+    assert decision.outcome == "unreachable"
+    assert decision.plan[-1] == Respond(480, "Temporarily Unavailable")
+    assert not steps(decision.plan, Intercept)
+
+
+@pytest.mark.parametrize("what", ["speak", "take"])
+@pytest.mark.parametrize("told", [None, FIRST, sealed(KEYS, FIRST, BEN), "of another purpose"])
+def test_an_address_alone_opens_no_microphone_and_takes_no_call(
+    tenants: Tenants, what: Literal["speak", "take"], told: str | None
+) -> None:
+    """The seal of a call that is to ring is none for one that is to be answered."""
+    if told == "of another purpose":
+        told = sealed(KEYS, FIRST, attrs.evolve(BEN, what="take" if what == "speak" else "speak"))
+    there = facts(ringing=(rings("a1", "fs1"),))
+    decision = ask(tenants, what=what, peer_call_id=told, node="fs1", facts=there)
+    assert decision.outcome == "unreachable"
+    assert not steps(decision.plan, Bridge)
+    assert not steps(decision.plan, Intercept)
 
 
 # -- a node that takes no new calls ----------------------------------------------------------------

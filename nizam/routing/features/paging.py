@@ -8,7 +8,7 @@ from nizam.model.extension import Extension
 from nizam.model.feature_code import FeatureCode
 from nizam.routing.context import Routing
 from nizam.routing.features.results import failed
-from nizam.routing.phones import is_busy, phone_leg
+from nizam.routing.phones import is_busy, leg_of_each_phone, phone_leg
 from nizam.routing.plan import Answer, Bridge, Page, Plan, UserLeg
 from nizam.routing.rows import Entry
 from nizam.routing.tokens import page_name
@@ -42,7 +42,8 @@ def page(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
         if found is not None and found.id != caller.id and _can_answer(routing, found):
             routing.note("member", "matched", f"speaks at {found.body.number}", found)
             leg = phone_leg(routing, found, auto_answer=True)
-            legs.extend(_each(attrs.evolve(leg, call_id=routing.request.known_id or None)))
+            leg = attrs.evolve(leg, call_id=routing.request.known_id or None)
+            legs.extend(leg_of_each_phone(leg, routing, found))
     if not legs:
         return failed(routing, "nobody can be paged now", outcome="unreachable")
     room = f"page-{routing.request.unique_id}"
@@ -64,14 +65,3 @@ def _can_answer(routing: Routing, entry: Entry[Extension]) -> bool:
         return True
     routing.note("member", "passed", f"{number} {why}", entry)
     return False
-
-
-def _each(leg: UserLeg) -> list[UserLeg]:
-    """A leg for each phone: of one leg with several phones only one would answer."""
-    leg = attrs.evolve(leg, record=None)
-    if leg.phones is None:
-        return [leg]
-    return [
-        attrs.evolve(leg, phones=attrs.evolve(leg.phones, registered=(phone,)))
-        for phone in leg.phones.registered
-    ]

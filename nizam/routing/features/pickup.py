@@ -9,9 +9,15 @@ from nizam.model.feature_code import FeatureCode
 from nizam.routing.context import Routing
 from nizam.routing.facts import RingingLeg
 from nizam.routing.features.results import failed
-from nizam.routing.plan import Hangup, Intercept, Plan, Playback
+from nizam.routing.nodes import cannot_be_dialled
+from nizam.routing.phones import pickup_leg
+from nizam.routing.plan import Bridge, Hangup, Intercept, Plan, Playback, Respond
 from nizam.routing.rows import Entry
 from nizam.routing.tones import TONES
+
+ACROSS_SECONDS = 5
+"""How long another switch may take to hand over a call that rings there."""
+GONE: Plan = (Respond(480, "Temporarily Unavailable"),)
 
 
 def directed(routing: Routing, entry: Entry[FeatureCode], argument: str) -> Plan:
@@ -52,20 +58,35 @@ def _taken(routing: Routing, members: Iterable[Entry[Extension]]) -> Plan:
     if not ringing:
         return failed(routing, "no call is ringing there", outcome="unreachable")
     here = [it for it in ringing if not routing.request.node or it.node == routing.request.node]
-    if not here:
-        words = f"the call rings on the switch {ringing[0].node}, the phone is on another"
-        return failed(routing, words, outcome="unreachable")
-    leg = min(here, key=_since)
+    leg = min(here or ringing, key=_since)
     extension = named[leg.extension_id]
+    address = None if here else live.node_address(leg.node)
+    why = None if here else cannot_be_dialled(address)
+    if why is not None:
+        words = f"the call rings on the switch {leg.node}, of which {why}"
+        return failed(routing, words, outcome="unreachable")
     words = f"takes the call that rings at {extension.body.number}"
-    routing.note("pickup", "chosen", words, extension)
+    routing.note("pickup", "chosen", words if here else f"{words} on {leg.node}", extension)
     routing.route.append(f"pickup {extension.body.number}")
     # Only who comes too late hears the tone: the call was answered or is gone.
-    return (
-        Intercept(leg.caller_leg),
-        Playback(TONES["failed"]),
-        Hangup("NORMAL_CLEARING"),
-    )
+    too_late = (Playback(TONES["failed"]), Hangup("NORMAL_CLEARING"))
+    if address is None:
+        return (Intercept(leg.caller_leg), *too_late)
+    across = pickup_leg(routing, extension, address)
+    return (Bridge((across,), ring_seconds=ACROSS_SECONDS, continue_on="always"), *too_late)
+
+
+def taken_here(routing: Routing, entry: Entry[Extension]) -> Plan:
+    """Take the call that rings at the extension here: another switch of ours asks for it, which
+    knows that its caller may."""
+    ringing = routing.facts.live.ringing(routing.view.id, entry.id)
+    here = [it for it in ringing if it.node == routing.request.node]
+    if not here:
+        routing.note("pickup", "failed", "no call is ringing there", entry)
+        routing.outcome = "unreachable"
+        return GONE
+    routing.note("pickup", "chosen", f"takes the call that rings at {entry.body.number}", entry)
+    return (Intercept(min(here, key=_since).caller_leg), *GONE)
 
 
 def _since(leg: RingingLeg) -> str:

@@ -92,7 +92,8 @@ def check_explained(made: Made) -> None:
     identifier = tenant_id(made.case.tenant)
     if made.decision.tenant_id not in {None, identifier}:
         return
-    if any(" @" in it for uris in made.case.facts.registered.values() for it in uris):
+    there = (*made.case.facts.registered.values(), *made.case.facts.ringing.values())
+    if any(" @" in it for found in there for it in found):
         return  # asked by no switch, a dry run knows of no other one
     explanation = explain(
         made.snapshot,

@@ -56,7 +56,8 @@ class State(_Part):
     calls: Mapping[str, int] = Field(default_factory=dict)
     """By extension: how many legs of it are up or ringing."""
     ringing: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    """By extension: the ids of the legs that ring at it, the longest first."""
+    """By extension: the ids of the legs that ring at it, the longest first; `ID @fs2` of one at
+    another switch."""
     down: tuple[str, ...] = ()
     """Gateways that do not answer."""
     up: tuple[str, ...] = ()

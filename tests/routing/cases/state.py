@@ -39,7 +39,10 @@ class CaseLive:
         """The legs under `ringing`."""
         legs = self.state.ringing.get(self._number(tenant_id, extension_id), ())
         began = "2026-11-24T15:00:00Z"
-        return tuple(RingingLeg(it, it, extension_id, NODE, began) for it in legs)
+        named = [it.partition(" @") for it in legs]
+        return tuple(
+            RingingLeg(leg, leg, extension_id, node or NODE, began) for leg, _, node in named
+        )
 
     def gateway_up(self, gateway_id: UUID, node: str) -> bool | None:
         """Whether it stands under `up` or `down`."""
