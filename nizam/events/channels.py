@@ -132,6 +132,7 @@ class Calls:
     """All calls of one FreeSWITCH process that are under way or have ended a moment ago.
 
     `tenant_of_domain` knows the tenants' SIP domains; `lookup` knows what dialplan lookups told.
+    `dropped` are calls that turned out to be none, but legs of others: to be shown no more.
     """
 
     def __init__(self, tenant_of_domain: TenantOfDomain, lookup: Lookup) -> None:
@@ -139,6 +140,7 @@ class Calls:
         self._lookup = lookup
         self._call_of: dict[UUID, Call] = {}
         self._calls: dict[UUID, Call] = {}
+        self.dropped: list[Call] = []
         self._finished: OrderedDict[UUID, Call] = OrderedDict()
 
     def __len__(self) -> int:
@@ -185,6 +187,8 @@ class Calls:
             channel.extension_id = identifier(event.get("variable_nizam_extension_id"))
         if channel.originator_id is None:
             channel.originator_id = next((it for it in self._links(event) if it != leg_id), None)
+        if channel.number is None:
+            channel.number = _number(event)
         if channel.gateway is None:
             channel.gateway = event.get("variable_sip_gateway_name")
         if channel.dialled is None:
@@ -260,6 +264,8 @@ class Calls:
         if ours is None or ours == leg_id or not alone:
             return call
         del self._calls[leg_id], self._call_of[leg_id]
+        call.channels.clear()
+        self.dropped.append(call)
         return None
 
     def _call_id(self, event: SwitchEvent, leg_id: UUID) -> UUID:
@@ -312,17 +318,22 @@ def _learn_of_api(event: SwitchEvent, channel: Channel) -> None:
         channel.caller_name = event.get(f"variable_{CALLER_NAME}") or channel.caller_name
 
 
+def _number(event: SwitchEvent) -> str | None:
+    get = event.get
+    asked = get("variable_sip_req_user") if get("Call-Direction") == "inbound" else None
+    return number_of(asked or get("Caller-Destination-Number"), get("Caller-Callee-ID-Number"))
+
+
 def _channel(event: SwitchEvent, leg_id: UUID, call_id: UUID) -> Channel:
     get = event.get
     started = moment(get("Caller-Channel-Created-Time")) or moment(get("Event-Date-Timestamp"))
     direction = get("Call-Direction")
-    asked = get("variable_sip_req_user") if direction == "inbound" else None
     return Channel(
         leg_id=leg_id,
         call_id=call_id,
         core_id=get("Core-UUID") or "",
         direction=direction,
-        number=number_of(asked or get("Caller-Destination-Number"), get("Caller-Callee-ID-Number")),
+        number=_number(event),
         caller_number=get("Caller-Caller-ID-Number") or get("Caller-ANI"),
         caller_name=get("Caller-Caller-ID-Name"),
         context=get("Caller-Context"),

@@ -56,9 +56,11 @@ def _uuid(text: str) -> UUID | None:
 
 def number_of(dialled: str | None, callee: str | None = None) -> str | None:
     """The number that was dialled, as people know it: of a leg between two switches of ours, which
-    is dialled by a token, the number of the `callee`."""
+    is dialled by a token, the number of the `callee`; None while that is the token, too."""
     number = destination(dialled)
-    return callee if number and number.startswith(RING_HERE) else number
+    if not number or not number.startswith(RING_HERE):
+        return number
+    return None if callee and callee.startswith(RING_HERE) else callee
 
 
 def destination(text: str | None) -> str | None:

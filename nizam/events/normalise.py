@@ -67,6 +67,9 @@ class Normaliser:
             found = self.calls.find(event)
             if found is not None:
                 call, channel = found
+                while self.calls.dropped:
+                    dropped = self.calls.dropped.pop()
+                    output.changed[dropped.call_id] = dropped
                 handler(self, event, call, channel, output, now)
                 output.changed[call.call_id] = call
                 if call.tenant_id is not None and call.waits_since is not None:

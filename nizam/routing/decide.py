@@ -35,6 +35,7 @@ from nizam.routing.plan import (
     GatewayLeg,
     Hangup,
     HoldMusic,
+    Intercept,
     Park,
     ParkInSlot,
     Plan,
@@ -449,7 +450,8 @@ def _preamble(
         # Otherwise X- and P- headers that the caller's phone writes would reach the carrier, and
         # those between our switches a phone.
         steps.append(Set("sip_copy_custom_headers", "false"))
-    if bridges:
-        # Otherwise the callee's hanging up would fall into voicemail.
+    if bridges or any(isinstance(step, Intercept) for step in plan):
+        # Otherwise the callee's hanging up would fall into voicemail, and somebody who has taken a
+        # call would hear at its end that he came too late.
         steps.append(Set("hangup_after_bridge", "true"))
     return tuple(steps)

@@ -300,3 +300,16 @@ def test_a_cdr_says_which_call_it_is_a_part_of() -> None:
     }
     leg = leg_from_json_cdr(record, "fs2")
     assert (leg.call_id, leg.originator_id) == (call_id, call_id)
+
+
+def test_no_leg_is_shown_with_the_token_that_was_dialled() -> None:
+    """CHANNEL_OUTGOING has the token in the place of the callee, too (FreeSWITCH 1.11.1)."""
+    course = Course()
+    says = course.switches.says
+    says("fs1", "CHANNEL_CREATE", course.anna)
+    link = {"Other_Type": "originator", "Other_Leg_Unique_ID": str(course.anna.id)}
+    says("fs1", "CHANNEL_OUTGOING", course.across, Caller_Callee_ID_Number=TOKEN, **link)
+    (call,) = course.switches.normaliser("fs1").calls
+    assert call.channels[course.across.id].number is None
+    says("fs1", "CHANNEL_CREATE", course.across, **link)
+    assert call.channels[course.across.id].number == "1002"

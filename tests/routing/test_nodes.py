@@ -210,6 +210,8 @@ def test_a_call_that_rings_here_is_given_to_the_switch_that_asks(tenants: Tenant
     ringing = (rings("a0", "fs2"), rings("a2", "fs1", later), rings("a1", "fs1"))
     decision = ask(tenants, what="take", node="fs1", facts=facts(ringing=ringing))
     assert decision.plan[-2:] == (Intercept("a1"), Respond(480, "Temporarily Unavailable"))
+    # When it is over it is over: the phone that took it hears nothing of coming too late.
+    assert Set("hangup_after_bridge", "true") in decision.plan
     assert not steps(decision.plan, Bridge)
 
 
