@@ -72,9 +72,12 @@ RUN_BY = (
     RunBy("docs/security.md", "tests/deploy/test_stunnel.py", "openssl "),
     RunBy("docs/tenants.md", "tests/cli/test_tenants_page.py"),
     *(RunBy("", MACHINE, it) for it in ("install ", "nginx ", "haproxy ", "kamailio ")),
-    *(RunBy("", MACHINE, it) for it in ("cat ", "cp ", "openssl ", "echo ", "cd ", "secrets/")),
+    *(
+        RunBy("", MACHINE, it)
+        for it in ("cat ", "cp ", "openssl ", "echo ", "cd ", "secrets/", "ln ")
+    ),
     *(RunBy("", TOUR, it) for it in ("nizam ", "/opt/nizam/bin/nizam ", "curl ", "export ")),
-    *(RunBy("", TOUR, it) for it in ("journalctl ", "NIZAM_SECRET_KEYS=")),
+    *(RunBy("", TOUR, it) for it in ("journalctl ", "NIZAM_SECRET_KEYS=", "NIZAM_CONFIG=")),
 )
 """The first that fits counts. Those without a page run their commands on every page."""
 
@@ -106,7 +109,7 @@ class Part:
     def program(self) -> str:
         """What it runs, without its folder if that is where the page has it installed."""
         found = (it for it in words(self.text) if not _SETTING.match(it))
-        return next(found, "").removeprefix("/opt/nizam/bin/")
+        return re.sub(r"^/opt/nizam[\d.-]*/bin/", "", next(found, ""))
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}: {self.text}"

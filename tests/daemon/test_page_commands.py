@@ -36,8 +36,8 @@ ENDLESS = ("/call-events/stream", "nizam tail --type")
 OPINIONS = {"doctor": (0, 1, 2), "scheduler": (0, 1)}
 """Commands whose status tells what they have found: any of these is an answer."""
 SHELL_SYNTAX = set("|<>$`")
-APART = {"admin"}
-"""What has a reactor of its own, and so needs a process of its own."""
+APART = {"admin", "backup"}
+"""What has a reactor or listens to signals, and so needs a process of its own."""
 RECORDING = "01937a5e-0000-7000-8000-000000000e01"
 MESSAGE = "5b2a9c4e-7d1f-4e0b-9a3c-2f6d8e1b0c7a"
 BUSY_SECONDS = 10.0
@@ -84,8 +84,9 @@ class World:
             return None
         return f"{done.exit_code}: {done.output} {done.exception!r}"
 
-    def _shell(self, text: str, **more: str) -> list[str]:
-        curl = f"curl --fail-with-body --max-time {CURL_SECONDS:g} "
+    def _shell(self, text: str) -> list[str]:
+        fail = "" if "curl -sf" in text else "--fail-with-body "
+        curl = f"curl {fail}--max-time {CURL_SECONDS:g} "
         return ["bash", "-eo", "pipefail", "-c", text.replace("curl ", curl)]
 
     def _environment(self) -> dict[str, str]:
@@ -228,7 +229,14 @@ async def a_machine(world: World) -> dict[str, str]:
     """The file of settings where the page has put it."""
     shutil.copy(REPOSITORY / "etc" / "nizam.toml", world.folder / "nizam.toml")
     world.settings["NIZAM_CONFIG"] = str(world.folder / "nizam.toml")
-    return {"/opt/nizam/bin/nizam": "nizam", "/etc/nizam": str(world.folder)}
+    world.settings["NIZAM_BACKUP_FOLDER"] = f"{world.folder}-backups"
+    world.settings["NIZAM_FREESWITCH_CONFIGURATION"] = str(REPOSITORY / "etc" / "freeswitch")
+    return {
+        "/opt/nizam-0.2.0/bin/nizam": "nizam",
+        "/opt/nizam/bin/nizam": "nizam",
+        "/etc/nizam": str(world.folder),
+        "http://127.0.0.1:8080": "$HTTP",
+    }
 
 
 async def a_way_out(world: World) -> dict[str, str]:
@@ -273,6 +281,7 @@ BEFORE: dict[str, Callable[[World], Awaitable[dict[str, str]]]] = {
     "docs/operating.md": a_tenant_that_leaves,
     "docs/recordings.md": a_recording,
     "docs/several-switches.md": a_known_node,
+    "docs/upgrading.md": a_machine,
     "docs/voicemail.md": a_message,
     "docs/webhooks.md": a_webhook,
 }

@@ -22,7 +22,7 @@ from tests.deploy.kamailio import modules
 from tests.page_commands import MACHINE, Part, parts_run_by
 
 SECONDS = 60
-PLACES = ("/etc/", "/usr/lib/", "/usr/local/", "/var/lib/", "/mnt/")
+PLACES = ("/etc/", "/usr/lib/", "/usr/local/", "/var/lib/", "/mnt/", "/opt/")
 FOLDERS = (
     "etc/haproxy",
     "etc/kamailio",
@@ -31,6 +31,7 @@ FOLDERS = (
     "etc/ssl/certs",
     "etc/systemd/system",
     "usr/local/bin",
+    "opt",
 )
 """What packages make when they are installed."""
 CHECKOUT = ("deploy", "etc", "systemd")
@@ -175,5 +176,6 @@ def test_what_is_pasted_from_a_page_is_done(page: str, tmp_path: Path) -> None:
     if page == "docs/install.md":
         assert (root / "etc/nizam/nizam.toml").stat().st_mode & 0o777 == 0o640
         assert (root / "etc/systemd/system/nizam.service").exists()
+        assert (root / "opt/nizam").readlink() == root / "opt/nizam-0.1.0"
     if page == "docs/containers.md":
         assert {it.name for it in (folder / "secrets").iterdir()} >= {"db_password", "secret_keys"}
