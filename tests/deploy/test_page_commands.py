@@ -141,7 +141,9 @@ def served(certificate: Path) -> int:
         with listening, listening.accept()[0] as one:
             one.settimeout(10)
             with context.wrap_socket(one, server_side=True) as spoken:
-                spoken.recv(1)
+                # Until the client says goodbye: it takes another end for an error.
+                while spoken.recv(1000):
+                    pass
 
     threading.Thread(target=answer, daemon=True).start()
     port: int = listening.getsockname()[1]
