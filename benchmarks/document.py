@@ -97,7 +97,8 @@ async def measure(reactor: Any, dsn: str, redis: PrivateRedis, count: int) -> re
     from nizam.model.registry import resource
     from nizam.routing.snapshot import Snapshot
     from nizam.store.context import SYSTEM
-    from nizam.store.documents import Applied, Documents
+    from nizam.store.document_results import Applied
+    from nizam.store.documents import Documents
     from nizam.store.pool import Pool
     from nizam.store.secrets import SecretBox
     from nizam.store.store import Store

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_network
+from collections.abc import Awaitable, Callable
 from random import SystemRandom
 from typing import Any
-from uuid import UUID
 
 import attrs
 from twisted.application.service import Service
@@ -33,7 +31,6 @@ from nizam.media.library import MediaLibrary
 from nizam.media.objects import ObjectStore
 from nizam.media.recordings import RecordingFolders
 from nizam.model.identifiers import new_id
-from nizam.model.webhook import Webhook
 from nizam.ops.backup_meter import BackupMeter
 from nizam.ops.checks import Checks
 from nizam.ops.health import Finding, Health, HealthResource, State, probe_resources
@@ -44,12 +41,15 @@ from nizam.ops.purge import Purge
 from nizam.ops.scheduled import scheduled_tasks
 from nizam.ops.scheduler import Scheduler
 from nizam.ops.schema import SchemaCheck, latest_revision
+from nizam.parts_by_role import (
+    object_store_of,
+    pusher_of,
+    signing_keys,
+    streams_of,
+    webhook_worker_of,
+)
 from nizam.realtime.bell import Bell
-from nizam.realtime.catch_up import reading
-from nizam.realtime.hub import Hub
-from nizam.realtime.pusher.publisher import PusherApp, PusherPublisher
 from nizam.realtime.streams import Streams
-from nizam.realtime.tail import PAGE_EVENTS, Tail
 from nizam.recordings.keeper import RecordingKeeper
 from nizam.routing.peer_calls import peer_keys
 from nizam.routing.snapshot import Snapshot
@@ -58,7 +58,6 @@ from nizam.store.opening import primary_pool, read_replicas
 from nizam.store.pool import Pool
 from nizam.store.secrets import SecretBox
 from nizam.store.store import Store
-from nizam.store.system.event_log import log_end, read_log
 from nizam.store.system.scheduled_tasks import SCHEDULER_LEASE
 from nizam.store.system.secret_keys import keys_in_use
 from nizam.switch.call_limits import CallLimits
@@ -80,8 +79,6 @@ from nizam.voicemail.mailboxes import Mailboxes
 from nizam.webhooks.egress import EgressAgent
 from nizam.webhooks.handing_on import Deliveries, OtherWorkers
 from nizam.webhooks.queue import DeliveryQueue
-from nizam.webhooks.signing import key_of
-from nizam.webhooks.worker import WebhookWorker
 
 API_SECONDS = 1.0
 """How long a request of the API waits for PostgreSQL before it is answered 503."""
@@ -140,7 +137,7 @@ class Parts:
         environment = "live" if settings.production else "test"
         store = Store(self.api_pool, box, replicas=self.replicas, environment=environment)
         media = MediaLibrary(reactor, settings.media_root)
-        objects = self._objects = _object_store(reactor, settings)
+        objects = self._objects = object_store_of(reactor, settings)
         snapshot = Snapshot(settings.media_root, settings.speech, self._peer_keys)
         snapshots = SnapshotService(
             reactor,
@@ -153,7 +150,9 @@ class Parts:
         live = LiveState(reactor, self.key_value, most=Most.of(**attrs.asdict(settings.live)))
         index = ChannelIndex(reactor, self.key_value)
         queue = DeliveryQueue(self.key_value)
-        worker = self._worker(queue, box) if Role.DELIVER in roles else None
+        worker = None
+        if Role.DELIVER in roles:
+            worker = webhook_worker_of(reactor, settings, self.primary, queue, box)
         enqueue = worker.enqueue if worker else OtherWorkers(queue).enqueue
         store.on_deliveries(enqueue)
         bell = Bell(reactor, self.key_value)
@@ -241,8 +240,10 @@ class Parts:
             self._services.append(links)
         self._bell = bell
         if Role.REALTIME in roles:
-            self.streams = self._open_streams(bell)
-            self._publish(bell)
+            self.streams = streams_of(reactor, settings, self.primary, bell)
+            self._services.append(self.streams)
+            if settings.pusher.connection == "pusher":
+                self._services.append(pusher_of(reactor, settings, self.primary, bell))
         api = Api.over(
             reactor=reactor,
             settings=settings,
@@ -287,7 +288,7 @@ class Parts:
                 reactor,
                 self.key_value,
                 EgressAgent(reactor, settings.webhooks.allowed_networks),
-                lambda tenant_id, webhook_id: _signing_keys(snapshot, box, tenant_id, webhook_id),
+                lambda tenant_id, webhook_id: signing_keys(snapshot, box, tenant_id, webhook_id),
             )
             decider = CallDecider(
                 snapshot,
@@ -328,47 +329,6 @@ class Parts:
         ]
         return build_root(api, reactor, mounted, routes)
 
-    def _publish(self, bell: Bell) -> None:
-        """The publisher to a Pusher-protocol service, among the services, where one is set."""
-        pusher = self.settings.pusher
-        if pusher.connection != "pusher":
-            return
-        # There with this connection: the settings are checked.
-        secret = pusher.app_secret.reveal() if pusher.app_secret else ""
-        types = frozenset(pusher.event_types)
-        app = PusherApp(pusher.url, pusher.app_id or "", pusher.app_key or "", secret, types)
-        # The operator chose the target, so any address may be one.
-        everywhere = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-        egress = EgressAgent(self.reactor, everywhere)
-        holder = f"{socket.gethostname()}-{new_id()}"
-        self._services.append(
-            PusherPublisher(self.reactor, self.primary, bell, egress, app, holder)
-        )
-
-    def _open_streams(self, bell: Bell) -> Streams:
-        """The streams, among the services."""
-        # Here, because the first client would wait for it.
-        import nizam.realtime.websocket  # noqa: F401
-
-        hub, pool, limits = Hub(self.reactor), self.primary, self.settings.realtime
-        tail = Tail(
-            self.reactor,
-            hub,
-            bell,
-            lambda after: read_log(pool, after, most=PAGE_EVENTS),
-            lambda: log_end(pool),
-        )
-        streams = Streams(
-            self.reactor,
-            hub,
-            tail,
-            reading(pool),
-            most=limits.max_streams,
-            most_of_tenant=limits.max_streams_of_tenant,
-        )
-        self._services.append(streams)
-        return streams
-
     @property
     def well(self) -> bool:
         """Whether nothing here has come to a standstill that only a new process can end."""
@@ -404,23 +364,6 @@ class Parts:
         reading = (pool for it in replicas for pool in (it.pool, it.watch))
         return (self.primary, self.api_pool, *reading)
 
-    def _worker(self, queue: DeliveryQueue, box: SecretBox) -> WebhookWorker:
-        settings = self.settings.webhooks
-
-        def reveal(webhook_id: UUID, field: str, sealed: str) -> str:
-            return box.decrypt(sealed, "webhook", webhook_id, field)
-
-        return WebhookWorker(
-            self.reactor,
-            self.primary,
-            queue,
-            EgressAgent(self.reactor, settings.allowed_networks),
-            reveal,
-            name=f"{socket.gethostname()}-{new_id()}",
-            concurrency=settings.concurrency,
-            endpoint_concurrency=settings.endpoint_concurrency,
-        )
-
     def _scheduler(self, api: Api, store: Store) -> Scheduler:
         """The scheduled work, among the services with what it needs."""
         name = f"{socket.gethostname()}-{new_id()}"
@@ -437,20 +380,3 @@ class Parts:
             "database": lambda: self.primary.query("select 1", deadline=1.0),
             "redis": self.key_value.ping,
         }
-
-
-def _object_store(reactor: Any, settings: Settings) -> ObjectStore | None:
-    """The object storage of the settings, which recordings may lie in although none are moved
-    there any more."""
-    found = settings.recordings
-    return None if found.s3_bucket is None else ObjectStore(reactor, found)
-
-
-def _signing_keys(
-    snapshot: Snapshot, box: SecretBox, tenant_id: UUID, webhook_id: UUID
-) -> Sequence[bytes]:
-    """What requests are signed with that name this webhook; nothing if the tenant has none such."""
-    tenant = snapshot.tenant(tenant_id)
-    found = None if tenant is None else tenant.get(Webhook, webhook_id)
-    sealed = None if found is None else found.secrets.get("secret")
-    return () if not sealed else (key_of(box.decrypt(sealed, "webhook", webhook_id, "secret")),)

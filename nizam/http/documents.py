@@ -26,7 +26,8 @@ from nizam.http.query import Query, YesOrNo, read_query
 from nizam.http.reply import Reply
 from nizam.http.route import TENANT, Call, Parameter, Route
 from nizam.slices import in_slices
-from nizam.store.documents import LARGE_SECONDS, Applied, Documents, Planned
+from nizam.store.document_results import Applied, Planned
+from nizam.store.documents import LARGE_SECONDS, Documents
 from nizam.store.stored import redacted
 
 MAX_BYTES = 8 * 1024 * 1024

@@ -33,7 +33,8 @@ from nizam.http.schema_parts import (
 )
 from nizam.model.resource import Resource
 from nizam.slices import in_slices
-from nizam.store.documents import LARGE_SECONDS, Applied, Documents
+from nizam.store.document_results import Applied
+from nizam.store.documents import LARGE_SECONDS, Documents
 from nizam.store.stored import Stored
 from nizam.tables.faults import CellError, Places
 from nizam.tables.read import MAX_BYTES, MAX_ROWS, Table, read_table

@@ -48,7 +48,7 @@ from nizam.model.user import Membership, User
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings
 from nizam.slices import in_slices
-from nizam.store.documents import refuse
+from nizam.store.document_checks import refuse
 from nizam.store.provision import NewTenant, Provisioned, provision, taken
 from nizam.store.secrets import generate
 from nizam.store.store import Store

@@ -13,7 +13,7 @@ from nizam.fsxml.dialplan import render
 from nizam.routing.context import Random
 from nizam.routing.decide import Decision, decide
 from nizam.routing.facts import NO_FACTS, Facts, Limit
-from nizam.routing.plan import describe
+from nizam.routing.plan_words import describe
 from nizam.routing.rehearsal import Acts, answered, rehearse
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
 from nizam.routing.snapshot import Snapshot, TenantView

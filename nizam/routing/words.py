@@ -55,8 +55,8 @@ from nizam.routing.plan import (
     UserLeg,
     Voicemail,
     VoicemailCheck,
-    describe,
 )
+from nizam.routing.plan_words import describe
 from nizam.routing.request import PART_OF, ZONE_DID
 from nizam.routing.snapshot import TenantView
 from nizam.routing.tokens import (

@@ -5,8 +5,6 @@ Errors are as uneven as on the real switch: `uuid_hold` of an unknown channel sa
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -22,7 +20,6 @@ from nizam.sim import (
     valet,
     voicemail_box,
 )
-from nizam.sim.answers import Action
 from nizam.sim.call_commands import NO_CHANNEL, NO_SESSION, OK
 from nizam.sim.calls import Calls
 from nizam.sim.causes import known_cause
@@ -30,17 +27,13 @@ from nizam.sim.channel import Channel
 from nizam.sim.core import VERSION, Core
 from nizam.sim.exchange import Exchange
 from nizam.sim.interruption import LegEnded, Transferred
+from nizam.sim.originate import originate
 from nizam.sim.script import Script
 from nizam.sim.show import dump, show
 from nizam.sim.trunks import Trunks
 
 SUCCESS = "+OK Success\n"
-ORIGINATE_USAGE = (
-    "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] "
-    "[<cid_name>] [<cid_num>] [<timeout_sec>]\n"
-)
 RECORD_USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
-_APPLICATION = re.compile(r"&(\w+)(?:\((.*)\))?$", re.DOTALL)
 
 
 @attrs.frozen
@@ -205,72 +198,6 @@ async def _uuid_setvar(on: Commands, arguments: str) -> str:
     return OK
 
 
-async def _originate(on: Commands, arguments: str) -> str:
-    words = _originate_words(arguments)
-    if len(words) < 2:
-        return ORIGINATE_USAGE
-    dial_string, extension, _, context, name, number, timeout = (*words, *[""] * 7)[:7]
-    match = _APPLICATION.fullmatch(extension)
-    script = on.originate_script()
-    variables = []
-    if name:
-        variables.append(f"origination_caller_id_name='{name}'")
-    if number:
-        variables.append(f"origination_caller_id_number={number}")
-    if timeout:
-        variables.append(f"originate_timeout={timeout}")
-    if variables:
-        dial_string = "{" + ",".join(variables) + "}" + dial_string
-    used = re.search(r"origination_uuid=([^,}\]]+)", dial_string)
-    if used and used[1] in on.exchange.core.channels:
-        return "-ERR DESTINATION_OUT_OF_ORDER\n"
-    on.exchange.truth.placed += 1
-    if match:
-        first = Action(match[1], match[2] or "")
-    else:
-        first = Action("transfer", f"{extension} XML {context or 'default'}")
-    channel, cause = await on.calls.originate(dial_string, script, first)
-    if channel is None:
-        return f"-ERR {cause}\n"
-    return f"+OK {channel.uuid}\n"
-
-
-def _originate_words(text: str) -> list[str]:
-    """The words of an originate: the dial-string's brackets and the application's parentheses
-    keep spaces together, single quotes do elsewhere."""
-    depth, end = 0, len(text)
-    if text.startswith("'"):
-        # Quoted as a whole, whatever is in it.
-        end = text.find("'", 1)
-        if end < 0:
-            return []
-        text = text[1:end] + text[end + 1 :]
-        end -= 1
-        return _after(text[:end], text[end:].strip())
-    for index, character in enumerate(text):
-        if character in "{[":
-            depth += 1
-        elif character in "}]":
-            depth -= 1
-        elif character == " " and depth <= 0:
-            end = index
-            break
-    return _after(text[:end], text[end:].strip())
-
-
-def _after(dial_string: str, rest: str) -> list[str]:
-    """The words of an originate whose dial-string has been read."""
-    if not rest:
-        return [dial_string] if dial_string else []
-    if rest.startswith("&"):
-        closing = rest.rfind(")") + 1 or (rest + " ").index(" ")
-        return [dial_string, rest[:closing], *shlex.split(rest[closing:])]
-    try:
-        return [dial_string, *shlex.split(rest)]
-    except ValueError:
-        return [dial_string, *rest.split()]
-
-
 async def _conference(on: Commands, arguments: str) -> str:
     words = arguments.split()
     if words[:1] == ["json_list"]:
@@ -346,7 +273,7 @@ _COMMANDS: dict[str, Handler] = {
     "echo": _echo,
     "eval": _eval,
     "hostname": _hostname,
-    "originate": _originate,
+    "originate": originate,
     "reloadacl": _reloadacl,
     "reloadxml": _reloadxml,
     "show": _show,

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
-import attrs
 import orjson
 from twisted.internet import defer
 
@@ -20,7 +19,6 @@ from nizam.document.checks import check_together
 from nizam.document.describe import report, summary
 from nizam.document.form import FORMAT, form, tenant_form
 from nizam.document.plan import (
-    Change,
     Plan,
     Planner,
     Treatment,
@@ -29,20 +27,18 @@ from nizam.document.plan import (
 )
 from nizam.document.read import read_document
 from nizam.errors import (
-    Conflict,
     DatabaseUnavailable,
     FieldError,
     NotFound,
-    QuotaExceeded,
-    UnknownField,
-    ValidationFailed,
     VersionMismatch,
 )
 from nizam.model.identifiers import new_id
 from nizam.slices import Sliced, full_collections_wait, give_way, in_slices
 from nizam.store.bulk import Everything, edges, read_everything, write_changes
 from nizam.store.context import ChangeContext
-from nizam.store.pool import Transaction, scope_sql
+from nizam.store.document_checks import refuse, taken_by_others
+from nizam.store.document_results import Applied, Exported, Planned
+from nizam.store.pool import Transaction
 from nizam.store.records import Revision, RevisionKind
 from nizam.store.revisions import configuration_as_of
 from nizam.store.store import Store
@@ -59,40 +55,9 @@ TURN_SECONDS = 30.0
 LARGE_SECONDS = TURN_SECONDS + DEADLINE_SECONDS + 30.0
 """How long whoever asked for a large piece of work may have to wait for it in all."""
 
-MOST_ERRORS = 500
-"""How many of the things that are wrong are named."""
-
 _ACTIONS: Mapping[str, str] = {"rollback": "rolled_back", "import": "imported"}
-_CONFLICTS = frozenset({"taken", "in_use", "quota_exceeded"})
 # The pool's own is shorter than planning a large document may take.
 _STAY_OPEN = f"set local idle_in_transaction_session_timeout = {int(DEADLINE_SECONDS * 1000)}"
-
-
-@attrs.frozen
-class Exported:
-    """A tenant's document as JSON, and the revision that it is of."""
-
-    revision: int
-    content: bytes
-
-
-@attrs.frozen
-class Planned:
-    """A plan, and the revision that it was made against."""
-
-    revision: int
-    plan: Plan
-
-
-@attrs.frozen
-class Applied:
-    """A plan that was carried out: the revision afterwards, and the objects made or changed, with
-    secrets that are new in `revealed`. `report` tells of it as JSON, with these secrets."""
-
-    revision: int
-    plan: Plan
-    objects: Sequence[Stored]
-    report: bytes = attrs.field(repr=False)
 
 
 Answer = Callable[[Applied], T]
@@ -376,57 +341,3 @@ def _content(it: Everything, reveal: Callable[[Stored], Mapping[str, str]]) -> S
             yield
         parts.append(b'"%s":[%s]' % (resource.table.encode(), b",".join(objects)))
     return b"{%s}" % b",".join(parts)
-
-
-async def taken_by_others(
-    transaction: Transaction, tenant_id: UUID, changes: Sequence[Change]
-) -> list[FieldError]:
-    """What no two tenants may share, and another one has: asked with the system's rights."""
-    errors: list[FieldError] = []
-    for resource in {it.resource.name: it.resource for it in changes}.values():
-        for unique in resource.unique:
-            (column, *more) = unique.columns
-            if not unique.everywhere or more:
-                continue
-            wanted = {
-                str(it.body[column]): it
-                for it in changes
-                if it.resource is resource
-                and it.operation != "delete"
-                and (it.before is None or it.before.body.get(column) != it.body[column])
-            }
-            if not wanted:
-                continue
-            transaction.add("select set_config('role', 'none', true)")
-            rows = await transaction.query(
-                f"select {column} from {resource.table} "  # noqa: S608 - declared names
-                f"where {column} = any(%s::text[]) and tenant_id <> %s",
-                (list(wanted), tenant_id),
-            )
-            transaction.add(scope_sql(tenant_id))
-            errors += [
-                FieldError(f"{wanted[value].path}/{column}", "taken", "is taken by another object")
-                for (value,) in rows
-            ]
-    return errors
-
-
-def refuse(errors: Sequence[FieldError]) -> None:
-    """Raise everything that is wrong as one problem; nothing if nothing is."""
-    if not errors:
-        return
-    codes = {it.code for it in errors}
-    kind: type[ValidationFailed | Conflict]
-    if codes <= {"quota_exceeded"}:
-        kind = QuotaExceeded
-    elif codes <= _CONFLICTS:
-        kind = Conflict
-    elif codes <= {"unknown_field"}:
-        kind = UnknownField
-    else:
-        kind = ValidationFailed
-    raise kind(
-        f"{len(errors)} things are wrong, the first: {errors[0].path} {errors[0].message}",
-        errors=errors[:MOST_ERRORS],
-        error_count=len(errors),
-    )

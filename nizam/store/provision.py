@@ -19,7 +19,7 @@ from nizam.model.user import Person, User
 from nizam.slices import full_collections_wait
 from nizam.store.bulk import write_changes
 from nizam.store.context import ChangeContext
-from nizam.store.documents import refuse, taken_by_others
+from nizam.store.document_checks import refuse, taken_by_others
 from nizam.store.pool import Transaction
 from nizam.store.store import Store
 from nizam.store.stored import Stored

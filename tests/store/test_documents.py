@@ -19,7 +19,8 @@ from nizam.errors import (
     ValidationFailed,
     VersionMismatch,
 )
-from nizam.store.documents import Applied, Documents
+from nizam.store.document_results import Applied
+from nizam.store.documents import Documents
 from nizam.store.revisions import prune_revisions
 from nizam.store.store import Store
 from tests.store.conftest import WHO, Workshop

@@ -10,7 +10,7 @@ from lxml import etree
 from nizam.fsxml.dialplan import actions, render
 from nizam.routing.decide import Decision
 from nizam.routing.explain import NO_CALL, explain
-from nizam.routing.plan import describe
+from nizam.routing.plan_words import describe
 from nizam.routing.request import PUBLIC_CONTEXT
 from tests.routing.cases.calling import Made
 from tests.routing.cases.site import tenant_id
