@@ -215,6 +215,16 @@ async def test_a_call_of_a_switch_that_died_ended_when_it_did(
     await site.plant.until(stored)
 
 
+async def test_nobody_keeps_the_places_of_calls_on_a_node_that_is_not_heard(site: Site) -> None:
+    """What they hold of limits then lapses (nizam.switch.counters)."""
+    uuid, headers = channel()
+    intake = site.plant.intake
+    await reconcile(site.plant.reactor, FullSwitch({uuid: headers}), intake, "fs2")
+    assert [str(it.call_id) for it in intake.calls({"fs2": {"connected": True}})] == [uuid]
+    assert list(intake.calls({"fs2": {"connected": False}})) == []
+    assert list(intake.calls({})) == []
+
+
 async def test_calls_on_a_node_that_is_taken_away_are_told_to_have_ended(site: Site) -> None:
     uuid, headers = channel()
     plant = site.plant
