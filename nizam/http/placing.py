@@ -89,7 +89,7 @@ class Placing:
             view = self._view(call)
             caller = _extension(view, wanted.from_, "/from")
             _check_caller_id(view, wanted.caller_id)
-            node = self._node(view, wanted.from_, auto_answer=wanted.auto_answer)
+            node = self._node(view, wanted.from_)
             call_id = new_id()
             await self.preflight.place(view, caller, wanted.to, call_id, node, wanted.caller_id)
             it = self._origination(
@@ -193,10 +193,9 @@ class Placing:
             codecs=view.tenant.codecs,
             auto_answer=auto_answer,
             phones=phones_at(view, extension, self.live.contacts(view.id, body.number), node),
-            # What has it answer by itself would be lost on the way.
-            elsewhere=None
-            if auto_answer
-            else phones_elsewhere(view, extension, self.live, node, str(call_id)),
+            elsewhere=phones_elsewhere(
+                view, extension, self.live, node, str(call_id), auto_answer=auto_answer
+            ),
         )
         return Origination(
             call_id=call_id,
@@ -223,15 +222,15 @@ class Placing:
             requested_at=self.preflight.now(),
         )
 
-    def _node(self, view: TenantView, number: str, *, auto_answer: bool) -> str:
+    def _node(self, view: TenantView, number: str) -> str:
         """The switch where a phone of the extension is registered, if that takes new calls and can
         be told. If a phone is at one that is draining, or nowhere, any other by its weight."""
         snapshot, links = self.preflight.snapshot, self.control.links
         unavailable: SwitchUnavailable | None = None
-        draining: str | None = None
+        draining = False
         for contact in self.live.contacts(view.id, number):
             if not takes_new_calls(snapshot, contact.node):
-                draining = contact.node
+                draining = True
                 continue
             try:
                 links.command_link(contact.node)
@@ -239,12 +238,7 @@ class Placing:
                 unavailable = error
             else:
                 return contact.node
-        if draining is not None and auto_answer:
-            why = "and cannot be made to answer by itself from another switch node"
-            raise SwitchUnavailable(
-                f"{number} has its phone at {draining}, which is draining, {why}"
-            )
-        if unavailable is not None and draining is None:
+        if unavailable is not None and not draining:
             raise unavailable
         return choose_node(snapshot, links, self.live.nodes())
 

@@ -131,13 +131,19 @@ def _elsewhere(routing: Routing, entry: Entry[Extension], *, auto_answer: bool) 
 
 
 def phones_elsewhere(
-    view: TenantView, entry: Entry[Extension], live: Live, node: str, call_id: str
+    view: TenantView,
+    entry: Entry[Extension],
+    live: Live,
+    node: str,
+    call_id: str,
+    *,
+    auto_answer: bool = False,
 ) -> Elsewhere | None:
     """The phones of an extension at other switches than `node`, which places the call."""
     known = live.contacts(view.id, entry.body.number)
     found = tuple(it for _, it in addresses(live, known, node) if it is not None and is_address(it))
     here = any(it.node == node for it in known)
-    return _at(view, entry, found, call_id, here=here)
+    return _at(view, entry, found, call_id, here=here, auto_answer=auto_answer)
 
 
 def _at(

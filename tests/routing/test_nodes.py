@@ -8,9 +8,11 @@ from unittest.mock import Mock
 import attrs
 import pytest
 
+from nizam.model.extension import Extension
 from nizam.routing.decide import Decision
 from nizam.routing.facts import NO_FACTS, Contact, Facts, RingingLeg
 from nizam.routing.peer_calls import opened, peer_keys, sealed
+from nizam.routing.phones import phones_elsewhere
 from nizam.routing.plan import Bridge, Export, Hangup, Intercept, Respond, Set, UserLeg
 from nizam.routing.request import CallRequest
 from nizam.routing.tokens import RingHere, phone_mark, read_token, write_token
@@ -236,6 +238,24 @@ def test_an_address_alone_opens_no_microphone_and_takes_no_call(
     assert decision.outcome == "unreachable"
     assert not steps(decision.plan, Bridge)
     assert not steps(decision.plan, Intercept)
+
+
+@pytest.mark.parametrize("what", ["ring", "speak"])
+def test_a_call_that_the_api_places_asks_the_other_switch_for_the_same(
+    tenants: Tenants, what: Literal["ring", "speak"]
+) -> None:
+    """The phone is where its switch is draining, and the call is placed at another."""
+    view = tenants.snapshot.tenant(identifier("acme"))
+    assert view is not None
+    entry = view.get(Extension, BEN.extension_id)
+    assert entry is not None
+    live = facts("sip:1002@10.1.1.1").live
+    live.node_address.return_value = "10.0.0.5:5060"  # type: ignore[attr-defined]
+    away = phones_elsewhere(view, entry, live, "fs2", FIRST, auto_answer=what == "speak")
+    assert away is not None
+    token = attrs.evolve(BEN, what=what)
+    assert (away.addresses, away.here) == (("10.0.0.5:5060",), False)
+    assert (away.token, opened(KEYS, away.call_id, token)) == (write_token(token), FIRST)
 
 
 # -- a node that takes no new calls ----------------------------------------------------------------
