@@ -22,6 +22,7 @@ from nizam.events.customs import Customs
 from nizam.events.endings import endings
 from nizam.events.fields import channel_id, integer, moment
 from nizam.events.legs import Leg, leg_from_event
+from nizam.events.missed import missed
 from nizam.events.parking import Parking
 from nizam.events.places import NO_PLACES, Places
 from nizam.events.told import Output
@@ -150,23 +151,8 @@ class Normaliser:
         output.changed[call.call_id] = call
         if is_first:
             call.begun = True
-            for kind, at in (
-                ("call.started", channel.started_at),
-                ("call.answered", channel.answered_at),
-            ):
-                if at is not None:
-                    event = Event(
-                        type=kind,
-                        occurred_at=at,
-                        core_id=str(channel.leg_id),
-                        sequence=0,
-                        node=self.node,
-                        tenant_id=call.tenant_id,
-                        call_id=call.call_id,
-                        leg_id=channel.leg_id,
-                        data=channel.parties() | {"reconciled": True},
-                    )
-                    self._waiting.put(output, call, event, now)
+            for event in missed(call, channel, self.node):
+                self._waiting.put(output, call, event, now)
         elif call.first is None and call.call_id not in there:
             self.calls.first_has_ended(call, channel)
         return output

@@ -12,7 +12,7 @@ from typing import Any
 from nizam.fsxml import values
 from nizam.fsxml.legs import RECORDED, leg
 from nizam.fsxml.writer import NOT_FOUND, dialplan
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.plan import (
     Answer,
     Bridge,

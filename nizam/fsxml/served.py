@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from nizam.fsxml.dialplan import render
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.explain import explained
 from nizam.routing.pressed import without_pressed
 from nizam.routing.request import CallRequest

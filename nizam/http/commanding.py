@@ -17,7 +17,7 @@ from nizam.http.deciding import Ran
 from nizam.model.base import Body
 from nizam.model.registry import resource
 from nizam.model.resource import Resource
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Command
 from nizam.routing.request import CallRequest
 from nizam.store.context import ChangeContext, Idempotency

@@ -17,7 +17,8 @@ from twisted.logger import Logger
 from nizam.fsxml.dialplan import render
 from nizam.fsxml.served import Served
 from nizam.routing.context import Random
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import NOTHING_LIVE, Command, Facts, Fetch, Fetched, Limit, Live
 from nizam.routing.limits import CONGESTED
 from nizam.routing.plan import Hangup

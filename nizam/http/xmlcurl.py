@@ -23,7 +23,7 @@ from nizam.http.deciding import CallDecider
 from nizam.http.direct import Answer, DirectResource
 from nizam.http.node_credentials import NodeCredentials
 from nizam.metrics import XML_REQUEST_SECONDS
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.request import CallRequest
 from nizam.routing.snapshot import Snapshot
 from nizam.settings.values import SipSettings

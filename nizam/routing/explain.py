@@ -11,7 +11,8 @@ import attrs
 from nizam.errors import NotFound, ValidationFailed
 from nizam.fsxml.dialplan import render
 from nizam.routing.context import Random
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import NO_FACTS, Facts, Limit
 from nizam.routing.plan_words import describe
 from nizam.routing.rehearsal import Acts, answered, rehearse

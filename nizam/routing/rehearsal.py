@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from nizam.routing.context import Random
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Facts, Fetched
 from nizam.routing.flow_state import FLOW_NEXT, FLOW_TO, HOPS, VARIABLE
 from nizam.routing.plan import Answer, Bridge, CollectDigits, Export, Plan, RunIvr, Set, Transfer

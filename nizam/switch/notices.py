@@ -10,7 +10,7 @@ from nizam import metrics
 from nizam.events.fields import channel_id, identifier, moment
 from nizam.fsxml.served import Served
 from nizam.model.events import Event
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.request import CallRequest
 from nizam.routing.toll_fraud import FRAUD_BLOCKED
 

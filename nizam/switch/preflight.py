@@ -18,7 +18,8 @@ import attrs
 from nizam.errors import CallRefused, NizamError, QuotaExceeded
 from nizam.model.events import Event
 from nizam.model.extension import Extension
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Facts, Limit
 from nizam.routing.plan import Export, Hangup, HoldMusic, RecordCall, Respond, Set
 from nizam.routing.request import CallRequest

@@ -7,7 +7,7 @@ import pytest
 
 from nizam.fsxml.dialplan import actions, render
 from nizam.fsxml.request import XmlRequest, call_request
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.plan import (
     CollectDigits,
     Conference,

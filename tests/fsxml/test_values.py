@@ -18,7 +18,8 @@ from nizam.fsxml.directory import Directory, dial_string
 from nizam.fsxml.request import XmlRequest, call_request
 from nizam.fsxml.values import UnsafeValue
 from nizam.model.extension import CallerId, Extension
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.plan import (
     Bridge,
     Caller,

@@ -11,7 +11,7 @@ import pytest
 from nizam.http.commanding import StoreCommander
 from nizam.http.deciding import Ran
 from nizam.model.extension import Extension
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Command
 from nizam.routing.request import CallRequest
 from nizam.routing.rows import Entry

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from nizam.fsxml.served import Served
 from nizam.http import deciding
 from nizam.http.deciding import CallDecider, Ran
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Command, Facts, Fetch, Fetched, Limit
 from nizam.routing.plan import Answer, Echo, Hangup
 from nizam.routing.request import CallRequest

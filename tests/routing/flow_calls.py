@@ -13,7 +13,8 @@ from lxml import etree
 
 from nizam.fsxml.dialplan import render
 from nizam.fsxml.request import XmlRequest, call_request
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Facts, Fetch, Fetched
 from tests.routing.tenants import ACME, CALL, NOON, Tenants, identifier
 

@@ -13,7 +13,8 @@ import orjson
 
 from nizam.model.feature_code import DEFAULTS
 from nizam.model.registry import resource
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import NO_FACTS, Facts
 from nizam.routing.plan import Plan, Step
 from nizam.routing.request import CallRequest

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nizam.fsxml.dialplan import actions
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.plan import Bridge, Caller, Diversion, GatewayLeg, Hangup, Transfer
 from nizam.sim.dialstring import parse_dial_string
 from tests.routing.tenants import ACME, Tenants, identifier, last, recorded_tenants, steps

@@ -10,7 +10,7 @@ import pytest
 
 from nizam.fsxml.dialplan import actions
 from nizam.model.emergency_plan import EmergencyPlan
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Facts, NothingLive
 from nizam.routing.outbound import PROGRESS_SECONDS
 from nizam.routing.plan import Bridge, GatewayLeg, Location

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from nizam.model.extension import Extension
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.facts import NO_FACTS, Contact, Facts, RingingLeg
 from nizam.routing.peer_calls import opened, peer_keys, sealed
 from nizam.routing.phones import phones_elsewhere

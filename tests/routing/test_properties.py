@@ -21,7 +21,8 @@ from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.dialplan import render
 from nizam.fsxml.request import XmlRequest
 from nizam.fsxml.writer import NOT_FOUND
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.explain import NO_CALL, explain
 from nizam.routing.flow_state import MAX_HOPS
 from nizam.routing.plan import (

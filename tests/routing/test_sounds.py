@@ -11,7 +11,7 @@ from lxml import etree
 from nizam.fsxml.dialplan import actions
 from nizam.fsxml.ivr import ivr_conf
 from nizam.fsxml.request import XmlRequest
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.snapshot import Snapshot
 from nizam.routing.tokens import menu_name
 from tests.routing.tenants import MEDIA_ROOT, Tenants, identifier, recorded_tenants

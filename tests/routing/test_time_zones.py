@@ -9,7 +9,7 @@ import pytest
 
 from nizam.fsxml.request import XmlRequest, call_request
 from nizam.model.registry import resource
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.plan import Playback, Set
 from nizam.routing.request import ZONE_DID
 from nizam.routing.tokens import IvrChoice, write_token

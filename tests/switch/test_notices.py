@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from nizam.fsxml.served import Served
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Notice
 from nizam.routing.request import CallRequest
 from nizam.switch.notices import NoticeTeller, notices

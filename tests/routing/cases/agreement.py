@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from nizam.fsxml.dialplan import actions, render
-from nizam.routing.decide import Decision
+from nizam.routing.decision import Decision
 from nizam.routing.explain import NO_CALL, explain
 from nizam.routing.plan_words import describe
 from nizam.routing.request import PUBLIC_CONTEXT

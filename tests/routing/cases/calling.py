@@ -13,7 +13,8 @@ from lxml import etree
 from nizam.fsxml.configuration import Configuration
 from nizam.fsxml.request import XmlRequest
 from nizam.model.registry import resource
-from nizam.routing.decide import Decision, decide
+from nizam.routing.decide import decide
+from nizam.routing.decision import Decision
 from nizam.routing.facts import Facts
 from nizam.routing.plan import CollectDigits, RunIvr, Set, Step, Transfer
 from nizam.routing.request import PUBLIC_CONTEXT, CallRequest
