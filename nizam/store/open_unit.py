@@ -160,8 +160,8 @@ class OpenUnit:
         )
 
     async def finish(self, *last: Statement) -> WriteResult:
-        """Write revision, changes, audit log and events, and run `last` beside them with the
-        system's rights; called once, before the commit."""
+        """Write revision, changes, audit log and events, run `last` beside them with the system's
+        rights, and commit; called once, in the end."""
         if not self._records and not self._notes and not last:
             return WriteResult()
         # Feed, log and events belong to the system: the tenant's role cannot write them.

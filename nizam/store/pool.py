@@ -8,7 +8,7 @@ longer is replaced.
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -31,6 +31,7 @@ ABANDON_SECONDS = 20.0
 """How long after its caller has gone a silent statement may keep its connection."""
 
 _COMMIT: Statement = ("commit", ())
+_GIVE_RESULT: Statement = ("select current_setting('nizam.result')::jsonb", ())
 
 
 def scope_sql(tenant_id: UUID) -> str:
@@ -48,10 +49,17 @@ class Transaction:
     does the beginning.
     """
 
-    def __init__(self, send: Callable[[Sequence[Statement]], Awaitable[Result]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Sequence[Statement]], Coroutine[Any, Any, Result]],
+        ending: Callable[[], None] = lambda: None,
+    ) -> None:
         self._send = send
+        self._ending = ending
         self._added: list[Statement] = []
         self._over = False
+        self.committed = False
+        """Whether it has committed: there is nothing left to be done then."""
 
     def add(self, sql: str, args: Arguments = ()) -> None:
         """Run a statement before the next one; that one raises what this one would."""
@@ -77,13 +85,31 @@ class Transaction:
 
     async def commit(self) -> None:
         """Make it last."""
-        await self._run(_COMMIT)
+        await self._commit(_COMMIT)
 
-    async def _run(self, statement: Statement) -> Result:
+    async def commit_with(self, ctes: str, expression: str, args: Arguments) -> Any:
+        """Run the select of an expression, after common table expressions, and commit, in one
+        round trip; the value of the expression, which is jsonb.
+
+        Of several statements in a message the last one's result counts, and the commit has none:
+        the value goes by a setting of the session, which is read behind it.
+        """
+        keep = f"{ctes} select set_config('nizam.result', ({expression})::text, false)"
+        return (await self._commit((keep, args), _COMMIT, _GIVE_RESULT)).rows[0][0]
+
+    async def _commit(self, *statements: Statement) -> Result:
+        # On its way before anybody is told that it is.
+        committing = Deferred.fromCoroutine(self._run(*statements))
+        self._ending()
+        result = await committing
+        self.committed = True
+        return result
+
+    async def _run(self, *statements: Statement) -> Result:
         if self._over:
             raise DatabaseUnavailable("the transaction took too long and is rolled back")
         added, self._added = self._added, []
-        return await self._send([*added, statement])
+        return await self._send([*added, *statements])
 
     def end(self) -> None:
         """Refuse further statements: nobody waits for the result any more."""
@@ -195,13 +221,19 @@ class Pool:
         return (await self._statement(f"{scope_sql(tenant_id)}; {sql}", args, deadline, sql)).rows
 
     async def transaction(
-        self, work: Callable[[Transaction], Awaitable[T]], deadline: float | None = None
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        deadline: float | None = None,
+        *,
+        ending: Callable[[], None] = lambda: None,
     ) -> T:
-        """Run `work` in a transaction: committed when it returns, rolled back when it raises.
+        """Run `work` in a transaction: committed when it returns, unless it has done so itself,
+        rolled back when it raises.
 
-        Past the deadline it is rolled back too, unless the commit was already on its way.
+        Past the deadline it is rolled back too, unless the commit was already on its way. `ending`
+        is called when it is.
         """
-        return await self._transaction(f"begin; {self._before}", work, deadline)
+        return await self._transaction(f"begin; {self._before}", work, deadline, ending)
 
     async def tenant_transaction(
         self,
@@ -236,7 +268,11 @@ class Pool:
         return await self._in_time(work, deadline)
 
     async def _transaction(
-        self, begin: str, work: Callable[[Transaction], Awaitable[T]], deadline: float | None
+        self,
+        begin: str,
+        work: Callable[[Transaction], Awaitable[T]],
+        deadline: float | None,
+        ending: Callable[[], None] = lambda: None,
     ) -> T:
         async def run(job: _Job) -> T:
             async def send(statements: Sequence[Statement]) -> Result:
@@ -244,12 +280,13 @@ class Pool:
                     return await self._begin(job, [(begin, ()), *statements])
                 return await job.connection.run_all(statements)
 
-            job.transaction = transaction = Transaction(send)
+            job.transaction = transaction = Transaction(send, ending)
             try:
                 result = await work(transaction)
-                if transaction.over:
-                    raise DatabaseUnavailable("the transaction took too long")
-                await transaction.commit()
+                if not transaction.committed:
+                    if transaction.over:
+                        raise DatabaseUnavailable("the transaction took too long")
+                    await transaction.commit()
             except BaseException:
                 if job.connection is not None and job.connection.live:
                     await job.connection.run("rollback")
@@ -266,7 +303,7 @@ class Pool:
 
         Nothing is lost by trying the next one, unless this one may have committed.
         """
-        left = 0 if statements[-1] == _COMMIT else self.size
+        left = 0 if _COMMIT in statements else self.size
         while True:
             connection = await self._connections.checkout()
             job.connection = connection

@@ -22,7 +22,12 @@ from nizam.store.connection import Statement
 from nizam.store.context import ChangeContext
 from nizam.store.pool import Transaction
 from nizam.store.stored import REDACTED, Stored
-from nizam.store.system.events import WriteResult, json_argument, write_events
+from nizam.store.system.events import (
+    WriteResult,
+    json_argument,
+    write_events,
+    write_events_and_commit,
+)
 
 Operation = Literal["created", "updated", "deleted"]
 RevisionKind = Literal["change", "document", "import", "rollback"]
@@ -113,7 +118,8 @@ async def write_records(
     last: Iterable[Statement],
 ) -> WriteResult:
     """Count the revisions on and write all that `records` leave behind, and `notes` into the
-    audit log; `last` runs beside them. The transaction must have the system's rights."""
+    audit log; `last` runs beside them; then commit. The transaction must have the system's
+    rights."""
     by_owner: defaultdict[UUID | None, list[Record]] = defaultdict(list)
     for it in records:
         by_owner[it.owner].append(it)
@@ -134,7 +140,8 @@ async def write_records(
         for sql, args in last if is_last else ():
             transaction.add(sql, args)
         events = [_event(it, writing) for it in told]
-        results.append(await write_events(transaction, events))
+        write = write_events_and_commit if is_last else write_events
+        results.append(await write(transaction, events))
     return WriteResult(
         tuple(it for result in results for it in result.event_ids),
         tuple(it for result in results for it in result.deliveries),

@@ -197,8 +197,8 @@ class Store:
             return result
 
         try:
-            async with self._turns.of(tenant_id, deadline):
-                result = await self.primary.transaction(run, deadline)
+            async with self._turns.of(tenant_id, deadline) as end:
+                result = await self.primary.transaction(run, deadline, ending=end)
         except psycopg2.errors.UniqueViolation as error:
             conflict = conflict_of(error)
             if conflict is None:

@@ -169,12 +169,11 @@ class SnapshotService(Service):
                 self._log.failure("while following changes")
                 self._loaded, self._doubtful = False, True
             self._tell_waiting()
-            if self.running and self._nudged:
-                await deferLater(
-                    self._clock, max(0.0, began + GATHER_SECONDS - self._clock.seconds())
-                )
-            elif self.running:
+            if self.running and not self._nudged:
                 await self._nap.sleep(self._poll_seconds)
+            gathering = began + GATHER_SECONDS - self._clock.seconds()
+            if self.running and gathering > 0:
+                await deferLater(self._clock, gathering)
         self._tell_waiting()
 
     def _tell_waiting(self) -> None:

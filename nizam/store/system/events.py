@@ -15,6 +15,7 @@ import attrs
 import orjson
 
 from nizam.model.events import Event, timestamp
+from nizam.store.pool import Transaction
 from nizam.store.system.deliveries import MATCH_DELIVERIES
 from nizam.store.system.mails import INSERT_MAILS, MAILED
 
@@ -47,6 +48,11 @@ HELD: Final = "(select hold_event_log()) is not null"
 they are committed: it is looked at once, before the first row."""
 NEXT_POSITION: Final = "nextval('call_events_position')"
 
+_STORED: Final = """
+jsonb_build_array(array(select id from inserted),
+    array(select id from deliveries), array(select webhook_id from deliveries))
+"""
+
 _NOT_YET: Final = """
     and (g.call_id is null or g.type <> all(%(once)s) or (
         -- A scalar subquery, because `not exists` may become a join that reads a whole day. No end
@@ -74,8 +80,6 @@ with given as (
 ), {more}deliveries as (
     {MATCH_DELIVERIES}
 )
-select array(select id from inserted),
-       array(select id::text from deliveries), array(select webhook_id::text from deliveries)
 """  # noqa: S608 - no values from outside
 
 
@@ -101,8 +105,7 @@ with given as (
 ), deliveries as (
     {MATCH_DELIVERIES}
 )
-select array(select id from inserted),
-       array(select id::text from deliveries), array(select webhook_id::text from deliveries)
+select {_STORED}
 """  # noqa: S608 - no values from outside
 
 
@@ -111,6 +114,24 @@ async def write_events(database: Database, events: Iterable[Event]) -> WriteResu
 
     One statement, however many there are. Raises what the pool raises.
     """
+    sql, args = _statement(events)
+    if not sql:
+        return WriteResult()
+    return _result((await database.query(f"{sql} select {_STORED}", args))[0][0])
+
+
+async def write_events_and_commit(transaction: Transaction, events: Iterable[Event]) -> WriteResult:
+    """Store events as `write_events` does and commit, in one round trip: what a transaction does
+    last."""
+    sql, args = _statement(events)
+    if not sql:
+        await transaction.commit()
+        return WriteResult()
+    return _result(await transaction.commit_with(sql, _STORED, args))
+
+
+def _statement(events: Iterable[Event]) -> tuple[str, dict[str, Any]]:
+    """What stores the events, and is followed by a select; nothing where there are none."""
     rows, seen, times = [], set(), []
     for event in events:
         if event.type in ONCE_PER_CALL and event.call_id is not None:
@@ -120,24 +141,16 @@ async def write_events(database: Database, events: Iterable[Event]) -> WriteResu
         rows.append(_row(event))
         times.append(event.occurred_at)
     if not rows:
-        return WriteResult()
-    return _result(
-        await database.query(
-            _statement(rows, bool(seen)),
-            {
-                "mailed": list(MAILED),
-                "events": json_argument(rows),
-                "once": list(ONCE_PER_CALL),
-                "first": timestamp(min(times)),
-            },
-        )
-    )
-
-
-def _statement(rows: Sequence[dict[str, Any]], once: bool) -> str:
+        return "", {}
+    args = {
+        "mailed": list(MAILED),
+        "events": json_argument(rows),
+        "once": list(ONCE_PER_CALL),
+        "first": timestamp(min(times)),
+    }
     if any(it["type"] in MAILED for it in rows):
-        return _INSERT_AND_MAIL
-    return _INSERT if once else _INSERT_OTHERS
+        return _INSERT_AND_MAIL, args
+    return _INSERT if seen else _INSERT_OTHERS, args
 
 
 async def repair_tenants(database: Database, tenants: Sequence[tuple[UUID, UUID]]) -> WriteResult:
@@ -145,7 +158,7 @@ async def repair_tenants(database: Database, tenants: Sequence[tuple[UUID, UUID]
     if not tenants:
         return WriteResult()
     calls = [{"call_id": call_id, "tenant_id": tenant_id} for call_id, tenant_id in tenants]
-    return _result(await database.query(_REPAIR, {"calls": json_argument(calls)}))
+    return _result((await database.query(_REPAIR, {"calls": json_argument(calls)}))[0][0])
 
 
 def json_argument(rows: Any) -> str:
@@ -188,8 +201,8 @@ def _row(event: Event) -> dict[str, Any]:
     }
 
 
-def _result(rows: list[tuple[Any, ...]]) -> WriteResult:
-    event_ids, delivery_ids, webhook_ids = rows[0]
+def _result(stored: Sequence[Sequence[str]]) -> WriteResult:
+    event_ids, delivery_ids, webhook_ids = stored
     pairs = zip(delivery_ids, webhook_ids, strict=True)
     return WriteResult(
         tuple(event_ids), tuple((UUID(delivery), UUID(webhook)) for delivery, webhook in pairs)
