@@ -69,8 +69,8 @@ async def stats(database: Queries, webhook_id: UUID) -> Stats:
 async def redispatch(database: Queries, event_id: str, occurred_at: datetime) -> Pairs:
     """Send an event to every webhook that wants it, also to those that had it before."""
     rows = await database.query(
-        "with inserted as (select id, occurred_at, type, tenant_id, call_id, data"  # noqa: S608
-        " from call_events where id = %(event)s and occurred_at = %(at)s"
+        "with inserted as (select e as stored"  # noqa: S608
+        " from call_events e where e.id = %(event)s and e.occurred_at = %(at)s"
         f"), added as ({MATCH_DELIVERIES}), again as ("
         f" update webhook_deliveries d set {PENDING}"
         f" where d.event_id = %(event)s and {_PAST} and exists ("

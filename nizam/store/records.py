@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import attrs
@@ -35,39 +35,9 @@ RevisionKind = Literal["change", "document", "import", "rollback"]
 SLICE = 40
 """Records that are written in one round trip: making their rows holds the thread."""
 
-_REVISION = """
-case when %(tenant_id)s::uuid is null then (select revision from platform_state)
-     else (select revision from tenants where id = %(tenant_id)s) end
-"""
-_RECORD = f"""
-with given as (
-    select * from jsonb_to_recordset(%(records)s::jsonb) as it(
-        resource_type text, resource_id uuid, operation text, keep boolean, version bigint,
-        created_at timestamptz, body jsonb, secrets jsonb)
-), kept as (
-    insert into resource_versions as v (tenant_id, resource_type, resource_id, revision, operation,
-        version, created_at, body, secrets)
-    select %(tenant_id)s, resource_type, resource_id, {_REVISION}, operation, version, created_at,
-        body, secrets
-    from given where keep
-    on conflict (tenant_id, resource_type, resource_id, revision) do update
-    set operation = excluded.operation, version = excluded.version, body = excluded.body,
-        secrets = excluded.secrets
-)
-insert into changes (tenant_id, revision, resource_type, resource_id, operation)
-select %(tenant_id)s, {_REVISION}, resource_type, resource_id, operation from given
-"""  # noqa: S608 - no values from outside
-_NEXT_TENANT = """
-with next as (
-    update tenants set revision = revision + 1 where id = %(tenant_id)s returning revision
-)
-insert into revisions (tenant_id, revision, created_at, kind, restores, actor_type, actor_id,
-    actor_name, request_id, counts)
-select %(tenant_id)s, revision, %(created_at)s, %(kind)s, %(restores)s, %(actor_type)s,
-    %(actor_id)s, %(actor_name)s, %(request_id)s, %(counts)s
-from next
-"""
-_NEXT_PLATFORM = "update platform_state set revision = revision + 1"
+# Functions of migration 0030: what they do is planned once for a connection.
+_COUNT: Final = "select count_revision(%(tenant_id)s, %(made)s)"
+_RECORD: Final = "select record_changes(%(tenant_id)s, %(records)s)"
 
 
 @attrs.frozen(kw_only=True)
@@ -157,15 +127,12 @@ def _slices(
 
 
 def _next_revision(owner: UUID | None, records: Sequence[Record], writing: Writing) -> Statement:
-    if owner is None:
-        return _NEXT_PLATFORM, ()
     counts: dict[str, dict[str, int]] = {}
     for (name, operation), count in Counter(
         (it.it.resource.name, it.operation) for it in records
     ).items():
         counts.setdefault(name, {})[operation] = count
-    return _NEXT_TENANT, {
-        "tenant_id": owner,
+    made = {
         "created_at": writing.now,
         "kind": writing.revision.kind,
         "restores": writing.revision.restores,
@@ -175,6 +142,7 @@ def _next_revision(owner: UUID | None, records: Sequence[Record], writing: Writi
         "request_id": writing.context.request_id,
         "counts": counts,
     }
+    return _COUNT, {"tenant_id": owner, "made": json_argument(made)}
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -19,41 +19,15 @@ from nizam.model.events import Event
 
 Status = Literal["pending", "delivering", "succeeded", "dead"]
 
-_WANTED = """
-    w.tenant_id = e.tenant_id
-    and w.enabled
-    and w.status <> 'disabled'
-    and case e.type
-        when 'webhook.test' then w.id::text = e.data ->> 'webhook_id'
-        else w.body -> 'event_types' ?| array[e.type, split_part(e.type, '.', 1) || '.*', '*']
-    end
-    and (
-        e.type = 'webhook.test'
-        or w.body -> 'filter' ->> 'extension_id' is null
-        or e.data ->> 'extension_id' = w.body -> 'filter' ->> 'extension_id'
-        or e.data -> 'extension_ids' ? (w.body -> 'filter' ->> 'extension_id')
-    )
-    and (
-        e.type = 'webhook.test'
-        or w.body -> 'filter' ->> 'did' is null
-        or w.body -> 'filter' ->> 'did' in (e.data ->> 'did', e.data ->> 'to', e.data ->> 'from')
-    )
+MATCH_DELIVERIES = """
+    select id, webhook_id from match_deliveries(array(select stored from inserted))
 """
+"""The deliveries of newly stored events, as the text of a CTE that is selected from.
 
-MATCH_DELIVERIES = f"""
-    insert into webhook_deliveries
-        (event_id, event_occurred_at, event_type, webhook_id, tenant_id, call_id)
-    select e.id, e.occurred_at, e.type, w.id, w.tenant_id, e.call_id
-    from inserted e join webhooks w on {_WANTED}
-    on conflict (event_id, webhook_id) do nothing
-    returning id, webhook_id
-"""  # noqa: S608 - no values from outside
-"""The deliveries of newly stored events, as the text of a data-modifying CTE.
-
-It reads a CTE `inserted` with the columns id (the event's, text), occurred_at, type, tenant_id,
-call_id and data (jsonb), so that a webhook which was committed a moment before the events counts,
-and events and deliveries are stored together or not at all. A paused webhook gets deliveries too:
-they wait until it is resumed.
+It reads a CTE `inserted` with the rows of call_events as `stored`, so that a webhook which was
+committed a moment before the events counts, and events and deliveries are stored together or not
+at all. A paused webhook gets deliveries too: they wait until it is resumed. What a webhook wants is
+written in the function (migration 0030).
 """
 
 

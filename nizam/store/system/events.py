@@ -76,7 +76,7 @@ with given as (
     select {_EVENT_COLUMNS}, {NEXT_POSITION} from given g
     where {HELD} {condition}
     on conflict do nothing
-    returning id, occurred_at, type, tenant_id, call_id, data
+    returning id, occurred_at, type, tenant_id, call_id, data, call_events as stored
 ), {more}deliveries as (
     {MATCH_DELIVERIES}
 )
@@ -98,7 +98,7 @@ with given as (
     -- A new position: who reads the tenant's log has gone beyond the old one.
     update call_events e set tenant_id = g.tenant_id, position = {NEXT_POSITION}
     from given g where {HELD} and e.call_id = g.call_id and e.tenant_id is null
-    returning e.id, e.occurred_at, e.type, e.tenant_id, e.call_id, e.data
+    returning e.id, e as stored
 ), legs as (
     update cdr_legs l set tenant_id = g.tenant_id
     from given g where l.call_id = g.call_id and l.tenant_id is null
