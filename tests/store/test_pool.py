@@ -64,6 +64,28 @@ async def test_a_transaction_commits_what_returns_and_rolls_back_what_raises(poo
     assert pool.in_use == 0
 
 
+async def test_what_is_written_last_goes_with_the_commit_and_gives_its_result(pool: Pool) -> None:
+    """`ending` is called when both are on their way, and what fails then is rolled back."""
+    (before,) = (await pool.query("select revision from platform_state"))[0]
+    told: list[str] = []
+
+    async def raise_it(transaction: Transaction, divisor: int) -> Any:
+        moved = "with moved as (update platform_state set revision = revision + 1 returning 1)"
+        value = "jsonb_build_array((select count(*) from moved), 'é', 1 / %(divisor)s)"
+        given = await transaction.commit_with(moved, value, {"divisor": divisor})
+        told.append("committed")
+        return given
+
+    given = await pool.transaction(
+        lambda it: raise_it(it, 1), ending=lambda: told.append("on its way")
+    )
+    assert given == [1, "é", 1]
+    assert told == ["on its way", "committed"]
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        await pool.transaction(lambda it: raise_it(it, 0))
+    assert await pool.query("select revision from platform_state") == [(before + 1,)]
+
+
 async def test_more_work_than_connections_waits_its_turn(pool: Pool) -> None:
     running = [
         Deferred.fromCoroutine(pool.query("select %s, pg_sleep(0.02)", (n,))) for n in range(10)

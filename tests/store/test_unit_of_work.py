@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg2
 import pytest
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import LoopingCall
 
 from nizam.errors import (
     Conflict,
@@ -263,6 +264,27 @@ async def test_a_quota_holds_even_for_changes_at_the_same_moment(store: Store) -
 
     attempts = [Deferred.fromCoroutine(attempt(f"100{n}")) for n in range(4)]
     assert sorted(await gatherResults(attempts)) == [False, False, True, True]
+
+
+async def test_changes_of_one_tenant_take_two_connections_however_many_wait(
+    acme: Workshop, pool: Pool
+) -> None:
+    """One commits, the next one waits for its lock; others find connections free."""
+    most = 0
+
+    def seen() -> None:
+        nonlocal most
+        most = max(most, pool.in_use)
+
+    looking = LoopingCall(seen)
+    looking.start(0.0)
+    made = [
+        Deferred.fromCoroutine(acme.create("gateway", name=f"g{it}", host="h")) for it in range(20)
+    ]
+    found = await gatherResults(made)
+    looking.stop()
+    assert len({it.id for it in found}) == 20
+    assert most == 2
 
 
 async def test_a_change_of_another_version_is_refused(acme: Workshop) -> None:
