@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import attrs
 import psycopg2
 import pytest
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 
@@ -266,10 +268,14 @@ async def test_a_quota_holds_even_for_changes_at_the_same_moment(store: Store) -
     assert sorted(await gatherResults(attempts)) == [False, False, True, True]
 
 
-async def test_changes_of_one_tenant_take_two_connections_however_many_wait(
-    acme: Workshop, pool: Pool
+async def test_changes_of_one_tenant_take_few_connections_however_many_wait(
+    acme: Workshop, database: str
 ) -> None:
-    """One commits, the next one waits for its lock; others find connections free."""
+    """One commits and the next one waits for its lock, while the one before that may be about to
+    give its connection back; others find connections free."""
+    pool = Pool(reactor, database, size=8, name="test")
+    await pool.start()
+    acme = attrs.evolve(acme, store=Store(pool, BOX, environment="test"))
     most = 0
 
     def seen() -> None:
@@ -278,13 +284,12 @@ async def test_changes_of_one_tenant_take_two_connections_however_many_wait(
 
     looking = LoopingCall(seen)
     looking.start(0.0)
-    made = [
-        Deferred.fromCoroutine(acme.create("gateway", name=f"g{it}", host="h")) for it in range(20)
-    ]
-    found = await gatherResults(made)
+    made = [acme.create("gateway", name=f"g{number}", host="h") for number in range(20)]
+    found = await gatherResults([Deferred.fromCoroutine(it) for it in made])
     looking.stop()
+    await pool.stop()
     assert len({it.id for it in found}) == 20
-    assert most == 2
+    assert 2 <= most <= 3
 
 
 async def test_a_change_of_another_version_is_refused(acme: Workshop) -> None:
