@@ -2,7 +2,8 @@
 
 File systems block, and a network file system that hangs blocks for long: all work is done in a few
 threads of its own, so that neither the reactor nor DNS waits for it, and a request that has to
-wait too long is told so.
+wait too long is told so. When all threads hang and as much work waits as may, more is refused at
+once.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ LIMITS: dict[Folder, Limits] = {"prompts": PROMPT_LIMITS, "music-on-hold": MUSIC
 SETTLED_SECONDS = 30.0
 """How long nobody writes a file before its header is put right."""
 _THREADS = 4
+_MOST_WORK = 256
+"""What may be under way or wait for a thread: more is there only while the file system hangs."""
 _CONVERSIONS = 2
 _STOP_SECONDS = 5.0
 
@@ -58,6 +61,7 @@ class MediaLibrary(Service):
         self._reactor = reactor
         self._threads = _Daemonic(0, _THREADS, name="media")
         self._converting = DeferredSemaphore(_CONVERSIONS)
+        self._under_way = 0
 
     def startService(self) -> None:  # noqa: N802 - Twisted's name
         """Be ready to work."""
@@ -174,5 +178,19 @@ class MediaLibrary(Service):
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if not self.running:
             raise MediaUnavailable("this instance is stopping")
-        result: T = await deferToThreadPool(self._reactor, self._threads, work)
+        if self._under_way >= _MOST_WORK:
+            raise MediaUnavailable("the media root does not answer")
+        self._under_way += 1
+
+        def counted() -> T:
+            try:
+                return work()
+            finally:
+                # Not when whoever waits for it gives up: until then the thread is at it.
+                self._reactor.callFromThread(self._one_less)
+
+        result: T = await deferToThreadPool(self._reactor, self._threads, counted)
         return result
+
+    def _one_less(self) -> None:
+        self._under_way -= 1
