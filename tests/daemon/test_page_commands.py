@@ -29,7 +29,8 @@ from tests.page_commands import TOUR, Part, parts_run_by
 from tests.pages import REPOSITORY, blocks, words
 
 COMMAND_SECONDS = 20.0
-CURL_SECONDS = 1.0
+CURL_SECONDS = 10.0
+ENDLESS_SECONDS = 3.0
 CURL_TIMED_OUT = 28
 ENDLESS = ("/call-events/stream", "nizam tail --type")
 """What goes on until it is stopped."""
@@ -84,9 +85,9 @@ class World:
             return None
         return f"{done.exit_code}: {done.output} {done.exception!r}"
 
-    def _shell(self, text: str) -> list[str]:
+    def _shell(self, text: str, seconds: float = CURL_SECONDS) -> list[str]:
         fail = "" if "curl -sf" in text else "--fail-with-body "
-        curl = f"curl {fail}--max-time {CURL_SECONDS:g} "
+        curl = f"curl {fail}--max-time {seconds:g} "
         return ["bash", "-eo", "pipefail", "-c", text.replace("curl ", curl)]
 
     def _environment(self) -> dict[str, str]:
@@ -113,7 +114,7 @@ class World:
     def _begun(self, text: str) -> str | None:
         """It is well when it is still at work when it is stopped, and has said something."""
         with subprocess.Popen(
-            self._shell(text),
+            self._shell(text, ENDLESS_SECONDS),
             cwd=self.folder,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -122,7 +123,7 @@ class World:
             text=True,
         ) as child:
             try:
-                output, errors = child.communicate(timeout=CURL_SECONDS + 1)
+                output, errors = child.communicate(timeout=ENDLESS_SECONDS + 1)
             except subprocess.TimeoutExpired:
                 child.terminate()
                 output, errors = child.communicate()
