@@ -6,8 +6,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import click
 import pytest
@@ -214,61 +213,3 @@ def parse(arguments: list[str]) -> None:
         assert found is not None
         command = found
     command.make_context(command.name, list(arguments), parent=context).close()
-
-
-# -- commands in sentences -------------------------------------------------------------------------
-
-INLINE = re.compile(r"`(nizam [^`]+)`")
-
-
-def sentences() -> list[tuple[str, str]]:
-    """Every `nizam ...` in a sentence, with its page."""
-    found = []
-    for page in PAGES:
-        text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-        name = str(page.relative_to(REPOSITORY))
-        found += [(name, " ".join(it.split())) for it in INLINE.findall(text)]
-    return found
-
-
-def named(text: str) -> click.Command | str:
-    """The command that `text` names; what is wrong with it, if something is."""
-    command: click.Command = nizam
-    context = click.Context(nizam)
-    try:
-        arguments = shlex.split(text.replace("[", " ").replace("]", " "))[1:]
-    except ValueError:
-        arguments = text.split()[1:]
-    while arguments and isinstance(command, click.Group):
-        first = arguments[0]
-        if "|" in first or first.startswith("-") or first in ("...", "…"):
-            break
-        found = command.get_command(context, first)
-        if found is None:
-            if command.invoke_without_command:
-                break
-            return f"there is no {first}"
-        command, arguments = found, arguments[1:]
-    known = {option for it in command.params for option in (*it.opts, *it.secondary_opts)}
-    known |= {"--help", "-h"}
-    for word in arguments:
-        option = word.partition("=")[0]
-        if re.fullmatch(r"--?[a-z][\w-]*", option) and option not in known:
-            return f"it has no {option}"
-    return command
-
-
-def test_commands_in_sentences_are_some_and_have_these_options() -> None:
-    found = sentences()
-    assert len(found) > 50
-    wrong = [f"{page}: {text}: {it}" for page, text in found if isinstance(it := named(text), str)]
-    assert wrong == []
-
-
-def test_what_is_wrong_in_a_sentence_would_be_seen() -> None:
-    checks: list[Callable[[], object]] = [
-        lambda: named("nizam tenant vanish acme"),
-        lambda: named("nizam backup --to /x --colour red"),
-        lambda: named("nizam fly"),
-    ]
-    assert all(isinstance(it(), str) for it in checks)

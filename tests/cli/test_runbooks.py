@@ -1,25 +1,24 @@
-"""What the pages tell to type within their sentences is there: commands, and SQL for the night."""
+"""What the pages tell to type within sentences is there; blocks are tests/test_page_commands.py's."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import shlex
+from pathlib import Path
 
 import click
-import psycopg2
 import pytest
 
 from nizam.cli.root import commands
-from tests.pages import DOCS, blocks
+from tests.pages import PAGES
 
-PAGES = sorted(it.name for it in DOCS.glob("*.md"))
 _INLINE = re.compile(r"`(nizam [^`]+)`")
 
 
-def told(page: str) -> list[str]:
+def told(page: Path) -> list[str]:
     """The whole commands of NIZAM's that are in its sentences and tables."""
-    text = re.sub(r"```.*?```", "", (DOCS / page).read_text(), flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     return [" ".join(it.split()) for it in _INLINE.findall(text) if "..." not in it]
 
 
@@ -48,8 +47,8 @@ def problem(line: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_commands_within_sentences_are_there(page: str) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda it: it.stem)
+def test_the_commands_within_sentences_are_there(page: Path) -> None:
     assert {line: it for line in told(page) if (it := problem(line)) is not None} == {}
 
 
@@ -59,11 +58,3 @@ def test_there_are_such_commands_and_wrong_ones_are_seen() -> None:
     assert problem("nizam doctor --only AREA") is None
     assert problem("nizam queue look") == "there is no command 'look'"
     assert problem("nizam backup verify --hard") == "there is no option --hard"
-
-
-@pytest.mark.parametrize("page", ["runbooks.md", "monitoring.md"])
-def test_the_sql_is_understood(database: str, page: str) -> None:
-    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
-        for sql in blocks(page, "sql"):
-            cursor.execute(sql)
-    connection.close()
