@@ -1,4 +1,4 @@
-"""What the pages tell to type within sentences is there; blocks are tests/test_page_commands.py's."""
+"""What pages tell to type within sentences is there; for blocks see tests/test_page_commands.py."""
 
 from __future__ import annotations
 
