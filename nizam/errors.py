@@ -391,16 +391,3 @@ class TimeoutExceeded(NizamError):
     status = 504
     title = "No answer in time"
     retryable = True
-
-
-class SettingError(NizamError):
-    """A setting has a value that is not supported: `name`, what is wrong, what is accepted."""
-
-    code = "setting_invalid"
-    title = "A setting is not valid"
-
-    def __init__(self, name: str, problem: str, accepted: str) -> None:
-        super().__init__(f"{name}: {problem}; accepted: {accepted}")
-        self.name = name
-        self.problem = problem
-        self.accepted = accepted

@@ -12,8 +12,8 @@ import attrs
 from nizam.dev.folder import StateFolder
 from nizam.embedded.postgres import PrivatePostgres
 from nizam.embedded.redis import PrivateRedis
-from nizam.errors import SettingError
 from nizam.settings import NodeSettings, Secret, Settings, SettingsError, load
+from nizam.settings.problem import SettingError
 
 SIMULATED_NODE = "sim"
 XML_USERNAME = "freeswitch"

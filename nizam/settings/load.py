@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from nizam.errors import NizamError, SettingError
+from nizam.errors import NizamError
 from nizam.settings import misspelt, parsers, redis_checks
 from nizam.settings.declarations import (
     NODE_FIELDS,
@@ -24,6 +24,7 @@ from nizam.settings.declarations import (
     SETTINGS,
     Setting,
 )
+from nizam.settings.problem import SettingError
 from nizam.settings.values import (
     BackupSettings,
     DatabaseSettings,

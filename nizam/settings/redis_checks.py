@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nizam.errors import SettingError
+from nizam.settings.problem import SettingError
 
 _CLUSTER_PORT = 6379
 _SENTINEL_PORT = 26379

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nizam.client.errors import ApiError, known_codes
-from nizam.errors import NizamError, SettingError
+from nizam.errors import NizamError
+from nizam.settings.problem import SettingError
 
 
 def answered(kind: type[NizamError] = NizamError) -> dict[str, type[NizamError]]:
