@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +145,40 @@ async def test_slots_move_and_a_master_is_killed_under_load(site: Site, servers:
     await every_promise_is_kept(site)
 
 
+@contextmanager
+def full(server: RedisProcess, folder: Path) -> Iterator[str]:
+    """It has no memory left."""
+    server.ask("CONFIG", "SET", "maxmemory", "1")
+    yield "OOM"
+    server.ask("CONFIG", "SET", "maxmemory", "1gb")
+
+
+@contextmanager
+def unable_to_save(server: RedisProcess, folder: Path) -> Iterator[str]:
+    """It cannot write to its disk: nothing can be renamed to a folder's name."""
+    dump = folder / "single" / "dump.rdb"
+    dump.mkdir()
+    server.ask("CONFIG", "SET", "save", "3600 1")
+    server.ask("BGSAVE")
+    yield "MISCONF"
+    dump.rmdir()
+    server.ask("SAVE")
+
+
 @pytest.mark.parametrize("servers", ["single"], indirect=True)
-async def test_a_redis_that_is_full_delays_webhooks_and_loses_nothing(
-    site: Site, servers: RedisProcess
+@pytest.mark.parametrize("refusing", [full, unable_to_save])
+async def test_a_redis_that_refuses_writes_delays_webhooks_and_loses_nothing(
+    site: Site,
+    servers: RedisProcess,
+    tmp_path: Path,
+    refusing: Callable[[RedisProcess, Path], AbstractContextManager[str]],
 ) -> None:
     calling = Deferred.fromCoroutine(site.call_for(12.0))
     await pause(3.0)
-    servers.ask("CONFIG", "SET", "maxmemory", "1")
-    await pause(5.0)
-    assert "OOM" in site.daemon.log_tail(10_000_000)
-    status, _ = await site.daemon.request("GET", "/readyz")
-    assert status == 200
-    servers.ask("CONFIG", "SET", "maxmemory", "1gb")
+    with refusing(servers, tmp_path) as word:
+        await pause(5.0)
+        assert word in site.daemon.log_tail(10_000_000)
+        status, _ = await site.daemon.request("GET", "/readyz")
+        assert status == 200
     await calling
     await every_promise_is_kept(site)
