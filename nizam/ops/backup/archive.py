@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -53,7 +55,9 @@ def count(path: Path) -> int:
 def unpack(path: Path, folder: Path) -> None:
     """Write what is in the archive to `folder`, which must not be there yet.
 
-    Owners are kept where the process may. Raises BackupError, and then leaves nothing.
+    Owners are kept where the process may; what others could write to, or would run as somebody
+    else, is no longer so. Raises BackupError, and Damaged for an archive that reaches out of the
+    folder, and then leaves nothing.
     """
     if folder.exists():
         raise BackupError(f"{folder} is there already: name another folder")
@@ -62,7 +66,22 @@ def unpack(path: Path, folder: Path) -> None:
         with said(folder):
             passing.mkdir(parents=True, mode=0o700)
             with tarfile.open(path, mode="r|gz") as archive:
-                archive.extractall(passing, filter="tar")
+                # Newer Pythons want to be told; Debian 12's (3.11.2) has no filters.
+                archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+                archive.extractall(passing, _inside(archive, passing))  # noqa: S202 - they are looked at
             os.rename(passing, folder)
     except tarfile.TarError as error:
         raise Damaged(f"{path} cannot be read: {error}") from None
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
+
+
+def _inside(archive: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
+    """The members, each looked at when those before it are written: links among them count."""
+    root = os.path.realpath(folder)
+    for member in archive:
+        place = os.path.realpath(os.path.join(root, member.name))
+        if os.path.commonpath((root, place)) != root:
+            raise Damaged(f"{archive.name!s} reaches out of its folder: {member.name!r}")
+        member.mode &= 0o755
+        yield member
