@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-RING_HERE: Final = ("ring-", "speak-", "take-")
-"""How the tokens begin by which one switch has another ring phones (nizam.routing.tokens)."""
+from nizam.routing.tokens import RING_HERE
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # datetime's own end; FreeSWITCH writes 0 for never and sometimes nonsense after a clock jump.
 _LAST_MICROSECOND: Final = 253_402_300_799_999_999

@@ -136,7 +136,7 @@ class RedisLink:
         try:
             self._attempt = Deferred.fromCoroutine(_awaited(self._find()))
             endpoint = await self._attempt
-            self._where = getattr(endpoint, "name", "")
+            self._where = endpoint.name
             self._attempt = endpoint.connect(self._factory)
             self._coming = protocol = await self._attempt
             self._attempt = None

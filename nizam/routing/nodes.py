@@ -47,23 +47,26 @@ def refuses_new_calls(snapshot: Snapshot, request: CallRequest) -> str | None:
     """
     if request.call_id is not None or not request.node:
         return None
-    for entry in snapshot.platform(SwitchNode):
-        if entry.body.name == request.node and entry.body.status != "in_service":
-            return f"{request.node} is {entry.body.status.replace('_', ' ')}"
-    return None
+    node = snapshot.switch_node(request.node)
+    if node is None or node.status == "in_service":
+        return None
+    return f"{request.node} is {node.status.replace('_', ' ')}"
 
 
 UNAVAILABLE: Plan = (Respond(503, "Service Unavailable"),)
 """What makes a proxy, a carrier and many a phone try the next switch (RFC 3261, 21.5.4)."""
 
 
-def elsewhere(routing: Routing, entry: Entry[Extension]) -> tuple[str, ...]:
-    """The addresses of the other switches at which the extension has phones."""
+def elsewhere(
+    routing: Routing, entry: Entry[Extension], known: Sequence[Contact]
+) -> tuple[str, ...]:
+    """The addresses of the other switches at which the extension has phones, of those that are
+    `known`."""
     live, own = routing.facts.live, routing.request.node
     if not own or routing.from_node:
         return ()
     found = []
-    for node, address in addresses(live, live.contacts(routing.view.id, entry.body.number), own):
+    for node, address in addresses(live, known, own):
         why = cannot_be_dialled(address)
         if address is None or why is not None:
             words = f"has a phone at {node}, of which {why}"

@@ -29,6 +29,7 @@ def phone_leg(
     auto_answer: bool = False,
 ) -> UserLeg:
     """The leg that rings the extension, on every phone of it."""
+    known = routing.facts.live.contacts(routing.view.id, entry.body.number)
     return UserLeg(
         entry.body.number,
         routing.tenant.domain,
@@ -36,9 +37,9 @@ def phone_leg(
         delay_seconds,
         confirm,
         auto_answer=auto_answer,
-        phones=_phones(routing, entry),
+        phones=_phones(routing, entry, known),
         record=None if confirm else of_callee(routing, entry),
-        elsewhere=_elsewhere(routing, entry, auto_answer=auto_answer),
+        elsewhere=_elsewhere(routing, entry, known, auto_answer=auto_answer),
     )
 
 
@@ -67,9 +68,9 @@ def leg_of_each_phone(leg: UserLeg, routing: Routing, entry: Entry[Extension]) -
 
 def only_phone(routing: Routing, entry: Entry[Extension], mark: str) -> Phones | None:
     """The phone at this switch that the mark in a token stands for; None if it is not there."""
-    here = _here(routing, entry.body.number)
+    here = _here(routing, routing.facts.live.contacts(routing.view.id, entry.body.number))
     found = tuple(Phone(it.uri, it.profile) for it in here if phone_mark(it.uri) == mark)
-    return _described(routing, entry, found) if found else None
+    return _of_extension(routing.view, entry, found) if found else None
 
 
 def pickup_leg(routing: Routing, entry: Entry[Extension], address: str) -> UserLeg:
@@ -93,18 +94,19 @@ def is_busy(routing: Routing, entry: Entry[Extension]) -> bool:
     return routing.facts.live.legs(routing.view.id, entry.id) > 0
 
 
-def _phones(routing: Routing, entry: Entry[Extension]) -> Phones | None:
+def _phones(routing: Routing, entry: Entry[Extension], known: Sequence[Contact]) -> Phones | None:
     """Where the phones are, if the switch that asks would ring only one of several.
 
     What the switch knows of its registrations is never behind; what is known here can be, by the
     time that an event takes.
     """
     extension = entry.body
-    here = _here(routing, extension.number)
+    here = _here(routing, known)
     if len(here) < 2:
         return None
     routing.note("phones", "matched", f"{extension.number} is registered {len(here)} times", entry)
-    return _described(routing, entry, tuple(Phone(it.uri, it.profile) for it in here))
+    phones = tuple(Phone(it.uri, it.profile) for it in here)
+    return _of_extension(routing.view, entry, phones)
 
 
 def phones_at(
@@ -115,18 +117,19 @@ def phones_at(
     return None if len(here) < 2 else _of_extension(view, entry, here)
 
 
-def _here(routing: Routing, number: str) -> list[Contact]:
-    known = routing.facts.live.contacts(routing.view.id, number)
+def _here(routing: Routing, known: Sequence[Contact]) -> list[Contact]:
     # A dry run is asked by no switch: then it is as at that with the newest registration.
     node = routing.request.node or (known[0].node if known else "")
     return [it for it in known if it.node == node]
 
 
-def _elsewhere(routing: Routing, entry: Entry[Extension], *, auto_answer: bool) -> Elsewhere | None:
+def _elsewhere(
+    routing: Routing, entry: Entry[Extension], known: Sequence[Contact], *, auto_answer: bool
+) -> Elsewhere | None:
     """The phones at other switches; a call from another switch goes no further."""
-    found = elsewhere(routing, entry)
+    found = elsewhere(routing, entry, known)
     call_id = routing.request.call_id or routing.request.unique_id
-    here = bool(_here(routing, entry.body.number))
+    here = bool(_here(routing, known))
     return _at(routing.view, entry, found, call_id, here=here, auto_answer=auto_answer)
 
 
@@ -160,10 +163,6 @@ def _at(
     token = RingHere(view.id, entry.id, "speak" if auto_answer else "ring")
     told = sealed(view.peer_keys, call_id, token)
     return Elsewhere(found, write_token(token), told, here, _of_extension(view, entry, ()))
-
-
-def _described(routing: Routing, entry: Entry[Extension], registered: tuple[Phone, ...]) -> Phones:
-    return _of_extension(routing.view, entry, registered)
 
 
 def _of_extension(

@@ -23,6 +23,7 @@ from nizam.model.base import Body
 from nizam.model.did import Did
 from nizam.model.registry import resource, resources
 from nizam.model.sip_profile import SipProfile, Srtp
+from nizam.model.switch_node import SwitchNode
 from nizam.model.tenant import Tenant
 from nizam.routing.rows import INDEXED, Draft, Entry, Row, Rows, TenantRows, indexed, no_rows
 from nizam.slices import Sliced
@@ -226,6 +227,11 @@ class Snapshot:
         """The platform's SIP profile of this name, if one is declared and enabled."""
         found = (it.body for it in self.platform(SipProfile))
         return next((it for it in found if it.name == name and it.enabled), None)
+
+    def switch_node(self, name: str) -> SwitchNode | None:
+        """The switch node of this name, None where only the settings know it."""
+        found = (it.body for it in self.platform(SwitchNode))
+        return next((it for it in found if it.name == name), None)
 
     def rows(self) -> Iterator[Row]:
         """Every row held, for the copy in Redis."""

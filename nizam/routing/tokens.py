@@ -11,20 +11,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal, cast, get_args
 from uuid import UUID
 
 import attrs
 
+AtPhones = Literal["ring", "speak", "take"]
+"""What a switch may have another one do with the phones of an extension."""
+
+RING_HERE: Final = tuple(f"{it}-" for it in get_args(AtPhones))
+"""How the tokens for that begin."""
+
 _IVR = re.compile(r"\Aivr-([0-9a-f]{32})-(?:e([0-9sh*#]{1,15})|(timeout|invalid)|d([0-9]{2,15}))\Z")
 _AFTER = re.compile(r"\Aafter-([0-9a-f]{32})-([0-9])\Z")
-_RING = re.compile(r"\A(ring|speak|take)-([0-9a-f]{32})-([0-9a-f]{32})(?:-([0-9a-f]{16}))?\Z")
+_RING = re.compile(
+    rf"\A({'|'.join(get_args(AtPhones))})-([0-9a-f]{{32}})-([0-9a-f]{{32}})(?:-([0-9a-f]{{16}}))?\Z"
+)
 _PARKED = re.compile(r"\Aparked-([0-9a-f]{32})\Z")
 _FLOW = re.compile(
     r"\Aflow-([0-9a-f]{32})-([0-9]{1,9})-(?:(at|after)|(?:wait([0-9]{1,4})))-([A-Za-z0-9_-]{1,40})\Z"
 )
-_WHAT: Mapping[str, Literal["speak", "take"]] = {"speak": "speak", "take": "take"}
 _TO_LETTERS = str.maketrans("*#", "sh")
 _FROM_LETTERS = str.maketrans("sh", "*#")
 
@@ -73,7 +79,7 @@ class RingHere:
 
     tenant_id: UUID
     extension_id: UUID
-    what: Literal["ring", "speak", "take"] = "ring"
+    what: AtPhones = "ring"
     phone: str = ""
 
 
@@ -164,8 +170,8 @@ def read_token(destination: str) -> Token | None:
     if (match := _AFTER.match(destination)) is not None:
         return AfterRinging(UUID(match[1]), int(match[2]))
     if (match := _RING.match(destination)) is not None:
-        what: Literal["speak", "take"] | None = _WHAT.get(match[1])
-        return RingHere(UUID(match[2]), UUID(match[3]), what or "ring", match[4] or "")
+        what = cast("AtPhones", match[1])
+        return RingHere(UUID(match[2]), UUID(match[3]), what, match[4] or "")
     if (match := _PARKED.match(destination)) is not None:
         return ParkedTooLong(UUID(match[1]))
     if (match := _FLOW.match(destination)) is not None:

@@ -28,8 +28,8 @@ from nizam.store.tables import all_tables
 _MIGRATION_LOCK = 7_216_544
 # Partitions come and go with the months; their parents are what the migrations make.
 _PARTITIONS = "select relname from pg_class where relispartition and relkind = 'r'"
-# Months come and go; their shape is that of the table they are part of.
 _REVISION = re.compile(r"\d{4}_\w+\Z")
+# Months come and go; their shape is that of the table they are part of.
 _PARTITION = re.compile(r"_(\d{4}_\d{2}|default)$")
 
 

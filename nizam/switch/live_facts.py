@@ -7,7 +7,6 @@ from uuid import UUID
 
 import attrs
 
-from nizam.model.switch_node import SwitchNode
 from nizam.routing.facts import Contact, RingingLeg
 from nizam.routing.snapshot import Snapshot
 from nizam.switch.live import LiveState
@@ -74,10 +73,8 @@ class LiveFacts:
 
     def node_address(self, node: str) -> str | None:
         """Where other switches reach this one by SIP."""
-        for entry in self._snapshot.platform(SwitchNode):
-            if entry.body.name == node:
-                return entry.body.sip_address
-        return None
+        found = self._snapshot.switch_node(node)
+        return None if found is None else found.sip_address
 
 
 def _without_moved(found: Iterable[Document]) -> list[Document]:
@@ -87,6 +84,9 @@ def _without_moved(found: Iterable[Document]) -> list[Document]:
     registration expires. It is the same phone if its contact is the same, or the Call-ID of its
     REGISTERs (RFC 3261, 10.2).
     """
+    found = list(found)
+    if len(found) < 2:
+        return found
     kept: list[Document] = []
     latest: dict[Hashable, str] = {}
     for it in sorted(found, key=_renewed, reverse=True):

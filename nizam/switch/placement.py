@@ -11,8 +11,8 @@ from nizam.model.switch_node import SwitchNode
 from nizam.routing.snapshot import Snapshot
 from nizam.switch.command_links import Links
 
-WEIGHT: Final = 100
-"""Of a node that only the settings name; what a node of the database has if it says nothing."""
+WEIGHT: Final[int] = SwitchNode.model_fields["weight"].default
+"""Of a node that only the settings name."""
 
 
 class Chooses(Protocol):
@@ -24,7 +24,8 @@ class Chooses(Protocol):
 
 def takes_new_calls(snapshot: Snapshot, node: str) -> bool:
     """Whether the node is in service; one that only the settings name always is."""
-    return _status(snapshot, node) == "in_service"
+    found = snapshot.switch_node(node)
+    return found is None or found.status == "in_service"
 
 
 def choose_node(
@@ -43,7 +44,8 @@ def choose_node(
         if not takes_new_calls(snapshot, name):
             draining.append(name)
             continue
-        weights[name] = next((it.weight for it in _bodies(snapshot, name)), WEIGHT)
+        found = snapshot.switch_node(name)
+        weights[name] = WEIGHT if found is None else found.weight
     if not weights:
         if draining:
             which = ", ".join(sorted(draining))
@@ -61,11 +63,3 @@ def is_connected(links: Links, node: str) -> bool:
     except SwitchUnavailable:
         return False
     return True
-
-
-def _status(snapshot: Snapshot, node: str) -> str:
-    return next((it.status for it in _bodies(snapshot, node)), "in_service")
-
-
-def _bodies(snapshot: Snapshot, node: str) -> Iterable[SwitchNode]:
-    return (it.body for it in snapshot.platform(SwitchNode) if it.body.name == node)

@@ -86,7 +86,7 @@ async def test_what_a_call_has_once_is_looked_for_among_its_events_alone(pool: P
         await write_events(transaction, others[:10])
         return int((await transaction.query(_ENTRIES_READ))[0][0]) - int(before[0][0])
 
-    # One for each, and what PostgreSQL counts late of the transaction before; not all of the day.
+    # One for each, or a dead one more; never all of the day's.
     assert 10 <= await pool.transaction(entries_read) < 100
 
 
