@@ -12,8 +12,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle, islice
 from pathlib import Path
 
 from nizam.errors import NizamError
@@ -21,6 +22,9 @@ from nizam.errors import NizamError
 LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 """Below the ports that Linux gives to connections unless told otherwise (ip_local_port_range)."""
+_FIRST = secrets.randbelow(len(PORTS))
+# From a random one on: other processes, which begin elsewhere, are seldom where this one is.
+_CANDIDATES: Iterator[int] = cycle((*PORTS[_FIRST:], *PORTS[:_FIRST]))
 _POLL_SECONDS = 0.02
 _LOG_TAIL_BYTES = 4096
 
@@ -142,11 +146,9 @@ def free_port() -> int:
     """A TCP port on loopback that nobody listens on at this moment.
 
     It is none of those that the system gives to connections, or one of them could take it before
-    whoever asked listens there.
+    whoever asked listens there; and it is not given again before all others were.
     """
-    ports = list(PORTS)
-    secrets.SystemRandom().shuffle(ports)
-    for port in ports:
+    for port in islice(_CANDIDATES, len(PORTS)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOOPBACK, port))
             return port

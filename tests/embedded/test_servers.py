@@ -16,7 +16,7 @@ import pytest
 
 from nizam.embedded import binaries
 from nizam.embedded.postgres import PrivatePostgres
-from nizam.embedded.process import EmbeddedServerError
+from nizam.embedded.process import EmbeddedServerError, free_port
 from nizam.embedded.redis import PrivateRedis
 
 pytestmark = pytest.mark.time_limit(60)
@@ -178,3 +178,11 @@ def test_root_runs_neither_server_as_root(folder: Path) -> None:
     with PrivatePostgres(folder / "pg") as server, PrivateRedis(folder / "redis") as redis:
         for pid in (server.pid, redis.pid):
             assert Path(f"/proc/{pid}").stat().st_uid != 0
+
+
+def test_a_port_is_not_given_to_somebody_else_before_it_is_used() -> None:
+    given = [free_port() for _ in range(500)]
+    assert len(set(given)) == len(given)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", given[0]))
+        assert given[0] not in {free_port() for _ in range(12_000)}
